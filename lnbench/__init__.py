@@ -1,0 +1,50 @@
+"""lnbench: the benchmark for crafted label noise.
+
+Which k training labels, flipped, leave the models trained on them easiest to attack? lnbench scores any `Poisoner` by
+how much lower its victims' adversarial accuracy is than under random flips of the same budget.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+_INDEX = {
+    "Poisoner": "lnbench.protocol.poisoner",
+    "Problem": "lnbench.protocol.poisoner",
+    "Threat": "lnbench.protocol.poisoner",
+    "Track": "lnbench.protocol.track",
+    "Recipe": "lnbench.protocol.track",
+    "load_track": "lnbench.protocol.track:load",
+    "load_split": "lnbench.data:load",
+    "Record": "lnbench.record:Record",
+    "LnbenchError": "lnbench.errors",
+    "SubmissionError": "lnbench.errors",
+    "RecordError": "lnbench.errors",
+    "ProtocolError": "lnbench.errors",
+    "DataError": "lnbench.errors",
+    "UnavailableError": "lnbench.errors",
+}
+
+__all__ = ["__version__", *_INDEX]
+
+if TYPE_CHECKING:
+    from lnbench.data import load as load_split
+    from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError, SubmissionError, UnavailableError
+    from lnbench.protocol.poisoner import Poisoner, Problem, Threat
+    from lnbench.protocol.track import Recipe, Track
+    from lnbench.protocol.track import load as load_track
+    from lnbench.record import Record
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _INDEX:
+        raise AttributeError(f"module 'lnbench' has no attribute {name!r}")
+    module, _, attribute = _INDEX[name].partition(":")
+    return getattr(importlib.import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

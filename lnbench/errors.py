@@ -1,0 +1,43 @@
+"""Errors, sorted by whose fault they are; everything else that is raised is a bug of lnbench.
+
+Each message is one or two sentences a person can act on: what was expected, what came, where, what to do.
+The command line turns the class into its exit code.
+"""
+
+from __future__ import annotations
+
+
+class LnbenchError(Exception):
+    """Base of every error lnbench raises on purpose."""
+
+    exit_code: int = 4
+
+
+class SubmissionError(LnbenchError):
+    """The verdict on a submission is no: it crashed, hung, broke the contract or the budget."""
+
+    exit_code = 1
+
+
+class RecordError(LnbenchError):
+    """The verdict on a record is no: altered, malformed, inconsistent with itself or with the data."""
+
+    exit_code = 1
+
+
+class ProtocolError(LnbenchError):
+    """A request that makes no sense: unknown track or parameter, a track file that breaks the rules."""
+
+    exit_code = 2
+
+
+class DataError(LnbenchError):
+    """Data that should be here is missing, truncated or not what its checksum says."""
+
+    exit_code = 3
+
+
+class UnavailableError(LnbenchError):
+    """Something this machine lacks: a sandbox, a GPU, the network, disk space."""
+
+    exit_code = 3

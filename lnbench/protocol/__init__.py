@@ -1,0 +1,29 @@
+"""The protocol: what is measured and what a poisoner is given. NumPy only."""
+
+from lnbench.protocol.flips import Flip, applied, changed, eligible, random_flips
+from lnbench.protocol.hashes import canonical_json, sha256, sha256_json
+from lnbench.protocol.poisoner import Poisoner, Problem, Threat
+from lnbench.protocol.seeds import PUBLIC_SALT, Streams
+from lnbench.protocol.track import Recipe, Track, Victim
+
+ARMS = ("clean", "random", "poisoned")
+
+__all__ = [
+    "ARMS",
+    "PUBLIC_SALT",
+    "Flip",
+    "Poisoner",
+    "Problem",
+    "Recipe",
+    "Streams",
+    "Threat",
+    "Track",
+    "Victim",
+    "applied",
+    "canonical_json",
+    "changed",
+    "eligible",
+    "random_flips",
+    "sha256",
+    "sha256_json",
+]

@@ -1,0 +1,121 @@
+"""The contract between lnbench and a poisoning attack: a `Problem` goes in, n labels come out."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, dataclass_transform
+
+import numpy as np
+
+from lnbench.protocol import flips
+
+
+@dataclass(frozen=True)
+class Threat:
+    """The input adversary the victims will face.
+
+    Attributes:
+        norm: `"linf"`, `"l2"` or `"l1"`.
+        epsilon: radius of the ball, in units of the inputs.
+        steps: PGD steps; each moves 2.5 · epsilon / steps.
+    """
+
+    norm: str
+    epsilon: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything a poisoner is told. One problem is one split; other splits and all test points stay unseen.
+
+    Attributes:
+        inputs: training inputs, (n, *shape) float32, a read-only memory map, inside `bounds`.
+        labels: their true labels, (n,) int64, read-only.
+        num_classes: labels are 0 … num_classes − 1.
+        budget: the most labels that may differ from `labels`.
+        pairs: ((source, target), …): a changed label must move along one of them.
+        threat: the adversary that the victims will face.
+        rng: the poisoner's own random stream; use no other, and the same problem gives the same labels.
+        split: index of this split.
+        device: `"cpu"` or `"cuda"`.
+        bounds: smallest and largest value an input may take, or None for unbounded data.
+        deadline: `time.monotonic()` value at which the process is stopped.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    num_classes: int
+    budget: int
+    pairs: tuple[tuple[int, int], ...]
+    threat: Threat
+    rng: np.random.Generator
+    split: int = 0
+    device: str = "cpu"
+    bounds: tuple[float, float] | None = (0.0, 1.0)
+    deadline: float = field(default=float("inf"), repr=False)
+
+    def seconds_left(self) -> float:
+        """Seconds until the process is stopped: for stopping in time, not for deciding what to flip."""
+        return self.deadline - time.monotonic()
+
+    @property
+    def eligible(self) -> np.ndarray:
+        """Indices of the points that may change, ascending, (m,) int64."""
+        return flips.eligible(self.labels, self.pairs)
+
+    def flipped(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """A copy of the labels with each of `indices` moved along the first pair of its class, (n,) int64.
+
+        Raises:
+            ValueError: if an index is of a class that no pair starts from.
+        """
+        target = {source: target for source, target in reversed(self.pairs)}
+        labels = np.array(self.labels, dtype=np.int64)
+        for i in np.asarray(indices, dtype=np.int64):
+            old = int(self.labels[i])
+            if old not in target:
+                raise ValueError(f"point {i} has label {old}, and no pair of this problem starts there: {self.pairs}")
+            labels[i] = target[old]
+        return labels
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Poisoner:
+    """Base of every poisoning attack: subclass it once in a file and write `poison`.
+
+    Annotated class fields are the attack's parameters (int, float, bool or str, each with a default); they can be set
+    with `lnbench evaluate FILE --set name=value`. The subclass becomes a frozen dataclass by itself. The first line of
+    the docstring is the row's description on the board. The optional class attributes `author`, `paper` and `license`
+    are shown beside it.
+
+        class MyPoisoner(lnbench.Poisoner):
+            \"""Flip the first points that may be flipped.\"""
+
+            skip: int = 0
+
+            def poison(self, problem):
+                return problem.flipped(problem.eligible[self.skip :][: problem.budget])
+    """
+
+    author: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    license: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclass(frozen=True, kw_only=True)(cls)
+
+    def poison(self, problem: Problem) -> np.ndarray:
+        """Labels to train the victims on, (n,) integers; at most `problem.budget` differ from `problem.labels`."""
+        raise TypeError(f"{type(self).__name__} does not define poison(self, problem)")
+
+    @classmethod
+    def parameters(cls) -> dict[str, Any]:
+        """The parameters and their defaults."""
+        if not dataclasses.is_dataclass(cls):
+            return {}
+        return {f.name: f.default for f in dataclasses.fields(cls)}
