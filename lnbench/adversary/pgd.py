@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Model = Callable[[Tensor], Tensor]
-"""Stacked victims: inputs (victim, batch, *shape) to logits (victim, batch, class). A leading 1 is broadcast."""
+from lnbench.adversary.losses import ascent, check_loss
+from lnbench.adversary.norms import advance, check_norm, uniform
+from lnbench.adversary.stack import (
+    Bounds,
+    Goals,
+    Model,
+    aim,
+    per_row,
+    reached,
+    take,
+    unfinished,
+)
+from lnbench.errors import ProtocolError
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "protocol": {"rule": "any", "norm": "linf", "loss": "cross-entropy", "random_start": None, "restarts": 1},
+    "thesis": {"rule": "last", "norm": "linf", "loss": "cross-entropy", "random_start": None, "restarts": 1},
+}
+"""Keyword arguments of `pgd` by name: what the tracks measure, and Algorithm 1 of the thesis (start at x, sign steps, the
+last iterate counts). Algorithm 1 does not mention the inputs' box: pass bounds=None to follow it to the letter."""
+
+_COMPACT_EVERY = 4
+"""On a GPU the batch is compacted this often, because asking how many are left waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +41,16 @@ class Attacked:
     Attributes:
         broken: (victim, epsilon, batch) bool: the attack reached its goal.
         zero_gradient: (victim, batch) bool: the loss had no input gradient at the clean input (masking).
+        undefined: (victim, batch) bool: some logit was NaN at some iterate. Such a prediction reaches no goal, neither
+            targeted nor untargeted, so an example all of whose predictions are undefined counts as not broken.
+        points: (victim, epsilon, batch, *shape): the iterate that reached the goal first where one did (under the rule
+            `last`: the last iterate), else the last. None unless asked for.
     """
 
     broken: Tensor
     zero_gradient: Tensor
+    undefined: Tensor
+    points: Tensor | None = None
 
 
 def pgd(
@@ -31,81 +59,162 @@ def pgd(
     classes: Tensor,
     *,
     targeted: bool,
-    epsilons: Sequence[float],
+    epsilons: Sequence[float] | Tensor,
     steps: int,
     step_factor: float = 2.5,
-    bounds: tuple[float, float] | None = (0.0, 1.0),
+    step_size: float | None = None,
+    bounds: Bounds = (0.0, 1.0),
     rule: str = "any",
+    norm: str = "linf",
+    loss: str = "cross-entropy",
+    random_start: torch.Generator | None = None,
+    restarts: int = 1,
+    keep_points: bool = False,
+    chunk: int = 16384,
 ) -> Attacked:
     """Attack every example on every victim at every radius, independently.
 
-    x₀ = x;  xᵢ = clip(project(xᵢ₋₁ ∓ μ · sign ∇L(f(xᵢ₋₁), c)))  with μ = step_factor · ε / steps, descending the
-    cross-entropy towards c when targeted and ascending away from c when not.
+    x₀ = x;  xᵢ = clip(project(xᵢ₋₁ + μ · steepest(∇ₓJ(f(xᵢ₋₁), c))))  with μ = step_factor · ε / steps and J the objective of
+    `losses`: for the cross-entropy and ℓ∞ that is Algorithm 1's xᵢ₋₁ − μ · sign ∇L(f(xᵢ₋₁), t) towards a target t, and
+    xᵢ₋₁ + μ · sign ∇L(f(xᵢ₋₁), y) away from the label y.
 
     Args:
-        inputs: (batch, *shape), the clean examples, inside `bounds`.
-        classes: (batch,) int64: the targets when `targeted`, the true labels when not.
-        epsilons: radii of the ℓ∞ balls, one attack each.
-        steps: sign steps.
+        inputs: (batch, *shape), the clean examples, inside `bounds`; or (victim, batch, *shape), each victim's own.
+        classes: (batch,) int64, or (victim, batch) with inputs of each victim's own: the targets when `targeted`, the true
+            labels when not.
+        epsilons: radii of the balls, at least 0, one attack each; or a tensor (epsilon, batch), each example's own.
+        steps: steps of one attack, at least 1.
+        step_size: μ in units of the inputs, instead of step_factor · ε / steps.
         bounds: the inputs' box, or None.
         rule: `"any"` counts an example whose any iterate, the clean input included, is classified as the goal asks;
             `"last"` counts the last iterate alone.
-    """
-    batch = len(inputs)
-    goals = classes.repeat(len(epsilons))
-    radii = torch.tensor(epsilons, dtype=inputs.dtype, device=inputs.device).repeat_interleave(batch)
-    origin = inputs.repeat(len(epsilons), *[1] * (inputs.dim() - 1))
-    with torch.no_grad():
-        victims = len(model(inputs[:1].unsqueeze(0)))
-    broken = torch.zeros(victims, len(goals), dtype=torch.bool, device=inputs.device)
-    zero_gradient = torch.zeros(victims, len(goals), dtype=torch.bool, device=inputs.device)
+        norm: `"linf"`, `"l2"` or `"l1"`.
+        loss: `"cross-entropy"`, `"margin"` or `"dlr"`.
+        random_start: start at a uniform point of the ball (clipped to the box) drawn from this generator instead of at x. The
+            starts are shared by all victims, so a stack is attacked as its victims are one at a time.
+        restarts: independent attacks from different random starts; broken if any of them succeeds.
+        keep_points: return the adversarial examples too.
+        chunk: attacks (victim × epsilon × example) carried on at a time, to bound memory; it does not change results beyond
+            rounding.
 
-    place = torch.arange(len(goals), device=inputs.device).expand(victims, -1)
-    x = origin.expand(victims, *origin.shape)
-    for step in range(steps + 1):
-        x = x.detach().requires_grad_(step < steps)
-        logits = model(x)
-        reached = logits.argmax(-1).eq(goals[place]) == targeted
-        if rule == "any" or step == steps:
-            broken.scatter_(1, place, broken.gather(1, place) | reached)
-        if step == steps:
-            break
-        (gradient,) = torch.autograd.grad(logits, x, _logit_gradient(logits.detach(), goals[place], targeted))
-        if step == 0:
-            zero_gradient = gradient.flatten(2).eq(0).all(-1)
-        with torch.no_grad():
-            if rule == "any":
-                keep = _unbroken(broken, place)
+    Raises:
+        ProtocolError: if an argument makes no sense: the message says which, what came and what is expected.
+
+    Source:
+        Madry et al. 2018; thesis, Algorithm 1 (whose line 25 says L(d, t) for L(d, y)).
+    """
+    check_norm(norm)
+    if steps < 1:
+        raise ProtocolError(f"PGD takes at least one step; got {steps}.")
+    if rule not in ("any", "last"):
+        raise ProtocolError(f"PGD's rule is 'any' or 'last'; got {rule!r}.")
+    if restarts < 1 or (restarts > 1 and random_start is None):
+        raise ProtocolError(f"PGD runs once or more, and more than once only from random starts; got {restarts} restarts.")
+    if not 0 < step_factor < float("inf") or (step_size is not None and not 0 < step_size < float("inf")):
+        raise ProtocolError(f"PGD's step is a positive number; got step_factor {step_factor}, step_size {step_size}.")
+    goals = aim(model, inputs, classes, epsilons, bounds)
+    check_loss(loss, targeted, goals.num_classes)
+    stride = (step_factor / steps) * goals.radii if step_size is None else torch.full_like(goals.radii, step_size)
+    shape, points = (goals.victims, goals.total), goals.stacked().clone() if keep_points else None
+    broken, zero_gradient, undefined = inputs.new_zeros(3, *shape, dtype=torch.bool)
+    run = _Run(model, goals, targeted, steps, stride, bounds, rule, norm, loss, broken, zero_gradient, undefined, points)
+    width = max(chunk // goals.victims, 1)
+    for restart in range(restarts if goals.total else 0):
+        starts = None if random_start is None else _starts(goals, norm, bounds, random_start)
+        for place in goals.places().split(width, 1):
+            run.descend(place, restart, starts)
+    curve = (goals.victims, goals.curve, goals.batch)
+    return Attacked(
+        broken.view(curve),
+        zero_gradient.view(curve)[:, 0],
+        undefined.view(curve).any(1),
+        None if points is None else points.view(*curve, *goals.origin.shape[1:]),
+    )
+
+
+def fgsm(
+    model: Model, inputs: Tensor, classes: Tensor, *, targeted: bool, epsilons: Sequence[float] | Tensor, **options: Any
+) -> Attacked:
+    """One step of size ε from x, the fast gradient sign method: `pgd`'s one-step case. Options are `pgd`'s."""
+    fixed = {"targeted": targeted, "epsilons": epsilons, "steps": 1, "step_factor": 1.0}
+    return pgd(model, inputs, classes, **{"rule": "last", **options, **fixed})
+
+
+def _starts(goals: Goals, norm: str, bounds: Bounds, generator: torch.Generator) -> Tensor:
+    """Uniform points of the balls, clipped to the box: a row per clean example, the same for every victim."""
+    n = goals.total
+    noise = uniform((n, *goals.origin.shape[1:]), norm, goals.origin, generator)
+    noise = noise.repeat(len(goals.origin) // n, *[1] * (noise.dim() - 1))
+    starts = goals.origin + per_row(goals.radii, noise) * noise
+    return starts if bounds is None else starts.clamp_(*bounds)
+
+
+@dataclass
+class _Run:
+    """One call: its settings, and what it has found so far over (victim, total)."""
+
+    model: Model
+    goals: Goals
+    targeted: bool
+    steps: int
+    stride: Tensor
+    bounds: Bounds
+    rule: str
+    norm: str
+    loss: str
+    broken: Tensor
+    zero_gradient: Tensor
+    undefined: Tensor
+    points: Tensor | None
+
+    def descend(self, place: Tensor, restart: int, starts: Tensor | None) -> None:
+        """Attack what is still unbroken of `place` once, from `starts` (n, *shape), or from the clean examples if None.
+
+        The first restart looks at the clean examples in any case: `zero_gradient` and the rule `any` ask for them.
+        """
+        goals = self.goals
+        if restart:
+            keep = unfinished(self.broken, place, share=1.0)
+            place = place if keep is None else place.gather(1, keep)
+            if not place.shape[1]:
+                return
+        begin = -1 if starts is not None and not restart else 0
+        x = (goals.origin if starts is None or begin else starts)[goals.rows(place)]
+        for step in range(begin, self.steps + 1):
+            final = step == self.steps
+            x = x.detach().requires_grad_(not final)
+            rows = goals.rows(place)
+            classes = goals.classes[rows]
+            logits = self.model(x)
+            self._judge(logits.detach(), classes, place, x.detach(), final)
+            if final:
+                break
+            (gradient,) = torch.autograd.grad(
+                logits, x, ascent(logits.detach(), classes, targeted=self.targeted, loss=self.loss)
+            )
+            x = x.detach()
+            if step == begin and not restart:
+                self.zero_gradient.scatter_(1, place, gradient.flatten(2).eq(0).all(-1))
+            if self.rule == "any" and (not x.is_cuda or step % _COMPACT_EVERY == 0):
+                keep = unfinished(self.broken, place)
                 if keep is not None:
                     if keep.shape[1] == 0:
                         break
                     place = place.gather(1, keep)
-                    x, gradient = _take(x, keep), _take(gradient, keep)
-            clean = origin[place]
-            radius = radii[place].view(*place.shape, *[1] * (x.dim() - 2))
-            x = x + (step_factor / steps) * radius * gradient.sign()
-            x = torch.minimum(torch.maximum(x, clean - radius), clean + radius)
-            if bounds is not None:
-                x = x.clamp(*bounds)
-    shape = (victims, len(epsilons), batch)
-    return Attacked(broken.view(shape), zero_gradient.view(shape)[:, 0])
+                    rows = goals.rows(place)
+                    x, gradient = take(x, keep), take(gradient, keep)
+            if step < 0 and starts is not None:
+                x = starts[rows]
+            else:
+                x = advance(x, gradient, goals.origin, rows, self.stride, goals.radii, self.bounds, self.norm)
 
-
-def _logit_gradient(logits: Tensor, classes: Tensor, targeted: bool) -> Tensor:
-    """Descent direction's opposite in logit space: ± (softmax − onehot), cross-entropy's gradient."""
-    gradient = torch.softmax(logits, -1)
-    gradient.scatter_add_(-1, classes.unsqueeze(-1), gradient.new_full((*classes.shape, 1), -1.0))
-    return -gradient if targeted else gradient
-
-
-def _unbroken(broken: Tensor, place: Tensor) -> Tensor | None:
-    """Positions, (victim, m), of what is still unbroken, padded with broken ones; None if leaving them in is cheaper."""
-    done = broken.gather(1, place)
-    width = int((~done).sum(1).max())
-    if width > 0.8 * place.shape[1]:
-        return None
-    return done.to(torch.uint8).argsort(dim=1, stable=True)[:, :width]
-
-
-def _take(values: Tensor, keep: Tensor) -> Tensor:
-    return values.gather(1, keep.view(*keep.shape, *[1] * (values.dim() - 2)).expand(*keep.shape, *values.shape[2:]))
+    def _judge(self, logits: Tensor, classes: Tensor, place: Tensor, x: Tensor, final: bool) -> None:
+        """Take down what one iterate achieved."""
+        hit, undefined = reached(logits, classes, self.targeted)
+        before = self.broken.gather(1, place)
+        self.undefined.scatter_(1, place, undefined | self.undefined.gather(1, place))
+        if self.points is not None:
+            index = per_row(place, x).expand_as(x)
+            self.points.scatter_(1, index, torch.where(per_row(before, x), self.points.gather(1, index), x))
+        if self.rule == "any" or final:
+            self.broken.scatter_(1, place, before | hit)

@@ -39,7 +39,9 @@ def random_flips(labels: np.ndarray, pairs: Pairs, budget: int, rng: np.random.G
     """
     candidates = eligible(labels, pairs)
     if len(candidates) < budget:
-        raise ValueError(f"a budget of {budget} flips needs as many eligible points; the training set has {len(candidates)}")
+        raise ValueError(
+            f"a budget of {budget} flips needs as many eligible points; the training set has {len(candidates)}"
+        )
     order = np.argsort(rng.bit_generator.random_raw(len(candidates)), kind="stable")
     flips = []
     for i in np.sort(candidates[order[:budget]]):

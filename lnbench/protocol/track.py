@@ -323,7 +323,8 @@ def _validate(track: Track, where: str) -> None:
         curve, epsilon = track.epsilons(victim), track.epsilon(victim)
         if list(curve) != sorted(set(curve)) or epsilon not in curve or not all(0 < e < float("inf") for e in curve):
             raise ProtocolError(
-                f"{where}: adversary: epsilons: expected ascending positive numbers that contain {epsilon}, got {list(curve)}."
+                f"{where}: adversary: epsilons: expected ascending positive numbers that contain {epsilon}, "
+                f"got {list(curve)}."
             )
 
 

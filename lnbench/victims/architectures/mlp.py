@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Architecture:
         """One network's parameters."""
         sizes = [math.prod(shape), *[self.width] * self.depth, num_classes]
         parameters = {}
-        for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
             parameters[f"weight{i}"], parameters[f"bias{i}"] = initial_linear(fan_in, fan_out, generator)
         return parameters
 

@@ -1,0 +1,194 @@
+"""The two stages that take time, each over the store: what is kept is not computed again, what arrives is kept.
+
+`evaluate` knows their order; these know how to cut a stage into pieces, name the pieces, and tell how far they are.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lnbench import data
+from lnbench.engine import Engine
+from lnbench.environment import code_sha256, guest_code_sha256
+from lnbench.poison.run import Poisoned, Submission, poison
+from lnbench.protocol import Streams, Track, applied, changed, sha256
+from lnbench.store import Store
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an evaluation is.
+
+    Attributes:
+        stage: `poison` (units are splits) or `victims` (units are victims).
+        done, total: units finished, stored ones included, and all.
+        reused: units that came from the store.
+        seconds_left: estimate, or None while there is nothing to estimate from.
+        note: one line for people.
+    """
+
+    stage: str
+    done: float
+    total: int
+    reused: int
+    seconds_left: float | None
+    note: str = ""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def poison_all(
+    submission: Submission,
+    track: Track,
+    points: Sequence[data.Split],
+    streams: Streams,
+    mode: str,
+    workers: int,
+    store: Store,
+    notify: OnProgress,
+) -> list[Poisoned]:
+    """One sandboxed process per split, `workers` at once; labels are kept as soon as they arrive."""
+    names = [_labels_name(submission, track, streams, mode, split) for split in range(len(points))]
+    found: dict[int, Poisoned] = {}
+    for split, name in enumerate(names):
+        if (kept := store.get("labels", name)) is not None:
+            labels = applied(points[split].labels, kept.pop("flips"))
+            found[split] = Poisoned(labels=labels, **kept)
+    reused, clock = len(found), time.monotonic()
+    todo = [split for split in range(len(points)) if split not in found]
+    cancel = threading.Event()
+
+    def one(split: int) -> Poisoned:
+        return poison_split(submission, track, points[split], streams, split, mode, cancel)
+
+    def tell() -> None:
+        fresh = len(found) - reused
+        left = (time.monotonic() - clock) / fresh * (len(points) - len(found)) if fresh else None
+        notify(Progress("poison", len(found), len(points), reused, left, f"{submission.name} on {track.name}"))
+
+    tell()
+    for split, made in _in_threads(one, todo, workers, cancel):
+        found[split] = made
+        kept = {k: getattr(made, k) for k in _KEPT_OF_POISONED}
+        store.put("labels", names[split], {**kept, "flips": changed(points[split].labels, made.labels)})
+        tell()
+    return [found[split] for split in range(len(points))]
+
+
+_KEPT_OF_POISONED = (
+    *("trainings", "seconds", "log", "description", "author", "paper", "license"),
+    *("parameters", "overrides", "sandbox", "memory_cap"),
+)
+
+
+def poison_split(
+    submission: Submission,
+    track: Track,
+    points: data.Split,
+    streams: Streams,
+    split: int,
+    mode: str,
+    cancel: threading.Event | None = None,
+) -> Poisoned:
+    return poison(submission, points, track, split, streams, mode=mode, cancel=cancel)
+
+
+def _in_threads(
+    function: Callable[[int], Poisoned], items: list[int], threads: int, cancel: threading.Event
+) -> Iterator[tuple[int, Poisoned]]:
+    """Yield results as they come; on an error, or when closed, `cancel` is set and the threads waited for."""
+    todo: queue.Queue[int] = queue.Queue()
+    results: queue.Queue[tuple[int, Poisoned | BaseException]] = queue.Queue()
+    for item in items:
+        todo.put(item)
+
+    def work() -> None:
+        while not cancel.is_set():
+            try:
+                item = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                results.put((item, function(item)))
+            except BaseException as error:
+                results.put((item, error))
+
+    pool = [threading.Thread(target=work, daemon=True) for _ in range(min(threads, len(items)))]
+    try:
+        for thread in pool:
+            thread.start()
+        for _ in items:
+            item, result = results.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield item, result
+    finally:
+        cancel.set()
+        for thread in pool:
+            thread.join()
+
+
+def cell_name(
+    track: Track, streams: Streams, environment_id: str, cell: dict[str, Any], arm: str, points: Sequence[data.Split]
+) -> dict[str, Any]:
+    """Everything a cell's result depends on; its hash is the key in the store."""
+    labels = b"".join(applied(points[cell["split"]].labels, f).astype("<i8").tobytes() for f in cell["flips"])
+    return {
+        "track": track.sha256,
+        "salt": streams.commitment,
+        "labels": sha256(labels),
+        "victim": cell["victim"],
+        "split": cell["split"],
+        "seeds": cell["seeds"],
+        "arm": arm,
+        "code": code_sha256(),
+        "environment": environment_id,
+    }
+
+
+def _labels_name(submission: Submission, track: Track, streams: Streams, mode: str, split: int) -> dict[str, Any]:
+    return {
+        "track": track.sha256,
+        "salt": streams.commitment,
+        "source": submission.sha256,
+        "parameters": dict(submission.parameters),
+        "split": split,
+        "sandbox": mode,
+        "code": guest_code_sha256(),
+    }
+
+
+def train_all(
+    cells: list[dict[str, Any]], names: list[dict[str, Any]], engine: Engine, store: Store, notify: OnProgress
+) -> list[dict[str, Any]]:
+    """Every cell's result, from the store or a worker; each is kept as soon as it arrives."""
+    results: dict[int, dict[str, Any]] = {}
+    for i, name in enumerate(names):
+        if (kept := store.get("cells", name)) is not None:
+            results[i] = kept
+    todo = [i for i in range(len(cells)) if i not in results]
+    total, reused = sum(len(c["seeds"]) for c in cells), sum(len(cells[i]["seeds"]) for i in results)
+    clock, shares = time.monotonic(), dict.fromkeys(todo, 0.0)
+    weight = {i: len(cells[i]["seeds"]) for i in todo}
+
+    def tell() -> None:
+        fresh = sum(weight[i] * shares[i] for i in todo)
+        left = (time.monotonic() - clock) * (total - reused - fresh) / fresh if fresh > 0 else None
+        notify(Progress("victims", reused + fresh, total, reused, left))
+
+    tell()
+    for at, share, result in engine.map("lnbench.cells:run", [cells[i] for i in todo]):
+        shares[todo[at]] = share
+        if result is not None:
+            results[todo[at]] = result
+            store.put("cells", names[todo[at]], result)
+        tell()
+    return [results[i] for i in range(len(cells))]
+
+

@@ -1,0 +1,90 @@
+"""The command line: one file a verb; it parses, prints and exits, and decides nothing.
+
+A verb's module is imported when the verb is called, so that `lnbench --help` needs neither NumPy nor torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from lnbench import __version__
+from lnbench.cli import _faults
+
+VERBS = {
+    "evaluate": "Score a poisoner on a track.",
+    "check": "Run a poisoner in the sandbox and audit its labels, without training victims.",
+    "tracks": "List, show and validate tracks.",
+    "show": "Print a record as a table.",
+    "verify": "Re-derive what a record claims from its own bits.",
+    "leaderboard": "Build and check the leaderboard, and add records to it.",
+    "cache": "Where results and data are kept, how large they are, and how to clear them.",
+    "doctor": "Say what this machine can evaluate and what it lacks.",
+}
+"""Verb -> the first line of its help. Its command is `command` in the module of the same name."""
+
+
+class _Verbs(click.Group):
+    """A group whose commands are modules, and whose errors end in lnbench's exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"lnbench.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(VERBS)}."
+            ctx.fail(f"no command is called {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except BaseException as error:
+            code = _faults.tell(error)
+            if code is None:
+                raise
+            raise click.exceptions.Exit(code) from None
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", message="lnbench %(version)s")
+def cli() -> None:
+    """The benchmark for crafted label noise.
+
+    Which k training labels, flipped, leave the models trained on them easiest to attack? A poisoner's score is how
+    many percentage points lower its victims' adversarial accuracy is than under random flips of the same budget.
+
+    \b
+      lnbench evaluate submissions/my_poisoner.py --quick
+
+    Exit codes: 0 done; 1 the verdict is no; 2 usage; 3 something is missing on this machine; 4 a bug of lnbench;
+    130 interrupted.
+    """
+
+
+def main() -> None:
+    """Entry point of the `lnbench` command and of `python -m lnbench`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # ε and → must not raise where the locale is C
+            stream.reconfigure(errors="replace")
+    cli(prog_name="lnbench")

@@ -1,0 +1,66 @@
+"""From exceptions to one sentence on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import click
+
+from lnbench.errors import LnbenchError
+
+INTERRUPTED, MISSING, BUG = 130, 3, 4
+_FULL = {
+    errno.ENOSPC: "no space is left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+}
+
+
+def tell(error: BaseException) -> int | None:
+    """Say on stderr what went wrong, once, in words; the exit code, or None to let the exception pass."""
+    if isinstance(error, click.Abort):
+        _say("aborted; nothing was done.")
+        return INTERRUPTED
+    if isinstance(error, KeyboardInterrupt):
+        _say("interrupted; what was finished is kept, and the same command resumes from it.")
+        return INTERRUPTED
+    if isinstance(error, LnbenchError):
+        _say(str(error))
+        return error.exit_code
+    if isinstance(error, BrokenPipeError) or not isinstance(error, Exception):
+        return None
+    if isinstance(error, OSError) and error.errno in _FULL:
+        where = f" ({os.fspath(error.filename)!r})" if error.filename else ""
+        _say(
+            f"{_FULL[error.errno]}{where}; make room, or set LNBENCH_CACHE to a folder where lnbench may write. "
+            "What was finished is kept."
+        )
+        return MISSING
+    _report(error)
+    return BUG
+
+
+def clean(text: str, lines: int = 40) -> str:
+    """Text of unknown origin, fit for a terminal and a CI log: no control characters, every later line marked."""
+    kept = ["".join(c if c.isprintable() else "\ufffd" for c in line.expandtabs(4)) for line in text.splitlines()]
+    if len(kept) > lines:
+        kept[lines:] = [f"… {len(kept) - lines} more lines"]
+    return "\n| ".join(kept)
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"error: {clean(sentence)}", err=True)
+
+
+def _report(error: Exception) -> None:
+    import traceback
+
+    from lnbench import __version__
+
+    traceback.print_exception(error, file=sys.stderr)
+    _say(
+        "this is a bug of lnbench, please report it with the lines above and the output of `lnbench doctor` "
+        f"(lnbench {__version__}, Python {sys.version.split()[0]}, {sys.platform})."
+    )

@@ -1,0 +1,68 @@
+"""Arguments that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def submission(function: F) -> F:
+    """The submission, its parameters, its track, and the permission to run it unboxed."""
+    for decorate in (
+        click.option(
+            "--unsafe-no-sandbox",
+            is_flag=True,
+            help="Run the submission in a plain subprocess, with all your rights. Never ranked.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            metavar="NAME=VALUE",
+            multiple=True,
+            callback=_pairs,
+            help="Set a parameter of the poisoner; may be repeated.",
+        ),
+        track_option,
+        click.argument("submission", metavar="FILE|NAME"),
+    ):
+        function = decorate(function)
+    return function
+
+
+def track_option(function: F) -> F:
+    """`--track`: a shipped track or a TOML file; None means the default."""
+    return click.option(
+        "--track", metavar="TRACK", default=None, help="A track's name, or a .toml file. [default: digits-9to0]"
+    )(function)
+
+
+def load_track(name: str | None) -> Any:
+    """The track of this name or file, the default one if None."""
+    from lnbench.protocol import track
+
+    return track.load(name or track.DEFAULT)
+
+
+def load_submission(name_or_path: str, settings: dict[str, str]) -> Any:
+    """The submission in this file, or of this name, with parameters set."""
+    from lnbench.evaluate import find_submission
+    from lnbench.poison.run import Submission
+
+    return Submission.from_file(find_submission(name_or_path), settings)
+
+
+def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE … as a dictionary; the poisoner's own fields give the values their types."""
+    result: dict[str, str] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"expected NAME=VALUE, got {text!r}.", ctx, parameter)
+        if name in result:
+            raise click.BadParameter(f"{name} is set twice.", ctx, parameter)
+        result[name] = value
+    return result

@@ -1,0 +1,140 @@
+"""Progress on stderr: a live bar for a terminal, a plain line every few seconds for a log."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from lnbench.cli import _faults
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_EVERY = 5.0
+"""Seconds between two plain lines."""
+_STAGES = {"poison": "poisoning", "victims": "victims"}
+
+
+class Progress(Protocol):
+    """What `lnbench.evaluate` reports: units of work of one stage."""
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def done(self) -> float: ...
+
+    @property
+    def total(self) -> float: ...
+
+    @property
+    def reused(self) -> int: ...
+
+    @property
+    def seconds_left(self) -> float | None: ...
+
+    @property
+    def note(self) -> str: ...
+
+
+class Lines:
+    """Plain lines: the first and the last of a stage, and one every few seconds between."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, float] = ("", 0.0)
+        self._said = ""
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __call__(self, progress: Progress) -> None:
+        """Take a report."""
+        stage, since = self._last
+        now, finished = time.monotonic(), progress.done >= progress.total
+        if progress.stage == stage and now - since < _EVERY and not finished:
+            return
+        line = _line(progress)
+        if line != self._said:
+            click.echo(line, err=True)
+        self._last, self._said = (progress.stage, now), line
+
+
+class Bars:
+    """One live bar per stage, by rich."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Display
+
+        self._display = Display(
+            TextColumn("{task.description:<9}"),
+            BarColumn(24),
+            TextColumn("{task.fields[text]}"),
+            console=Console(stderr=True),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._display.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._display.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Take a report."""
+        from rich.markup import escape
+
+        values: dict[str, Any] = {"completed": progress.done, "total": progress.total, "text": escape(_text(progress))}
+        if progress.stage not in self._tasks:
+            name = _STAGES.get(progress.stage, progress.stage)
+            self._tasks[progress.stage] = self._display.add_task(name, **values)
+        else:
+            self._display.update(self._tasks[progress.stage], **values)
+
+
+def reporter() -> Bars | Lines:
+    """Bars if stderr is a terminal, else lines. Use it as a context manager, call it with every report."""
+    return Bars() if sys.stderr.isatty() else Lines()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(8.2), duration(75), duration(4000)
+    ('9 s', '1 min 15 s', '1 h 07 min')
+    """
+    whole = math.ceil(max(seconds, 0.0))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = math.ceil(whole / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _line(progress: Progress) -> str:
+    return f"{_STAGES.get(progress.stage, progress.stage)}: {_text(progress)}"
+
+
+def _text(progress: Progress) -> str:
+    share = progress.done / progress.total if progress.total else 1.0
+    parts = [f"{int(progress.done)}/{int(progress.total)} ({share:.0%})"]
+    if progress.reused:
+        parts.append(f"{progress.reused} reused")
+    if progress.done < progress.total and progress.seconds_left is not None:
+        parts.append(f"{duration(progress.seconds_left)} left")
+    if progress.note:
+        parts.append(_faults.clean(progress.note, lines=1))
+    return ", ".join(parts)

@@ -1,0 +1,32 @@
+"""`lnbench check`: the sandbox and the labels, without victims."""
+
+from __future__ import annotations
+
+import click
+
+from lnbench.cli import _options
+
+
+@click.command("check")
+@_options.submission
+def command(submission: str, track: str | None, settings: dict[str, str], unsafe_no_sandbox: bool) -> None:
+    """Run a poisoner in the sandbox and audit its labels, without training victims.
+
+    It runs twice on each of the track's first two splits, under the limits of an evaluation: budget, pairs, type,
+    range, time and memory. A clean check says that `lnbench evaluate` will accept the labels, and nothing about how good they are.
+    """
+    chosen = _options.load_track(track)
+    poisoner = _options.load_submission(submission, settings)
+    from lnbench import evaluate
+
+    found = evaluate.check(poisoner, chosen, sandbox="none" if unsafe_no_sandbox else "auto", splits=2)
+    budget = chosen.noise.budget
+    for split in found:
+        again = "the same labels twice" if split.deterministic else "DIFFERENT labels when run again"
+        click.echo(
+            f"split {split.split}: {len(split.flips)} of {budget} flips, {split.seconds:.1f} s, "
+            f"{split.trainings} victim trainings, sandbox {split.sandbox}, {again}"
+        )
+    click.echo(f"{poisoner.file}: its labels are valid on {chosen.name}.")
+    if not all(split.deterministic for split in found):
+        click.echo("note: draw every random number from problem.rng, or nobody can reproduce your row.", err=True)

@@ -1,0 +1,104 @@
+"""`lnbench doctor`: what works here, what does not, and what would help."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from importlib import import_module, metadata
+
+import click
+
+from lnbench import __version__
+
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "timm")
+
+
+@click.command("doctor")
+def command() -> None:
+    """Say what this machine can evaluate and what it lacks.
+
+    Exit code 3 if the default track cannot be evaluated here.
+    """
+    from lnbench.protocol import track as tracks
+
+    click.echo(f"lnbench   {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    click.echo(f"libraries {', '.join(_version(name) for name in _LIBRARIES)}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    click.echo(f"cores     {cores}")
+    click.echo(f"GPU       {_gpu()}")
+    ready = [_cache(), _sandbox()]
+    found = {name: _data(name) for name in tracks.names()}
+    for name, (_, words) in found.items():
+        click.echo(f"track     {name}: {words}")
+    if all(ready) and found[tracks.DEFAULT][0]:
+        click.echo(f"ready: `lnbench evaluate FILE` works here on {tracks.DEFAULT}.")
+    else:
+        click.echo(f"not ready: `lnbench evaluate FILE` cannot run here on {tracks.DEFAULT}; see above.")
+        raise click.exceptions.Exit(3)
+
+
+def _version(library: str) -> str:
+    try:
+        return f"{library} {metadata.version(library)}"
+    except metadata.PackageNotFoundError:
+        return f"{library} MISSING"
+
+
+def _gpu() -> str:
+    try:
+        import torch
+    except ImportError as error:
+        return f"unknown, torch cannot be imported: {error}"
+    if not torch.cuda.is_available():
+        return "none that PyTorch can use; --device cpu is the default"
+    return f"{torch.cuda.get_device_name()}, {torch.cuda.get_device_properties(0).total_memory / 2**30:.0f} GiB"
+
+
+def _cache() -> bool:
+    from lnbench.store import Store
+
+    root = Store().root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        click.echo(f"cache     {root} cannot be written ({error.strerror}); set LNBENCH_CACHE to a folder that can.")
+        return False
+    click.echo(f"cache     {root}, writable")
+    return True
+
+
+def _sandbox() -> bool:
+    """Whether a submission may run at all: without a sandbox only outside CI."""
+    from lnbench.poison import sandbox
+
+    found = sandbox.diagnose()
+    click.echo(f"sandbox   {found.mode}: {found.reason}")
+    if found.mode == sandbox.NONE:
+        click.echo("          a local file runs as a plain subprocess with your rights, and its record is not ranked")
+    for remedy in found.remedies:
+        click.echo(f"          - {remedy}")
+    return found.mode != sandbox.NONE or not os.environ.get("CI")
+
+
+def _data(name: str) -> tuple[bool, str]:
+    """Whether a track's data can be had here, and a sentence on it."""
+    from lnbench import data
+    from lnbench.data import _files
+    from lnbench.errors import DataError
+    from lnbench.protocol import track as tracks
+
+    track = tracks.load(name)
+    found = getattr(import_module(f"lnbench.data.{track.data.source}"), "found", None)
+    if found is not None and found() is None:
+        where = " nor ".join(str(folder) for folder in _files.folders())
+        if _files.offline():
+            return False, f"its data is not in {where}, and downloads are forbidden; set LNBENCH_DATA"
+        return True, f"its data is not in {where}; it would be downloaded on first use"
+    try:
+        data.load(track, 0)
+    except DataError as error:
+        return False, str(error)
+    return True, "its data is here and unaltered"

@@ -1,0 +1,77 @@
+"""`lnbench evaluate`: poison, train, attack, score, write the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lnbench.cli import _options, _progress
+
+
+@click.command("evaluate")
+@_options.submission
+@click.option("--quick", is_flag=True, help="Fewer splits and seeds: a first look, never ranked.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "auto"]),
+    default="cpu",
+    show_default=True,
+    help="Where victims train.",
+)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@click.option("--engine", default="local", show_default=True, metavar="ENGINE", help="Where the processes run.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Where the record is written. [default: ./records/TRACK]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print exactly the record on stdout.")
+def command(
+    submission: str,
+    track: str | None,
+    settings: dict[str, str],
+    quick: bool,
+    device: str,
+    workers: int | None,
+    engine: str,
+    out: Path | None,
+    as_json: bool,
+    unsafe_no_sandbox: bool,
+) -> None:
+    """Score a poisoner on a track.
+
+    FILE holds one class derived from lnbench.Poisoner; NAME is a reference attack such as random_flip. Its labels train
+    victims, an adversary attacks them, and the score is how much lower their adversarial accuracy is than that of
+    victims trained on as many random flips. Arms that were computed before are reused, and a run that was killed
+    resumes.
+
+    \b
+      lnbench evaluate submissions/my_poisoner.py --quick
+      lnbench evaluate adversarial_path --set bucket=middle --track mnist10k-9to0
+    """
+    chosen = _options.load_track(track)
+    poisoner = _options.load_submission(submission, settings)
+    from lnbench import evaluate, record
+    from lnbench.cli import _report
+    from lnbench.protocol import canonical_json
+
+    with _progress.reporter() as report:
+        result = evaluate.evaluate(
+            poisoner,
+            chosen,
+            quick=quick,
+            device=device,
+            workers=workers,
+            engine=engine,
+            sandbox="none" if unsafe_no_sandbox else "auto",
+            on_progress=report,
+        )
+    path = (out or Path("records") / chosen.name) / result.filename
+    record.write(result, path)
+    _report.print_record(result)
+    if as_json:
+        click.get_binary_stream("stdout").write(canonical_json(result.document))
+    click.echo(f"record: {path}", err=True)

@@ -1,0 +1,305 @@
+"""The conductor: poison every split, train every arm's victims, attack them, score, record.
+
+The only module that knows the order of the stages. The parent process trains nothing and never sees the submission's
+code as code; everything it computes is kept in the store as it arrives, so a killed run resumes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import shlex
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lnbench import __version__, data, record
+from lnbench._stages import OnProgress, Progress, cell_name, poison_all, poison_split, train_all
+from lnbench.engine import engine as make_engine
+from lnbench.environment import code_sha256, environment
+from lnbench.errors import ProtocolError, UnavailableError
+from lnbench.poison import sandbox as sandboxes
+from lnbench.poison.run import Poisoned, Submission
+from lnbench.protocol import ARMS, PUBLIC_SALT, Flip, Streams, Track, changed, random_flips, sha256
+from lnbench.record import Record
+from lnbench.store import Store
+
+__all__ = ["Checked", "Progress", "check", "evaluate", "find_submission", "resolved_sandbox"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `check` found on one split.
+
+    Attributes:
+        split: its index.
+        flips: the flips of the first of two runs.
+        trainings: victims the poisoner says it trained.
+        seconds: wall clock of the first run.
+        deterministic: whether the second run flipped the same.
+        sandbox: the mode both ran in.
+    """
+
+    split: int
+    flips: list[Flip]
+    trainings: int
+    seconds: float
+    deterministic: bool
+    sandbox: str
+
+
+def evaluate(
+    submission: Submission,
+    track: Track,
+    *,
+    quick: bool = False,
+    device: str = "cpu",
+    workers: int | None = None,
+    engine: str = "local",
+    sandbox: str = "auto",
+    salt: str = PUBLIC_SALT,
+    season: str | None = None,
+    store: Store | None = None,
+    on_progress: OnProgress | None = None,
+) -> Record:
+    """Score a submission on a track.
+
+    Args:
+        submission: the poisoner's file, read but not run.
+        quick: the track's smaller replication; such a record cannot rank.
+        device: `cpu`, `cuda` or `auto`, where victims are trained.
+        workers: processes at once; as many as there are cores (GPUs) if None.
+        sandbox: `auto` takes the best this machine has; `none` runs the submission unprotected, unranked.
+        salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
+        store: where results are kept; the default store if None.
+        on_progress: called as work advances.
+
+    Raises:
+        SubmissionError: if the submission breaks the contract, on any split.
+        ProtocolError: if a parameter, device or engine does not exist.
+        DataError, UnavailableError: if data, a sandbox or a device is missing here.
+    """
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    device = _resolved_device(device)
+    mode, store = resolved_sandbox(sandbox), store or Store()
+    workers = workers or (_cores() if device == "cpu" else 1)
+    notify = on_progress or (lambda progress: None)
+    where = environment(device)
+    streams = Streams(track.sha256, salt)
+    splits, seeds = _replication(track, quick)
+    points = [data.load(track, split, streams) for split in range(splits)]
+
+    poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
+    flips = {
+        "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
+        "random": [_random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
+    }
+    cells = _cells(track, streams, device, splits, seeds, flips)
+    names = [cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in cells]
+    results = train_all([cell for _, cell in cells], names, make_engine(engine, workers), store, notify)
+
+    return record.assemble(
+        track=track,
+        streams_commitment=streams.commitment,
+        salt=salt if salt == PUBLIC_SALT else None,
+        season=season,
+        quick=quick,
+        splits=splits,
+        seeds=seeds,
+        poisoner=_poisoner_block(submission, poisoned[0]),
+        flips=flips,
+        labels_sha256=[sha256(p.labels.astype("<i8").tobytes()) for p in poisoned],
+        trainings=[p.trainings for p in poisoned],
+        victims=_victims(track, cells, results),
+        environment=where,
+        code_sha256=code_sha256(),
+        sandbox=mode,
+        fixed_test_set=data.fixed_test_set(track),
+        run={
+            "started": started.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
+            "seconds": round(time.monotonic() - clock, 1),
+            "poison_seconds": [round(p.seconds, 2) for p in poisoned],
+            "device": device,
+            "cpu": f"{where['parts'].get('cpu') or platform.machine()}, {_cores()} cores",
+            "version": __version__,
+            "commit": _commit(),
+            "command": _command(submission, track, quick),
+            "engine": engine,
+            "workers": workers,
+        },
+    )
+
+
+def check(submission: Submission, track: Track, *, sandbox: str = "auto", splits: int = 1) -> list[Checked]:
+    """Poison the first splits twice each, judge the labels, train nothing.
+
+    Raises:
+        SubmissionError: if the submission breaks the contract.
+    """
+    mode, streams = resolved_sandbox(sandbox), Streams(track.sha256)
+    found = []
+    for split in range(splits):
+        points = data.load(track, split, streams)
+        twice = [poison_split(submission, track, points, streams, split, mode) for _ in range(2)]
+        flips = [changed(points.labels, p.labels) for p in twice]
+        found.append(
+            Checked(split, flips[0], twice[0].trainings, twice[0].seconds, flips[0] == flips[1], twice[0].sandbox)
+        )
+    return found
+
+
+def find_submission(name: str) -> Path:
+    """The file behind a name: a path as it is, or the stem of a bundled attack or template.
+
+    Raises:
+        ProtocolError: if there is no such file or name.
+    """
+    path = Path(name)
+    if path.suffix or path.exists() or len(path.parts) > 1:
+        if not os.path.lexists(path):
+            raise ProtocolError(
+                f"there is no file {name}; give a path to a submission, or one of: {', '.join(_bundled())}."
+            )
+        return path
+    bundled = _bundled()
+    if name not in bundled:
+        raise ProtocolError(f"there is no file or bundled attack called {name!r}; there are: {', '.join(bundled)}.")
+    return bundled[name]
+
+
+def resolved_sandbox(wish: str) -> str:
+    """The sandbox mode that will be used.
+
+    Raises:
+        UnavailableError: under CI without a sandbox: what runs there is a stranger's.
+    """
+    if wish == "none":
+        return "none"
+    mode = sandboxes.mode()
+    if mode == "none" and os.environ.get("CI"):
+        raise UnavailableError(
+            f"no sandbox works here, and CI runs no submission without one. {' '.join(sandboxes.diagnose().remedies)}"
+        )
+    return mode
+
+
+def _replication(track: Track, quick: bool) -> tuple[int, int]:
+    r = track.replication
+    return (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
+
+
+def _random_arm(track: Track, labels: np.ndarray, streams: Streams, split: int, seeds: int) -> list[list[Flip]]:
+    noise = track.noise
+    return [
+        random_flips(labels, noise.pairs, noise.budget, streams.generator("random", split, seed))
+        for seed in range(seeds)
+    ]
+
+
+def _cells(
+    track: Track, streams: Streams, device: str, splits: int, seeds: int, flips: dict[str, list[Any]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """(arm, cell) for every arm, split and architecture; the last architecture, the heaviest by custom, first."""
+    arms: dict[str, Callable[[int], list[list[Flip]]]] = {
+        "clean": lambda split: [[]] * seeds,
+        "random": lambda split: flips["random"][split],
+        "poisoned": lambda split: [flips["poisoned"][split]] * seeds,
+    }
+    return [
+        (
+            arm,
+            {
+                "track": track.document,
+                "salt": streams.salt,
+                "victim": victim.name,
+                "split": split,
+                "seeds": list(range(seeds)),
+                "flips": arms[arm](split),
+                "device": device,
+            },
+        )
+        for victim in reversed(track.victims)
+        for arm in ARMS
+        for split in range(splits)
+    ]
+
+
+def _victims(
+    track: Track, cells: list[tuple[str, dict[str, Any]]], results: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    order = {victim.name: i for i, victim in enumerate(track.victims)}
+    entries = [
+        {**entry, "architecture": cell["victim"], "split": cell["split"], "arm": arm}
+        for (arm, cell), result in zip(cells, results, strict=True)
+        for entry in result["victims"]
+    ]
+    return sorted(entries, key=lambda e: (order[e["architecture"]], e["split"], e["seed"], ARMS.index(e["arm"])))
+
+
+def _poisoner_block(submission: Submission, poisoned: Poisoned) -> dict[str, Any]:
+    return {
+        "name": submission.name,
+        "parameters": dict(poisoned.overrides),
+        "description": poisoned.description,
+        "author": poisoned.author,
+        "paper": poisoned.paper,
+        "license": poisoned.license,
+        "source": submission.source,
+        "sha256": submission.sha256,
+    }
+
+
+def _bundled() -> dict[str, Path]:
+    """Stem -> file of every bundled attack and template."""
+    package = Path(__file__).parent
+    folders = [
+        package / "_attacks",
+        package / "_submissions",
+        package.parent / "attacks",
+        package.parent / "submissions",
+    ]
+    if override := os.environ.get("LNBENCH_ATTACKS"):
+        folders.append(Path(override))
+    return {p.stem: p for folder in folders for p in sorted(folder.glob("*.py")) if not p.name.startswith("_")}
+
+
+def _resolved_device(device: str) -> str:
+    if device in ("cpu", "cuda"):
+        return device
+    if device != "auto":
+        raise ProtocolError(f"the device is cpu, cuda or auto; got {device!r}.")
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _commit() -> str | None:
+    """The commit of the checkout this runs from, with `+` when it has changes, or None."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        git = ["git", "-C", str(root)]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        dirty = subprocess.run([*git, "status", "--porcelain", "--", "lnbench"], capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if dirty.strip() else "")
+
+
+def _command(submission: Submission, track: Track, quick: bool) -> str:
+    """The command line that makes this record again, without anything about this machine."""
+    parts = [submission.name, "--track", track.name, *(["--quick"] if quick else [])]
+    return shlex.join(
+        ["lnbench", "evaluate", *parts, *(f"--set={k}={v}" for k, v in sorted(submission.parameters.items()))]
+    )

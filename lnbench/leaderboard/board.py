@@ -1,0 +1,182 @@
+"""From records to rows: which records are compared with which, in what order, and what their comparison shows."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lnbench.errors import RecordError
+from lnbench.protocol import Track
+from lnbench.protocol import track as tracks
+from lnbench.record import Record, read
+from lnbench.score import holm, rank_intervals
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One record on the board.
+
+    Attributes:
+        record: the record.
+        path: its file, relative to the folder of records, with `/`.
+        ranks: first and last rank it may have; None in the history.
+        p_holm: p against random flips, Holm-corrected over the table's rows; None in the history.
+    """
+
+    record: Record
+    path: str
+    ranks: tuple[int, int] | None = None
+    p_holm: float | None = None
+
+    @property
+    def drop(self) -> float:
+        """The score in percentage points."""
+        return float(self.record.score["drop_pp"])
+
+    @property
+    def beats_random(self) -> str | None:
+        """`yes`, `worse` or `not shown`, over all of the table's rows; None in the history."""
+        if self.p_holm is None:
+            return None
+        if self.p_holm >= ALPHA:
+            return "not shown"
+        return "yes" if self.drop > 0 else "worse"
+
+    @property
+    def trust(self) -> str:
+        """`season` if a season's salt drew the splits, else `self`: the author could have tuned to the public salt."""
+        return "season" if self.record.season else "self"
+
+    @property
+    def trainings(self) -> int:
+        """Victims the poisoner trained, all splits together, as it says."""
+        return sum(self.record.document["trainings"])
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The rows that may be compared: one track, one salt.
+
+    Attributes:
+        track: the track they ran on.
+        season: the salt's season, or None for the public salt.
+        rows: by falling score.
+    """
+
+    track: Track
+    season: str | None
+    rows: tuple[Row, ...]
+
+    @property
+    def id(self) -> str:
+        """A name for links and files."""
+        return self.track.name if self.season is None else f"{self.track.name}-{self.season}"
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """Everything the leaderboard shows.
+
+    Attributes:
+        tables: of the shipped tracks, by name and season.
+        history: of versions of tracks that no longer ship, by name, version and season.
+        empty: shipped tracks without a record.
+    """
+
+    tables: tuple[Table, ...]
+    history: tuple[Table, ...]
+    empty: tuple[Track, ...]
+
+
+def load(records_dir: str | Path) -> Board:
+    """The board of all records in a folder, `<track>/<file>.json`.
+
+    Raises:
+        RecordError: naming the first file that is no record or may not be on the board, or two that are the same row.
+    """
+    folder = Path(records_dir)
+    seasons = read_seasons(folder)
+    found: dict[tuple[str, int, str, str], list[tuple[Record, str]]] = {}
+    rows: dict[tuple[str, ...], str] = {}
+    tracks_of: dict[str, Track] = {}
+    for path in sorted(folder.glob("*/*.json"), key=lambda p: p.relative_to(folder).as_posix()):
+        name, record = path.relative_to(folder).as_posix(), read(path)
+        try:
+            admissible(record, seasons)
+        except RecordError as error:
+            raise RecordError(f"{path}: {error}") from None
+        if path.parent.name != record.track.name:
+            raise RecordError(f"{path}: it is a record of {record.track.name}, its folder is another track's.")
+        if record.identity in rows:
+            raise RecordError(f"{path}: it is the same poisoner with the same parameters as {rows[record.identity]}.")
+        rows[record.identity] = name
+        track = tracks_of.setdefault(record.track.sha256, record.track)
+        key = track.name, track.version, track.sha256, record.season or ""
+        found.setdefault(key, []).append((record, name))
+    shipped = {name: tracks.load(name) for name in tracks.names()}
+    current: list[Table] = []
+    history: list[Table] = []
+    for (name, _, sha256, season), pairs in sorted(found.items()):
+        old = name not in shipped or shipped[name].sha256 != sha256
+        table = Table(tracks_of[sha256], season or None, _ordered(pairs) if old else _compared(pairs))
+        (history if old else current).append(table)
+    seen = {table.track.name for table in current}
+    return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))
+
+
+def admissible(record: Record, seasons: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise RecordError, in one sentence, if this record may not stand on any board."""
+    if not record.ranked:
+        raise RecordError(f"it is not ranked ({', '.join(record.flags) or 'no flag says why'}).")
+    if record.score["drop_pp"] is None or record.score["ci95_pp"] is None:
+        raise RecordError("it is ranked without a score.")
+    if record.season is not None:
+        season = seasons.get(record.season)
+        if season is None:
+            raise RecordError(
+                f"no season is called {record.season!r}; seasons.toml has {', '.join(seasons) or 'none'}."
+            )
+        if season.get("commitment") != record.document["salt_commitment"]:
+            raise RecordError(f"its salt is not the one that season {record.season!r} is committed to.")
+    _ = record.split_accuracies
+
+
+def read_seasons(records_dir: Path) -> dict[str, Mapping[str, Any]]:
+    """The seasons in `seasons.toml` beside the folder of records: name -> commitment, opened, closed, salt.
+
+    Raises:
+        RecordError: if the file is no TOML of tables.
+    """
+    path = records_dir.resolve().parent / "seasons.toml"
+    if not path.exists():
+        return {}
+    try:
+        seasons = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read: {error}.") from None
+    if not all(isinstance(season, dict) for season in seasons.values()):
+        raise RecordError(f"{path}: expected one table a season.")
+    return seasons
+
+
+def _ordered(pairs: Sequence[tuple[Record, str]]) -> tuple[Row, ...]:
+    """Rows by falling score; equal scores by file."""
+    return tuple(sorted((Row(record, path) for record, path in pairs), key=lambda row: (-row.drop, row.path)))
+
+
+def _compared(pairs: Sequence[tuple[Record, str]]) -> tuple[Row, ...]:
+    """Rows by falling score, with their ranks and corrected p."""
+    rows = _ordered(pairs)
+    ranks = rank_intervals(np.stack([row.record.split_accuracies for row in rows]))
+    adjusted = holm([row.record.score["p_value"] for row in rows])
+    return tuple(
+        Row(row.record, row.path, (int(first), int(last)), float(p))
+        for row, (first, last), p in zip(rows, ranks, adjusted, strict=True)
+    )

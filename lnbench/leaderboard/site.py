@@ -1,0 +1,98 @@
+"""Writing the board, comparing it with the records, and letting records in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lnbench._record_checks import checks
+from lnbench.errors import ProtocolError, RecordError, UnavailableError
+from lnbench.leaderboard import board, markdown
+from lnbench.protocol import track as tracks
+from lnbench.record import read, write
+
+_FIGURES = "figures"
+
+
+def build(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
+    """Write the board of all records in a folder; returns the files that changed, in order.
+
+    Raises:
+        RecordError: naming the first file that is no record or may not be on the board; nothing is written then.
+        UnavailableError: if the place cannot be written.
+    """
+    out, files = Path(out_dir), _render(Path(records_dir), Path(out_dir))
+    changed = [out / name for name in _drifted(out, files)]
+    try:
+        for path in changed:
+            name = path.relative_to(out).as_posix()
+            if name not in files:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            temporary.write_bytes(files[name])
+            os.replace(temporary, path)
+    except OSError as error:
+        raise UnavailableError(f"the board cannot be written to {out}: {error.strerror}.") from None
+    return changed
+
+
+def check(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
+    """The files of the board that are not what the records say: altered, missing or left over.
+
+    Raises:
+        RecordError: naming the first file that is no record or may not be on the board.
+    """
+    out = Path(out_dir)
+    return [out / name for name in _drifted(out, _render(Path(records_dir), out))]
+
+
+def add(record_path: str | Path, records_dir: str | Path) -> Path:
+    """Copy a record into the folder of records as `<track>/<name>-<sha8>.json`; the board is built separately.
+
+    The record is checked by itself (`lnbench verify` also checks it against the data).
+
+    Raises:
+        RecordError: if it is no record, contradicts itself, is not ranked, is of another version of its track or of
+            none that ships, or is already there.
+    """
+    record, folder = read(record_path), Path(records_dir)
+    failed = [check for check in checks(record) if check.passed is False]
+    if failed:
+        raise RecordError(f"{record_path}: its {failed[0].name} does not hold: {failed[0].sentence}")
+    try:
+        board.admissible(record, board.read_seasons(folder))
+        shipped = tracks.load(record.track.name)
+    except RecordError as error:
+        raise RecordError(f"{record_path}: {error}") from None
+    except ProtocolError:
+        raise RecordError(f"{record_path}: no track called {record.track.name} ships with this lnbench.") from None
+    if shipped.sha256 != record.track.sha256:
+        raise RecordError(
+            f"{record_path}: it was run on {record.track.name} {record.track.sha256[:8]} (version "
+            f"{record.track.version}), the board has {shipped.sha256[:8]} (version {shipped.version}); run it again."
+        )
+    for path in sorted((folder / record.track.name).glob("*.json")):
+        if read(path).identity == record.identity:
+            raise RecordError(f"{record_path}: {record.label} from the same source is already there: {path.name}.")
+    target = folder / record.track.name / record.filename
+    write(record, target)
+    return target
+
+
+def _render(records_dir: Path, out: Path) -> dict[str, bytes]:
+    """Every file of the board by its path in `out`."""
+    if not records_dir.is_dir():
+        raise RecordError(f"{records_dir}: there is no such folder of records.")
+    shown = board.load(records_dir)
+    records = Path(os.path.relpath(records_dir.resolve(), out.resolve())).as_posix()
+    root = out.resolve().parent
+    return {"README.md": markdown.render(shown, records, root).encode()}
+
+
+def _drifted(out: Path, files: dict[str, bytes]) -> list[str]:
+    """Names of files that are missing, differ, or are left over among the figures."""
+    wrong = {n for n, content in files.items() if not (out / n).is_file() or (out / n).read_bytes() != content}
+    left = {f"{_FIGURES}/{path.name}" for path in (out / _FIGURES).glob("*.svg")} - set(files)
+    return sorted(wrong | left)

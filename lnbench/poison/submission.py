@@ -1,0 +1,112 @@
+"""A stranger's file as bytes: checked for what can be seen from outside, never imported here."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lnbench.errors import ProtocolError, SubmissionError
+from lnbench.poison.labels import printable
+from lnbench.protocol.hashes import sha256
+
+SOURCE_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One poisoner's file, read but never imported.
+
+    Attributes:
+        name: the file's stem, up to 40 of a–z, 0–9, `_` and `-`.
+        source: its text.
+        sha256: of its bytes.
+        parameters: values set on the command line; text is converted to the type of the parameter's default.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def file(self) -> str:
+        """The file's name."""
+        return f"{self.name}.py"
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], parameters: Mapping[str, Any] | None = None) -> Submission:
+        """Read a submission.
+
+        Raises:
+            ProtocolError: if there is no such file, it may not be read, or a parameter could be nobody's.
+            SubmissionError: if it is no regular file, too long, no text, or has no proper name.
+        """
+        return cls.from_bytes(os.path.basename(os.fspath(path)), _read(path), parameters)
+
+    @classmethod
+    def from_bytes(cls, file: str, content: bytes, parameters: Mapping[str, Any] | None = None) -> Submission:
+        """A submission of this file name and content; raises as `from_file`."""
+        shown = printable(file, 80)
+        stem, dot, suffix = file.rpartition(".")
+        if not dot or suffix != "py" or not re.fullmatch(r"[a-z0-9_-]{1,40}", stem):
+            raise SubmissionError(
+                f"{shown}: expected a file name of up to 40 of a–z, 0–9, '_' and '-', ending in .py; rename the file, "
+                "its name becomes the row's."
+            )
+        if len(content) > SOURCE_BYTES:
+            raise SubmissionError(
+                f"{shown}: expected at most {SOURCE_BYTES} bytes of source, got more; submit code, not data."
+            )
+        try:
+            source = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise SubmissionError(
+                f"{shown}: expected Python source in UTF-8, but byte {error.start} is not; save the file as UTF-8."
+            ) from None
+        return cls(stem, source, sha256(content), _checked(parameters or {}))
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a regular file, no link followed, at most one more than a submission may have."""
+    shown = printable(os.fspath(path), 200)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ProtocolError(f"there is no file {shown}.") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP or os.path.islink(path):
+            raise SubmissionError(
+                f"{shown}: expected a regular file, got a symbolic link; give the file itself."
+            ) from None
+        if error.errno == errno.ENXIO:
+            raise SubmissionError(f"{shown}: expected a regular file, got a socket; give a Python file.") from None
+        raise ProtocolError(f"the file {shown} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise ProtocolError(f"{shown} is no file name.") from None
+    with open(fd, "rb") as file:
+        kind = os.fstat(fd).st_mode
+        if not stat.S_ISREG(kind):
+            names = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+            found = names.get(stat.S_IFMT(kind), "a device")
+            raise SubmissionError(f"{shown}: expected a regular file, got {found}; give a Python file.")
+        return file.read(SOURCE_BYTES + 1)
+
+
+def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if len(parameters) > 64:
+        raise ProtocolError(f"expected at most 64 parameters, got {len(parameters)}.")
+    for name, value in parameters.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
+            raise ProtocolError(f"expected a parameter's name to be an identifier, got {printable(str(name), 80)!r}.")
+        if not isinstance(value, (bool, int, float, str)) or (isinstance(value, float) and not math.isfinite(value)):
+            shown = printable(repr(value), 80)
+            raise ProtocolError(f"parameter {name}: expected a finite number, a bool or text, got {shown}.")
+        if isinstance(value, str) and len(value) > 200:
+            raise ProtocolError(f"parameter {name}: expected at most 200 characters, got {len(value)}.")
+    return dict(parameters)

@@ -1,0 +1,339 @@
+"""From broken examples to a score, and from scores to ranks. NumPy and SciPy's special functions only.
+
+The unit of replication is the split: a poisoner is a method, and a method is judged by what it does to fresh training
+sets. So every interval here is taken over split means, and everything below a split (architectures, seeds, test
+points) is averaged first. Fractions are in [0, 1]; names ending in `_pp` are percentage points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from lnbench.protocol import ARMS
+
+CLEAN, RANDOM, POISONED = range(len(ARMS))
+_LEVEL = 0.95
+_NOTHING = 1e-12
+"""Differences of fractions below this are rounding: the smallest true one is 1 / (points · victims) > 1e-9."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval and its two-sided p against 0; None where there is too little to say."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """(low, high), or None."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What an evaluation counted, axes (arm, architecture, split, seed) unless said otherwise; arms as in `ARMS`.
+
+    Attributes:
+        architectures: their names, (architecture,).
+        epsilons: the ε curve of each architecture, ascending.
+        points: source-class test points, (split,), each at least 1.
+        targeted: broken by the targeted adversary at the architecture's ε.
+        untargeted: broken by the untargeted one.
+        to_target: classified as the target without any attack.
+        curve: one (arm, split, seed, epsilon) array an architecture: broken by the targeted adversary.
+        valid: (architecture, split, seed) bool, False where any of the three arms diverged.
+        broken: (arm, architecture, split, seed, example) bool at the architecture's ε; only a fixed test set needs it.
+    """
+
+    architectures: tuple[str, ...]
+    epsilons: tuple[tuple[float, ...], ...]
+    points: np.ndarray
+    targeted: np.ndarray
+    untargeted: np.ndarray
+    to_target: np.ndarray
+    curve: tuple[np.ndarray, ...]
+    valid: np.ndarray
+    broken: np.ndarray | None = None
+
+    @classmethod
+    def from_broken(cls, architectures: Sequence[str], targeted: np.ndarray, untargeted: np.ndarray) -> Counts:
+        """Counts of one ε and no divergence.
+
+        Args:
+            targeted, untargeted: (arm, architecture, split, seed, example) bool.
+        """
+        count = targeted.sum(-1)
+        return cls(
+            tuple(architectures),
+            tuple((1.0,) for _ in architectures),
+            np.full(targeted.shape[2], targeted.shape[-1]),
+            count,
+            untargeted.sum(-1),
+            np.zeros_like(count),
+            tuple(np.moveaxis(count, 1, 0)[..., None]),
+            np.ones(count.shape[1:], dtype=bool),
+            targeted,
+        )
+
+
+@dataclass(frozen=True)
+class ArchitectureScore:
+    """The score on one architecture, in percentage points."""
+
+    drop_pp: float | None
+    ci95_pp: tuple[float, float] | None
+    area_pp: float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """How much lower the victims' adversarial accuracy (AA) is than under random flips; None where nothing remains.
+
+    Attributes:
+        drop_pp: 100 · mean over splits of [mean over architectures and seeds of AA(random) − AA(poisoned)].
+        ci95_pp: t interval over the split means.
+        p_value: two-sided, of a drop of 0.
+        splits: splits that entered.
+        seeds: seeds of a split.
+        per_architecture: the same for each architecture alone.
+        worst_architecture: the one with the smallest drop.
+        area_pp: mean drop over the ε curve, 100 · ∫ΔAA dε / (ε_max − ε_min): it has no floor to hit.
+        ci95_points_pp: the interval that also covers other test points; see `points_interval`.
+        fixed_test_set: whether all splits share one test set.
+        untargeted_drop_pp: the same drop under the untargeted adversary.
+        untargeted_ci95_pp: its interval.
+        clean_part_pp: the part of the drop that is plain errors, ΔP(clean → target).
+        adversarial_part_pp: the rest, ΔP(clean not target, adversarial → target).
+        split_drops_pp: the split means, (split,); None for a split whose every triple diverged.
+    """
+
+    drop_pp: float | None
+    ci95_pp: tuple[float, float] | None
+    p_value: float | None
+    splits: int
+    seeds: int
+    per_architecture: Mapping[str, ArchitectureScore]
+    worst_architecture: str | None
+    area_pp: float | None
+    ci95_points_pp: tuple[float, float] | None
+    fixed_test_set: bool
+    untargeted_drop_pp: float | None
+    untargeted_ci95_pp: tuple[float, float] | None
+    clean_part_pp: float | None
+    adversarial_part_pp: float | None
+    split_drops_pp: tuple[float | None, ...]
+
+    def document(self) -> dict[str, Any]:
+        """The record's `score` block, floats not yet rounded."""
+        alone = {
+            name: {"drop_pp": a.drop_pp, "ci95_pp": _pair(a.ci95_pp), "area_pp": a.area_pp}
+            for name, a in self.per_architecture.items()
+        }
+        worst = None
+        if self.worst_architecture is not None:
+            row = alone[self.worst_architecture]
+            worst = {"name": self.worst_architecture, "drop_pp": row["drop_pp"], "ci95_pp": row["ci95_pp"]}
+        return {
+            "drop_pp": self.drop_pp,
+            "ci95_pp": _pair(self.ci95_pp),
+            "p_value": self.p_value,
+            "splits": self.splits,
+            "seeds": self.seeds,
+            "per_architecture": alone,
+            "worst_architecture": worst,
+            "area_pp": self.area_pp,
+            "ci95_points_pp": _pair(self.ci95_points_pp),
+            "fixed_test_set": self.fixed_test_set,
+            "untargeted_drop_pp": self.untargeted_drop_pp,
+            "untargeted_ci95_pp": _pair(self.untargeted_ci95_pp),
+            "parts_pp": {"clean": self.clean_part_pp, "adversarial": self.adversarial_part_pp},
+            "split_drops_pp": list(self.split_drops_pp),
+        }
+
+
+def score(counts: Counts, *, fixed_test_set: bool) -> Score:
+    """The score of one evaluation.
+
+    An (architecture, split, seed) triple that is not `valid` is left out of every mean; a split with none left is left
+    out of every interval.
+
+    Raises:
+        ValueError: if the test set is fixed and the examples' flags are missing.
+    """
+    points = counts.points[:, None]
+    targeted = 100.0 * (counts.targeted[POISONED] - counts.targeted[RANDOM]) / points
+    untargeted = 100.0 * (counts.untargeted[POISONED] - counts.untargeted[RANDOM]) / points
+    to_target = 100.0 * (counts.to_target[POISONED] - counts.to_target[RANDOM]) / points
+    area = np.stack(
+        [
+            100.0 * mean_over_curve((curve[POISONED] - curve[RANDOM]) / points[..., None], epsilons)
+            for curve, epsilons in zip(counts.curve, counts.epsilons, strict=True)
+        ]
+    )
+    valid = counts.valid
+    drops = split_means(targeted, valid)
+    drop = t_interval(drops)
+    other = t_interval(split_means(untargeted, valid))
+    alone = {}
+    for a, name in enumerate(counts.architectures):
+        row = t_interval(split_means(targeted[a : a + 1], valid[a : a + 1]))
+        alone[name] = ArchitectureScore(row.mean, row.ends, _mean(split_means(area[a : a + 1], valid[a : a + 1])))
+    known = [name for name, row in alone.items() if row.drop_pp is not None]
+    wider = drop
+    if fixed_test_set:
+        if counts.broken is None:
+            raise ValueError("a fixed test set needs the flags of every example")
+        wider = points_interval(_per_example(counts.broken, valid))
+    clean = _mean(split_means(to_target, valid))
+    every = np.asarray(valid.any(axis=(0, 2))).tolist()
+    values = iter(drops.tolist())
+    return Score(
+        drop_pp=drop.mean,
+        ci95_pp=drop.ends,
+        p_value=drop.p,
+        splits=len(drops),
+        seeds=valid.shape[2],
+        per_architecture=alone,
+        worst_architecture=min(known, key=lambda name: alone[name].drop_pp or 0.0) if known else None,
+        area_pp=_mean(split_means(area, valid)),
+        ci95_points_pp=wider.ends,
+        fixed_test_set=fixed_test_set,
+        untargeted_drop_pp=other.mean,
+        untargeted_ci95_pp=other.ends,
+        clean_part_pp=clean,
+        adversarial_part_pp=None if clean is None or drop.mean is None else drop.mean - clean,
+        split_drops_pp=tuple(next(values) if kept else None for kept in every),
+    )
+
+
+def split_means(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Means over the valid (architecture, seed) of each split that has any, (kept split,).
+
+    Args:
+        values, valid: (architecture, split, seed).
+    """
+    number = valid.sum(axis=(0, 2))
+    total = np.where(valid, values, 0.0).sum(axis=(0, 2))
+    return np.asarray(total[number > 0] / number[number > 0])
+
+
+def mean_over_curve(values: np.ndarray, epsilons: Sequence[float]) -> np.ndarray:
+    """The mean of `values` (…, epsilon) over the ε range by the trapezoidal rule, (…); of one ε, its value."""
+    x = np.asarray(epsilons, dtype=float)
+    if len(x) == 1:
+        return np.asarray(values[..., 0])
+    return np.asarray((0.5 * (values[..., 1:] + values[..., :-1]) * np.diff(x)).sum(-1) / (x[-1] - x[0]))
+
+
+def t_interval(values: np.ndarray) -> Interval:
+    """The mean of independent values, its 95 % t interval and two-sided p against 0.
+
+    Without any spread the interval is the mean itself, and p is 1 for a mean of 0 and 0 otherwise.
+    """
+    n = len(values)
+    if n == 0:
+        return Interval(None, None, None, None)
+    mean = float(values.mean())
+    if n == 1:
+        return Interval(mean, None, None, None)
+    return _interval(mean, float(values.var(ddof=1)) / n, n - 1)
+
+
+def points_interval(differences: np.ndarray) -> Interval:
+    """The interval for a fixed test set that also covers other test points of the same kind.
+
+    The differences d[w, e] of split w and example e follow d = μ + S_w + E_e + R_we, crossed, since every split is
+    tested on the same examples. Then Var(mean) = σ_S²/W + σ_E²/n + σ_R²/(Wn). The split means' variance over W
+    estimates the first and third terms; the second, which t over splits cannot see because E_e is the same in all of
+    them, is (MS_E − MS_R)/(Wn) by the mean squares of the two-way table, and is taken as 0 where that is negative.
+    Degrees of freedom after Satterthwaite. Where each split brings its own test points, the points' variance is
+    already in the split means' and this interval is the plain one; for digits that means other halves of the same
+    1,797 images, not other images.
+
+    Args:
+        differences: (split, example).
+    """
+    splits, n = differences.shape if differences.size else (0, 0)
+    plain = t_interval(differences.mean(axis=1) if splits else np.empty(0))
+    if splits < 2 or n < 2 or plain.mean is None:
+        return plain
+    rows, columns = differences.mean(axis=1), differences.mean(axis=0)
+    residual = differences - rows[:, None] - columns + plain.mean
+    ms_split = n * float(rows.var(ddof=1))
+    ms_example = splits * float(columns.var(ddof=1))
+    ms_residual = float((residual**2).sum()) / ((splits - 1) * (n - 1))
+    if ms_example <= ms_residual:
+        return plain
+    total = ms_split + ms_example - ms_residual
+    spread = ms_split**2 / (splits - 1) + ms_example**2 / (n - 1) + ms_residual**2 / ((splits - 1) * (n - 1))
+    return _interval(plain.mean, total / (splits * n), total**2 / spread)
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values, in the order given: p_(i) → max over j ≤ i of (m − j + 1) · p_(j), at most 1."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return adjusted
+
+
+def rank_intervals(accuracies: np.ndarray, alpha: float = 0.05) -> np.ndarray:
+    """Which ranks each row may have, [1 + rows significantly better, m − rows significantly worse], (row, 2) int.
+
+    Rows are compared by their AAs paired by split under AA = μ + row + split + residual. The residual variance is
+    pooled over all rows, so each comparison has (m − 1)(W − 1) degrees of freedom and a new row blurs nobody. Each
+    row's m − 1 tests are Holm-corrected among themselves: a row's interval misses its true rank with probability
+    at most `alpha`, for each row by itself.
+
+    Args:
+        accuracies: (row, split), mean AA of the poisoned arm; lower is better for the poisoner.
+    """
+    m, splits = accuracies.shape
+    if m == 1 or splits < 2:
+        return np.tile([1, m], (m, 1))
+    means = accuracies.mean(axis=1)
+    residual = accuracies - means[:, None] - accuracies.mean(axis=0) + means.mean()
+    freedom = (m - 1) * (splits - 1)
+    variance = 2.0 * float((residual**2).sum()) / freedom / splits
+    intervals = np.empty((m, 2), dtype=int)
+    for i in range(m):
+        others = np.delete(means, i)
+        p = [_interval(float(d), variance, freedom).p or 0.0 for d in others - means[i]]
+        significant = holm(p) < alpha
+        intervals[i] = 1 + (significant & (others < means[i])).sum(), m - (significant & (others > means[i])).sum()
+    return intervals
+
+
+def _interval(mean: float, variance: float, freedom: float) -> Interval:
+    """Mean ± t · √variance, with p against 0."""
+    if variance < _NOTHING**2:
+        return Interval(mean, mean, mean, 1.0 if abs(mean) < _NOTHING else 0.0)
+    error = float(np.sqrt(variance))
+    half = float(special.stdtrit(freedom, 0.5 + _LEVEL / 2)) * error
+    return Interval(mean, mean - half, mean + half, float(2 * special.stdtr(freedom, -abs(mean) / error)))
+
+
+def _per_example(broken: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """100 · [broken(poisoned) − broken(random)], mean over valid (architecture, seed), (kept split, example)."""
+    number = valid.sum(axis=(0, 2))
+    weight = valid.astype(float)
+    total = np.einsum("asve,asv->se", broken[POISONED].astype(float), weight)
+    total -= np.einsum("asve,asv->se", broken[RANDOM].astype(float), weight)
+    return np.asarray(100.0 * total[number > 0] / number[number > 0, None])
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _pair(ends: tuple[float, float] | None) -> list[float] | None:
+    return None if ends is None else list(ends)

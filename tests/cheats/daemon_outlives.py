@@ -1,0 +1,26 @@
+"""Cheat: leave a daemon behind: forked twice, in a session of its own, all descriptors closed.
+
+Verdict: harmless
+"""
+
+import os
+import time
+
+import lnbench
+
+
+class Cheat(lnbench.Poisoner):
+    mark: str = ""
+
+    def poison(self, problem):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                with open("/proc/self/comm", "w") as file:
+                    file.write(self.mark)
+                os.closerange(0, 256)
+                while True:
+                    time.sleep(1)
+            os._exit(0)
+        time.sleep(0.1)
+        return problem.flipped(problem.eligible[: problem.budget])

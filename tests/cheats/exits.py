@@ -1,0 +1,13 @@
+"""Cheat: leave from inside poison() with the exit status of success.
+
+Verdict: SubmissionError: exits.py: poison() raised SystemExit in line 13: 0; the log has the traceback.
+"""
+
+import sys
+
+import lnbench
+
+
+class Cheat(lnbench.Poisoner):
+    def poison(self, problem):
+        sys.exit(0)

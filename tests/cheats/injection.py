@@ -1,0 +1,25 @@
+"""Cheat<script>alert(1)</script>: commands for terminals, CI services, markdown and HTML in all it may say.
+
+Verdict: harmless
+"""
+
+import sys
+
+import lnbench
+
+TRICKS = "\x1b]0;owned\x07\x1b[31m\x9b2J\u202eevil\u2066\u200b\x00"
+
+
+class Cheat(lnbench.Poisoner):
+    __doc__ = f"{TRICKS}| a | [x](javascript:alert(1)) <img src=x onerror=alert(1)>\r::error::no"
+
+    author = f"::set-env name=PATH::/tmp {TRICKS}"
+    paper = "](http://example.org)\n\n# heading " + TRICKS
+    license = TRICKS * 100
+    text: str = TRICKS + "<b>"
+
+    def poison(self, problem):
+        print("::stop-commands::x\n##[add-path]/tmp\r::error::no\n" + TRICKS)
+        print(TRICKS, "\ud800".encode("utf-8", "surrogatepass"), file=sys.stderr)
+        sys.stdout.buffer.write(b"\xff\xfe\x1b[2J\n")
+        return problem.flipped(problem.eligible[: problem.budget])

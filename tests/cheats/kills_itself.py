@@ -1,0 +1,17 @@
+"""Cheat: kill every process it may, itself among them.
+
+Modes: bubblewrap
+Verdict: SubmissionError: kills_itself.py: its process was killed by SIGKILL before poison() returned; the log may say
+    why.
+"""
+
+import os
+import signal
+
+import lnbench
+
+
+class Cheat(lnbench.Poisoner):
+    def poison(self, problem):
+        os.kill(-1, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)

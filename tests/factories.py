@@ -1,0 +1,157 @@
+"""Records without training: real tracks, real data and real flips, with made-up but consistent victims."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lnbench import data, record
+from lnbench._record_derived import expected_victims, scored_at
+from lnbench.protocol import PUBLIC_SALT, Streams, Track, applied, random_flips, sha256
+from lnbench.protocol.track import load
+from lnbench.record import Record
+
+SOURCE = '"""A test\'s poisoner."""\n'
+
+
+def track(name: str = "digits-9to0", *, calibrated: bool = True, **changes: Any) -> Track:
+    """A shipped track, calibrated or not as asked, with top-level keys of its document replaced."""
+    document = copy.deepcopy(dict(load(name).document)) | {"calibrated": calibrated} | changes
+    return Track.from_document(document)
+
+
+def small(splits: int = 3, seeds: int = 2) -> Track:
+    """The default track with few splits and seeds."""
+    replication = {"splits": splits, "seeds": seeds, "quick_splits": 2, "quick_seeds": 1}
+    return track(replication=replication)
+
+
+def make(
+    made_on: Track | None = None,
+    *,
+    name: str = "made_up",
+    parameters: Mapping[str, Any] | None = None,
+    source: str = SOURCE,
+    effect: float = 0.1,
+    level: float = 0.5,
+    seed: int = 0,
+    quick: bool = False,
+    sandbox: str = "bubblewrap",
+    season: str | None = None,
+    salt: str = PUBLIC_SALT,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    **parts: Any,
+) -> Record:
+    """A record whose poisoned victims break about `effect` more examples than the random arm's `1 − level`.
+
+    Args:
+        change: alters one victim's fields in place before the record is assembled.
+        parts: arguments of `record.assemble` to replace.
+    """
+    t = made_on or small()
+    streams, rng = Streams(t.sha256, salt), np.random.default_rng(seed)
+    r = t.replication
+    splits, seeds = (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
+    points = [data.load(t, w, streams) for w in range(splits)]
+    noise = t.noise
+    flips = {
+        "poisoned": [random_flips(p.labels, noise.pairs, noise.budget, rng) for p in points],
+        "random": [
+            [random_flips(p.labels, noise.pairs, noise.budget, streams.generator("random", w, v)) for v in range(seeds)]
+            for w, p in enumerate(points)
+        ],
+    }
+    victims = []
+    for architecture, split, v, arm in expected_victims(t, splits, seeds):
+        victim = _victim(t, points[split], architecture, arm, {"random": level, "poisoned": level - effect}, rng)
+        victim |= {"architecture": architecture, "split": split, "seed": v, "arm": arm}
+        if change is not None:
+            change(victim)
+        victims.append(victim)
+    arguments: dict[str, Any] = {
+        "track": t,
+        "streams_commitment": streams.commitment,
+        "salt": PUBLIC_SALT if salt == PUBLIC_SALT else None,
+        "season": season,
+        "quick": quick,
+        "splits": splits,
+        "seeds": seeds,
+        "poisoner": {
+            "name": name,
+            "parameters": dict(parameters or {}),
+            "description": "Flips what the test asks for.",
+            "author": "",
+            "paper": "",
+            "license": "Apache-2.0",
+            "source": source,
+            "sha256": sha256(source.encode()),
+        },
+        "flips": flips,
+        "labels_sha256": [
+            sha256(applied(p.labels, f).astype("<i8").tobytes()) for p, f in zip(points, flips["poisoned"], strict=True)
+        ],
+        "trainings": [0] * splits,
+        "victims": victims,
+        "environment": {"id": "e" * 64, "parts": {"device": "cpu"}},
+        "code_sha256": "c" * 64,
+        "sandbox": sandbox,
+        "fixed_test_set": data.fixed_test_set(t),
+        "run": {
+            "started": "2026-01-02T03:04:05Z",
+            "seconds": 60.5,
+            "poison_seconds": [0.5] * splits,
+            "device": "cpu",
+            "cpu": "a processor",
+            "version": "0.1.0",
+            "commit": None,
+            "command": f"lnbench evaluate {name}",
+            "engine": "local",
+            "workers": 2,
+        },
+    }
+    return record.assemble(**arguments | parts)
+
+
+def rehashed(document: Mapping[str, Any]) -> Record:
+    """A record of this document, its hash made to fit: what a forger would do."""
+    changed = copy.deepcopy(dict(document))
+    changed["sha256"] = record.digest(changed)
+    return Record(changed, Track.from_document(changed["track"]["document"]))
+
+
+def _victim(
+    t: Track, points: data.Split, architecture: str, arm: str, levels: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, Any]:
+    sources = [source for source, _ in t.noise.pairs]
+    n = int(np.isin(points.test_labels, sources).sum())
+    at, curve = scored_at(t, architecture), len(t.epsilons(t.victim(architecture)))
+    bits, counts = {}, {}
+    level = levels.get(arm, 0.9)
+    for goal, share in (("targeted", level), ("untargeted", max(level - 0.1, 0.0))):
+        broken = rng.random(n) < 1.0 - share
+        slope = np.clip(np.arange(curve) - at, -4, 4) * (n // 12)
+        row = np.clip(int(broken.sum()) + slope, 0, n)
+        row[at] = int(broken.sum())
+        bits[goal], counts[goal] = record.pack(broken), row.tolist()
+    budget = 0 if arm == "clean" else t.noise.budget
+    return {
+        "steps": t.victim(architecture).recipe.steps,
+        "train_points": t.data.train,
+        "train_correct": t.data.train,
+        "flipped": budget,
+        "memorised_count": budget,
+        "diverged": False,
+        "clean": {
+            "points": len(points.test_labels),
+            "correct": len(points.test_labels) - 12,
+            "source_points": n,
+            "source_correct": n - 3,
+            "source_to_target": min(1, *counts["targeted"]),
+        },
+        "broken": counts,
+        "zero_gradient": {"targeted": 0, "untargeted": 0},
+        "bits": bits,
+    }

@@ -1,0 +1,74 @@
+"""A tiny track and split, and the sandboxes this machine can give."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from lnbench.poison import sandbox
+from lnbench.protocol.seeds import Streams
+from lnbench.protocol.track import Track
+
+POINTS, CLASSES, BUDGET = 60, 4, 3
+DOCUMENT = {
+    "name": "tiny-3to0",
+    "version": 0,
+    "title": "sixty points, threes to zeros",
+    "calibrated": False,
+    "data": {"source": "digits", "train": POINTS, "classes": CLASSES},
+    "noise": {"budget": BUDGET, "eta": 0.05, "pairs": [[3, 0]]},
+    "replication": {"splits": 2, "seeds": 1, "quick_splits": 2, "quick_seeds": 1},
+    "victims": [
+        {"name": "mlp", "architecture": "mlp", "recipe": {"steps": 1, "batch": 1, "learning_rate": 0.1}},
+    ],
+    "adversary": {"epsilon": 0.1, "epsilons": [0.1], "steps": 1},
+    "limits": {"seconds": 10, "memory_gib": 1.0, "scratch_mib": 8},
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """A split's training set, as much of it as a poisoner is given."""
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    bounds: tuple[float, float] | None = (0.0, 1.0)
+
+
+@pytest.fixture(scope="session")
+def track() -> Track:
+    return Track.from_document(DOCUMENT)
+
+
+@pytest.fixture(scope="session")
+def streams(track: Track) -> Streams:
+    return Streams(track.sha256)
+
+
+@pytest.fixture
+def data() -> Training:
+    """Sixty points of four classes in turn: 15 of them, 3, 7, 11, …, may change."""
+    inputs = np.random.default_rng(0).random((POINTS, 1, 2, 2), dtype=np.float32)
+    return Training(inputs, np.arange(POINTS, dtype=np.int64) % CLASSES)
+
+
+@pytest.fixture
+def bubblewrap() -> str:
+    """The sandbox; skipped only where bubblewrap is not installed, a failure where it is and does not work."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed: `sudo apt install bubblewrap` and run the tests again")
+    found = sandbox.diagnose()
+    if found.mode != sandbox.BUBBLEWRAP:
+        pytest.fail(f"bubblewrap is installed but cannot be used: {found.reason} Remedies: {'; '.join(found.remedies)}")
+    return sandbox.BUBBLEWRAP
+
+
+@pytest.fixture(params=[sandbox.BUBBLEWRAP, sandbox.NONE])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Each way to run a guest."""
+    if request.param == sandbox.BUBBLEWRAP:
+        request.getfixturevalue("bubblewrap")
+    return str(request.param)
