@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -92,7 +93,7 @@ class Tables:
         self.names = tuple(v.name for v in track.victims)
         self.shape = len(self.names), self.splits, self.seeds, len(ARMS)
         self.victims: Sequence[Mapping[str, Any]] = document["victims"]
-        expected = int(np.prod(self.shape))
+        expected = math.prod(self.shape)
         if len(self.victims) != expected:
             raise RecordError(f"the record has {len(self.victims)} victims where the track asks for {expected}.")
         for victim, wanted in zip(self.victims, expected_victims(track, self.splits, self.seeds), strict=True):
@@ -108,7 +109,7 @@ class Tables:
         self.points = points[0, 0, :, 0]
         if not (points == self.points[:, None]).all():
             raise RecordError("the victims of a split disagree on its number of source-class test points.")
-        self.valid = ~self.table("diverged").astype(bool).any(axis=0)
+        self.valid = np.asarray(self.table("diverged").max(axis=0) == 0)
 
     def table(self, *path: str) -> np.ndarray:
         """One integer of every victim."""
@@ -164,6 +165,9 @@ def derive(
     Raises:
         RecordError: if the victims are incomplete or disagree with the track.
     """
+    strange = sorted(set(reported) - REPORTED)
+    if strange:
+        raise RecordError(f"a run reports only {', '.join(sorted(REPORTED))} as a flag, not {strange[0]!r}.")
     tables = Tables(track, document)
     counts = tables.counts(flags=fixed_test_set)
     result = score(counts, fixed_test_set=fixed_test_set)
@@ -207,7 +211,7 @@ def _arm(tables: Tables, counts: Counts, arm: int) -> dict[str, Any]:
     }
     curve = {}
     for a, name in enumerate(tables.names):
-        alone = {"epsilons": list(counts.epsilons[a])}
+        alone: dict[str, Any] = {"epsilons": list(counts.epsilons[a])}
         for goal in ("targeted", "untargeted"):
             accuracy = 1.0 - tables.curve(a, goal)[arm] / points[..., None]
             values = [_mean(accuracy[None, ..., e], valid[a : a + 1]) for e in range(accuracy.shape[-1])]

@@ -1,17 +1,19 @@
 """What a record may hold, field by field: types and ranges, nothing that ties two fields together.
 
-A check is a function that returns or raises `Wrong`; containers put the path in front of the message.
+A check knows two ways: one value, raising `Wrong` with the path to what is wrong, and a whole column of values at
+once, which only tells whether all are right. Long lists take the fast way and go back for the message.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from lnbench.protocol import ARMS
 
-Check = Callable[[Any], None]
 _MOST = 2**53
 """Largest integer that every JSON reader keeps exactly."""
 
@@ -26,144 +28,187 @@ class Wrong(Exception):
     def __str__(self) -> str:
         return f"{self.path.lstrip('.') or 'the record'}: expected {self.expected}, got {_show(self.value)}"
 
+    def inside(self, step: str) -> Wrong:
+        """The same, seen from the container."""
+        return Wrong(self.expected, self.value, step + self.path)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One kind of value.
+
+    Attributes:
+        one: raises `Wrong` for a value that is not of the kind.
+        every: whether all values of a list are.
+    """
+
+    one: Callable[[Any], None]
+    every: Callable[[list[Any]], bool]
+
+    def accepts(self, value: Any) -> bool:
+        """Whether `one` raises nothing."""
+        try:
+            self.one(value)
+        except Wrong:
+            return False
+        return True
+
+
+def _scalar(expected: str, good: Callable[[Any], bool], every: Callable[[list[Any]], bool] | None = None) -> Check:
+    """A check of values without parts."""
+
+    def one(value: Any) -> None:
+        if not good(value):
+            raise Wrong(expected, value)
+
+    return Check(one, every or (lambda values: all(map(good, values))))
+
+
+def _between(kind: type, expected: str, low: float, high: float) -> Check:
+    def every(values: list[Any]) -> bool:
+        return not values or (set(map(type, values)) == {kind} and low <= min(values) and max(values) <= high)
+
+    def good(value: Any) -> bool:
+        return type(value) is kind and low <= value <= high
+
+    return _scalar(expected, good, every)
+
 
 def integer(low: int = 0, high: int = _MOST) -> Check:
     """A JSON integer in low … high."""
-
-    def check(value: Any) -> None:
-        if type(value) is not int or not low <= value <= high:
-            raise Wrong(f"an integer in {low} … {high}", value)
-
-    return check
+    return _between(int, f"an integer in {low} … {high}", low, high)
 
 
 def number(low: float = -1e12, high: float = 1e12) -> Check:
     """A JSON number with a point in low … high."""
-
-    def check(value: Any) -> None:
-        if type(value) is not float or not low <= value <= high:
-            raise Wrong(f"a decimal number in {low:g} … {high:g}", value)
-
-    return check
+    return _between(float, f"a decimal number in {low:g} … {high:g}", low, high)
 
 
-def text(pattern: str | None = None, most: int = 1 << 20) -> Check:
+def text(pattern: str = "", most: int = 1 << 20) -> Check:
     """A string, at most `most` characters, that matches the whole pattern if there is one."""
-    compiled = None if pattern is None else re.compile(pattern)
-
-    def check(value: Any) -> None:
-        if type(value) is not str or len(value) > most:
-            raise Wrong(f"a text of at most {most} characters", value)
-        if compiled is not None and compiled.fullmatch(value) is None:
-            raise Wrong(f"a text like {pattern}", value)
-
-    return check
+    expected = f"a text of at most {most} characters" + (f" like {pattern}" if pattern else "")
+    match = re.compile(pattern or r"(?s:.*)").fullmatch
+    return _scalar(expected, lambda value: type(value) is str and len(value) <= most and match(value) is not None)
 
 
 def one_of(*choices: Any) -> Check:
     """One of these values, with its very type."""
+    allowed = {(type(choice), choice) for choice in choices}
 
-    def check(value: Any) -> None:
-        if not any(type(value) is type(choice) and value == choice for choice in choices):
-            raise Wrong(" or ".join(repr(c) for c in choices), value)
+    def good(value: Any) -> bool:
+        return not isinstance(value, (list, dict)) and (type(value), value) in allowed
 
-    return check
+    return _scalar(" or ".join(repr(c) for c in choices), good)
 
 
 def optional(inner: Check) -> Check:
     """null or what `inner` accepts."""
 
-    def check(value: Any) -> None:
+    def one(value: Any) -> None:
         if value is not None:
-            inner(value)
+            inner.one(value)
 
-    return check
+    return Check(one, lambda values: inner.every([v for v in values if v is not None]))
 
 
 def either(description: str, *inner: Check) -> Check:
     """What any of `inner` accepts."""
-
-    def check(value: Any) -> None:
-        for option in inner:
-            try:
-                return option(value)
-            except Wrong:
-                continue
-        raise Wrong(description, value)
-
-    return check
+    return _scalar(description, lambda value: any(option.accepts(value) for option in inner))
 
 
 def items(inner: Check, low: int = 0, high: int = 1 << 20) -> Check:
     """A list of low … high values that `inner` accepts."""
 
-    def check(value: Any) -> None:
-        if type(value) is not list or not low <= len(value) <= high:
+    def one(value: Any) -> None:
+        if not sized(value):
             raise Wrong(f"a list of {low} … {high} values", value)
-        for place, entry in enumerate(value):
-            try:
-                inner(entry)
-            except Wrong as wrong:
-                raise Wrong(wrong.expected, wrong.value, f"[{place}]{wrong.path}") from None
+        if inner.every(value):
+            return
+        _parts((f"[{place}]", inner, entry) for place, entry in enumerate(value))
 
-    return check
+    def sized(value: Any) -> bool:
+        return type(value) is list and low <= len(value) <= high
+
+    return Check(one, lambda values: all(map(sized, values)) and inner.every(list(chain.from_iterable(values))))
 
 
 def row(*inner: Check) -> Check:
     """A list with one value for each of `inner`."""
 
-    def check(value: Any) -> None:
-        if type(value) is not list or len(value) != len(inner):
+    def one(value: Any) -> None:
+        if not sized(value):
             raise Wrong(f"a list of {len(inner)} values", value)
-        for place, (test, entry) in enumerate(zip(inner, value, strict=True)):
-            try:
-                test(entry)
-            except Wrong as wrong:
-                raise Wrong(wrong.expected, wrong.value, f"[{place}]{wrong.path}") from None
+        _parts((f"[{place}]", check, value[place]) for place, check in enumerate(inner))
 
-    return check
+    def sized(value: Any) -> bool:
+        return type(value) is list and len(value) == len(inner)
+
+    def every(values: list[Any]) -> bool:
+        return all(map(sized, values)) and all(c.every([v[i] for v in values]) for i, c in enumerate(inner))
+
+    return Check(one, every)
 
 
 def mapping(inner: Check, key: Check | None = None, high: int = 1 << 16) -> Check:
     """An object of at most `high` free keys, each with a value that `inner` accepts."""
     key = key or text(most=200)
 
-    def check(value: Any) -> None:
-        if type(value) is not dict or len(value) > high:
+    def one(value: Any) -> None:
+        if not sized(value):
             raise Wrong(f"an object of at most {high} keys", value)
-        for name, entry in value.items():
-            try:
-                key(name)
-                inner(entry)
-            except Wrong as wrong:
-                raise Wrong(wrong.expected, wrong.value, f".{name[:80]!s}{wrong.path}") from None
+        _parts((f".{name[:80]}", check, part) for name in value for check, part in ((key, name), (inner, value[name])))
 
-    return check
+    def sized(value: Any) -> bool:
+        return type(value) is dict and len(value) <= high
+
+    return _free(one)
+
+
+def _free(one: Callable[[Any], None]) -> Check:
+    """A check whose columns are checked one by one."""
+
+    def every(values: list[Any]) -> bool:
+        try:
+            for value in values:
+                one(value)
+        except Wrong:
+            return False
+        return True
+
+    return Check(one, every)
 
 
 def table(**fields: Check) -> Check:
     """An object with exactly these keys."""
+    names = fields.keys()
 
-    def check(value: Any) -> None:
+    def one(value: Any) -> None:
         if type(value) is not dict:
             raise Wrong("an object", value)
-        if value.keys() != fields.keys():
-            missing, extra = sorted(fields.keys() - value.keys()), sorted(value.keys() - fields.keys())
-            if missing:
-                raise Wrong(f"the key {missing[0]!r}", value)
-            raise Wrong(f"no key {extra[0][:80]!r}", value)
-        for name, test in fields.items():
-            try:
-                test(value[name])
-            except Wrong as wrong:
-                raise Wrong(wrong.expected, wrong.value, f".{name}{wrong.path}") from None
+        if value.keys() != names:
+            missing, extra = sorted(names - value.keys()), sorted(value.keys() - names)
+            raise Wrong(f"the key {missing[0]!r}" if missing else f"no key {extra[0][:80]!r}", value)
+        _parts((f".{name}", check, value[name]) for name, check in fields.items())
 
-    return check
+    def every(values: list[Any]) -> bool:
+        if not all(type(value) is dict and value.keys() == names for value in values):
+            return False
+        return all(check.every([value[name] for value in values]) for name, check in fields.items())
+
+    return Check(one, every)
 
 
-def anything(value: Any) -> None:
-    """Whatever JSON can hold."""
+def _parts(parts: Iterable[tuple[str, Check, Any]]) -> None:
+    """Check (step, check, value) triples; what is wrong gets the step put in front of its path."""
+    for step, check, value in parts:
+        try:
+            check.one(value)
+        except Wrong as wrong:
+            raise wrong.inside(step) from None
 
+
+anything = _scalar("anything", lambda value: True)
+"""Whatever JSON can hold."""
 
 _COUNT = integer()
 _HEX = text(r"[0-9a-f]{64}", 64)
@@ -242,7 +287,7 @@ _RUN = {
     "workers": optional(_COUNT),
 }
 
-RECORD = table(
+RECORD: Check = table(
     schema=one_of(1),
     track=table(name=_NAME, version=_COUNT, sha256=_HEX, document=mapping(anything)),
     season=optional(_NAME),

@@ -30,6 +30,9 @@ _READ = {
 }
 """What reading a file has checked."""
 
+_UNFIT = (ProtocolError, ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError)
+"""What a data source raises for a track that it was never meant to serve: the track in a record is a stranger's."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -104,14 +107,16 @@ def _against_data(record: Record, salt: str | None) -> list[Check]:
     try:
         fixed = data.fixed_test_set(record.track)
         splits = [data.load(record.track, w, streams) for w in range(record.document["replication"]["splits"])]
-    except (ProtocolError, ImportError) as error:
-        return [Check(name, False, f"the track's data source cannot be used: {error}") for name in names]
+    except _UNFIT as error:
+        return [Check(name, False, f"the track's data cannot be drawn here ({error}).") for name in names]
     found = []
     for name, test in zip(names, (_data, _labels, _random), strict=True):
         try:
             found.append(Check(name, True, test(record, record.track, splits, fixed, streams)))
         except RecordError as error:
             found.append(Check(name, False, str(error)))
+        except _UNFIT as error:
+            found.append(Check(name, False, f"the data does not fit the track ({error})."))
     return found
 
 

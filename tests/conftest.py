@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Before torch is imported anywhere, and inherited by every subprocess: the tests must not depend on the number of cores.
+# Before torch is imported, and inherited by every subprocess: tests must not depend on the number of cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 # rich and click read these at import or at each call; a terminal's own settings must not change what tests see.

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+import tiny
 from lnbench import data, record
 from lnbench._record_derived import expected_victims, scored_at
 from lnbench.protocol import PUBLIC_SALT, Streams, Track, applied, random_flips, sha256
-from lnbench.protocol.track import load
+from lnbench.protocol import track as tracks
 from lnbench.record import Record
 
 SOURCE = '"""A test\'s poisoner."""\n'
 
 
-def track(name: str = "digits-9to0", *, calibrated: bool = True, **changes: Any) -> Track:
-    """A shipped track, calibrated or not as asked, with top-level keys of its document replaced."""
-    document = copy.deepcopy(dict(load(name).document)) | {"calibrated": calibrated} | changes
+_DIGITS = dict(tracks.load("digits-9to0").document)
+
+
+def track(**changes: Any) -> Track:
+    """The default track, calibrated, with top-level keys of its document replaced."""
+    document = copy.deepcopy(_DIGITS) | {"calibrated": True} | changes
     return Track.from_document(document)
 
 
@@ -155,3 +161,11 @@ def _victim(
         "zero_gradient": {"targeted": 0, "untargeted": 0},
         "bits": bits,
     }
+
+
+def ship(monkeypatch: pytest.MonkeyPatch, folder: Path, *shipped: Track) -> None:
+    """Let exactly these tracks ship with lnbench."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for t in shipped:
+        tiny.write(folder / f"{t.name}.toml", dict(t.document))
+    monkeypatch.setattr(tracks, "FOLDER", folder)

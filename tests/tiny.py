@@ -1,4 +1,4 @@
-"""A track small enough to be evaluated in seconds; everything but its size is like `digits-9to0`."""
+"""A track small enough to be evaluated in seconds, and a poisoner; all but its size is like `digits-9to0`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ _DOCUMENT: dict[str, Any] = {
     ],
     "limits": {"seconds": 60},
 }
+
+POISONER = """import lnbench
+
+
+class First(lnbench.Poisoner):
+    \"\"\"Flip the first points that may be flipped.\"\"\"
+
+    more: int = 0
+
+    def poison(self, problem):
+        return problem.flipped(problem.eligible[: problem.budget + self.more])
+"""
 
 
 def document() -> dict[str, Any]:

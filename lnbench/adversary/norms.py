@@ -87,7 +87,7 @@ def steepest(gradient: Tensor, norm: str, room: tuple[Tensor, Tensor] | None = N
         return torch.where(moves, step, torch.zeros_like(step)).view_as(gradient)
     down, up = (side.flatten(2) for side in room)
     free = torch.where(flat > 0, up, torch.where(flat < 0, down, torch.zeros_like(flat)))
-    order = flat.abs().argsort(-1, descending=True, stable=True)
+    order = torch.sort(flat.abs(), dim=-1, descending=True, stable=True).indices
     free = free.gather(-1, order)
     left = (1 - (free.cumsum(-1) - free)).clamp_(min=0)
     step = torch.zeros_like(flat).scatter_(-1, order, torch.minimum(free, left)) * flat.sign()
@@ -112,13 +112,33 @@ def advance(
         return linf_step(x, gradient, origin, rows, step, radius, bounds)
     if norm == "l2":
         return l2_step(x, gradient, origin, rows, step, radius, bounds)
-    clean, stride = origin[rows], per_row(step[rows], x)
-    room = None
-    if bounds is not None:
+    return confine(ahead(x, gradient, step[rows], bounds, norm), origin[rows], radius[rows], bounds, norm)
+
+
+def ahead(x: Tensor, gradient: Tensor, step: Tensor, bounds: Bounds, norm: str) -> Tensor:
+    """x after its steepest step of size `step` (victim, batch), not projected; in ℓ1 the step fills the room in the box."""
+    stride, room = per_row(step, x), None
+    if norm == "l1" and bounds is not None:
         unit = torch.where(stride > 0, stride, torch.ones_like(stride))
         room = ((x - bounds[0]) / unit, (bounds[1] - x) / unit)
-    moved = clean + project(x + stride * steepest(gradient, norm, room) - clean, radius[rows], norm)
-    return moved if bounds is None else moved.clamp_(*bounds)
+    return x + stride * steepest(gradient, norm, room)
+
+
+def confine(x: Tensor, clean: Tensor, radius: Tensor, bounds: Bounds, norm: str) -> Tensor:
+    """x projected on the ball around `clean`, then clipped to the box.
+
+    Args:
+        x: (…, *shape) like `clean`; two leading axes, or one with radius (n,).
+        radius: as many leading axes as x, at least 0.
+    """
+    if norm == "linf":
+        reach = per_row(radius, x)
+        x = torch.minimum(torch.maximum(x, clean - reach), clean + reach)
+    elif radius.dim() == 1:
+        x = clean + project((x - clean).unsqueeze(0), radius.unsqueeze(0), norm).squeeze(0)
+    else:
+        x = clean + project(x - clean, radius, norm)
+    return x if bounds is None else x.clamp(*bounds)
 
 
 def uniform(shape: tuple[int, ...], norm: str, like: Tensor, generator: torch.Generator) -> Tensor:

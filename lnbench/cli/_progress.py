@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,39 +14,20 @@ from lnbench.cli import _faults
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from lnbench.evaluate import Progress
+
 _EVERY = 5.0
 """Seconds between two plain lines."""
+_SETTLED = 0.03
+"""Share of the work to be done here after which an estimate of the time left is worth showing."""
 _STAGES = {"poison": "poisoning", "victims": "victims"}
-
-
-class Progress(Protocol):
-    """What `lnbench.evaluate` reports: units of work of one stage."""
-
-    @property
-    def stage(self) -> str: ...
-
-    @property
-    def done(self) -> float: ...
-
-    @property
-    def total(self) -> float: ...
-
-    @property
-    def reused(self) -> int: ...
-
-    @property
-    def seconds_left(self) -> float | None: ...
-
-    @property
-    def note(self) -> str: ...
 
 
 class Lines:
     """Plain lines: the first and the last of a stage, and one every few seconds between."""
 
     def __init__(self) -> None:
-        self._last: tuple[str, float] = ("", 0.0)
-        self._said = ""
+        self._stage, self._at, self._said = "", 0.0, ""
 
     def __enter__(self) -> Lines:
         return self
@@ -57,14 +37,13 @@ class Lines:
 
     def __call__(self, progress: Progress) -> None:
         """Take a report."""
-        stage, since = self._last
         now, finished = time.monotonic(), progress.done >= progress.total
-        if progress.stage == stage and now - since < _EVERY and not finished:
+        if progress.stage == self._stage and now - self._at < _EVERY and not finished:
             return
-        line = _line(progress)
+        line = f"{_STAGES.get(progress.stage, progress.stage)}: {_text(progress)}"
         if line != self._said:
             click.echo(line, err=True)
-        self._last, self._said = (progress.stage, now), line
+        self._stage, self._at, self._said = progress.stage, now, line
 
 
 class Bars:
@@ -78,7 +57,7 @@ class Bars:
         self._display = Display(
             TextColumn("{task.description:<9}"),
             BarColumn(24),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             console=Console(stderr=True),
         )
         self._tasks: dict[str, TaskID] = {}
@@ -87,16 +66,12 @@ class Bars:
         self._display.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._display.stop()
 
     def __call__(self, progress: Progress) -> None:
         """Take a report."""
-        from rich.markup import escape
-
-        values: dict[str, Any] = {"completed": progress.done, "total": progress.total, "text": escape(_text(progress))}
+        values: dict[str, Any] = {"completed": progress.done, "total": progress.total, "text": _text(progress)}
         if progress.stage not in self._tasks:
             name = _STAGES.get(progress.stage, progress.stage)
             self._tasks[progress.stage] = self._display.add_task(name, **values)
@@ -124,16 +99,13 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _line(progress: Progress) -> str:
-    return f"{_STAGES.get(progress.stage, progress.stage)}: {_text(progress)}"
-
-
 def _text(progress: Progress) -> str:
-    share = progress.done / progress.total if progress.total else 1.0
-    parts = [f"{int(progress.done)}/{int(progress.total)} ({share:.0%})"]
-    if progress.reused:
-        parts.append(f"{progress.reused} reused")
-    if progress.done < progress.total and progress.seconds_left is not None:
+    """What there is to say of a report besides its stage."""
+    done, total, reused = progress.done, progress.total, progress.reused
+    parts = [f"{int(done)}/{int(total)} ({done / total if total else 1:.0%})"]
+    if reused:
+        parts.append(f"{reused} reused")
+    if progress.seconds_left is not None and done < total and done - reused >= _SETTLED * (total - reused):
         parts.append(f"{duration(progress.seconds_left)} left")
     if progress.note:
         parts.append(_faults.clean(progress.note, lines=1))

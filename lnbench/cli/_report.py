@@ -7,15 +7,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lnbench.cli import _faults
+from lnbench.leaderboard.text import interval, plain, points, share
+from lnbench.protocol import ARMS
 from lnbench.record import FLAGS, Record, meaning
 
 _SHARES = {
-    "adv_acc": "adversarial\naccuracy (AA)",
-    "untargeted_adv_acc": "untargeted\nAA",
-    "clean_acc": "clean\naccuracy",
-    "source_clean_acc": "of the\nsource class",
-    "memorised": "flips\nmemorised",
+    "adv_acc": "AA",
+    "untargeted_adv_acc": "untargeted AA",
+    "clean_acc": "clean acc.",
+    "source_clean_acc": "source class",
+    "memorised": "memorised",
 }
 
 
@@ -27,11 +28,14 @@ def print_record(record: Record, *, err: bool = True) -> None:
     replication, track = record.document["replication"], record.track
     console.print()
     console.print(
-        Text(_faults.clean(record.label, lines=1), style="bold"),
+        Text(plain(record.label), style="bold"),
         Text(
             f"on {track.name}: {replication['splits']} splits × {replication['seeds']} seeds, "
             f"{track.noise.budget} flips in {track.data.train} labels"
         ),
+    )
+    console.print(
+        Text("In %. AA, adversarial accuracy: the share of the source class that the adversary did not break.")
     )
     console.print(_arms(record))
     console.print(_scores(record))
@@ -53,8 +57,8 @@ def standing(record: Record) -> list[str]:
 def _arms(record: Record) -> Table:
     """What victims trained on each arm's labels get right."""
     table = _table("labels", *_SHARES.values())
-    for arm, values in record.arms.items():
-        table.add_row(arm, *[_share(values[name]) for name in _SHARES])
+    for arm in ARMS:
+        table.add_row(arm, *[share(record.arms[arm][name]) for name in _SHARES])
     return table
 
 
@@ -64,11 +68,11 @@ def _scores(record: Record) -> Table:
     arms, score = record.arms, record.score
     for victim in record.track.victims:
         row = score["per_architecture"][victim.name]
-        shares = [_share(arm["per_architecture"][victim.name]["adv_acc"]) for arm in arms.values()]
+        shares = [share(arms[arm]["per_architecture"][victim.name]["adv_acc"]) for arm in ARMS]
         epsilon = f"{record.track.epsilon(victim):g}"
-        table.add_row(victim.name, epsilon, *shares, _points(row["drop_pp"]), _interval(row["ci95_pp"]))
-    shares = [_share(arm["adv_acc"]) for arm in arms.values()]
-    table.add_row("all", "", *shares, _points(score["drop_pp"]), _interval(score["ci95_pp"]), style="bold")
+        table.add_row(victim.name, epsilon, *shares, points(row["drop_pp"]), interval(row["ci95_pp"]))
+    shares = [share(arms[arm]["adv_acc"]) for arm in ARMS]
+    table.add_row("all", "", *shares, points(score["drop_pp"]), interval(score["ci95_pp"]), style="bold")
     return table
 
 
@@ -76,17 +80,5 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first)
     for name in others:
-        table.add_column(name, justify="right", vertical="bottom")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def _points(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1f}"
-
-
-def _interval(ends: list[float] | None) -> str:
-    return "–" if ends is None else f"[{ends[0]:.1f}, {ends[1]:.1f}]"

@@ -13,7 +13,8 @@ def command(submission: str, track: str | None, settings: dict[str, str], unsafe
     """Run a poisoner in the sandbox and audit its labels, without training victims.
 
     It runs twice on each of the track's first two splits, under the limits of an evaluation: budget, pairs, type,
-    range, time and memory. A clean check says that `lnbench evaluate` will accept the labels, and nothing about how good they are.
+    range, time and memory. A clean check says that `lnbench evaluate` will accept the labels, and nothing about how
+    good they are.
     """
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)

@@ -54,12 +54,13 @@ def command(
     """
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)
-    from lnbench import evaluate, record
+    from lnbench import evaluate as conductor
+    from lnbench import record
     from lnbench.cli import _report
     from lnbench.protocol import canonical_json
 
     with _progress.reporter() as report:
-        result = evaluate.evaluate(
+        result = conductor.evaluate(
             poisoner,
             chosen,
             quick=quick,
@@ -73,5 +74,5 @@ def command(
     record.write(result, path)
     _report.print_record(result)
     if as_json:
-        click.get_binary_stream("stdout").write(canonical_json(result.document))
+        click.echo(canonical_json(result.document), nl=False)
     click.echo(f"record: {path}", err=True)

@@ -11,7 +11,7 @@ _folder = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("leaderboard"),
     show_default=True,
-    help="The board's folder: records/TRACK/*.json and what is made of them.",
+    help="The board's folder: records/TRACK/*.json, and what is made of them.",
 )
 
 
@@ -21,3 +21,49 @@ def command() -> None:
 
     The board is a pure function of its records: the same records give the same bytes on every machine.
     """
+
+
+@command.command("build")
+@_folder
+def build(folder: Path) -> None:
+    """Write the board anew from its records."""
+    from lnbench import leaderboard
+
+    changed = leaderboard.build(folder / "records", folder)
+    for path in changed:
+        click.echo(f"changed: {path}")
+    click.echo(f"the board in {folder} is what its records say.")
+
+
+@command.command("check")
+@_folder
+def check(folder: Path) -> None:
+    """Compare the board with its records; exit code 1 if they differ."""
+    from lnbench import leaderboard
+
+    drifted = leaderboard.check(folder / "records", folder)
+    for path in drifted:
+        click.echo(f"differs: {path}")
+    if drifted:
+        click.echo(f"error: {folder} is not what its records say; run `lnbench leaderboard build`.", err=True)
+        raise click.exceptions.Exit(1)
+    click.echo(f"the board in {folder} is what its records say.")
+
+
+@command.command("add")
+@click.argument(
+    "records", metavar="RECORD...", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path)
+)
+@_folder
+def add(records: tuple[Path, ...], folder: Path) -> None:
+    """Check records, copy them to the board's, and build the board."""
+    from lnbench import leaderboard
+    from lnbench.errors import ProtocolError
+
+    for record in records:
+        if not record.exists():
+            raise ProtocolError(f"there is no record {record}.")
+    for record in records:
+        click.echo(f"added: {leaderboard.add(record, folder / 'records')}")
+    for path in leaderboard.build(folder / "records", folder):
+        click.echo(f"changed: {path}")

@@ -59,7 +59,8 @@ def fetch(what: str, download: Callable[[Path], None]) -> Path:
     looked = " nor in ".join(str(folder) for folder in folders())
     if offline():
         raise DataError(
-            f"{what} is not in {looked}, and LNBENCH_OFFLINE or HF_HUB_OFFLINE forbids downloading it; {HELP.format(what)}."
+            f"{what} is not in {looked}, and LNBENCH_OFFLINE or HF_HUB_OFFLINE forbids downloading it; "
+            f"{HELP.format(what)}."
         )
     target = downloads() / what
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ kills (memory) then costs one cell, which is tried once more, and not the run.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -90,7 +91,10 @@ class _Worker(threading.Thread):
             self.stopped = True
             if self.process is not None:
                 self.process.kill()
-                self.process.wait()
+        if self.ident is not None:
+            self.join()
+        if self.process is not None:
+            _buried(self.process)
 
     def _compute(self, index: int) -> None:
         for _ in range(_TRIES):
@@ -116,12 +120,13 @@ class _Worker(threading.Thread):
             if self.process is None or self.process.poll() is not None:
                 self.process = _spawn()
             process = self.process
-        assert process.stdin is not None and process.stdout is not None
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a worker has no pipes")
         try:
             process.stdin.write(json.dumps({"function": self.function, "cell": self.cells[index]}).encode() + b"\n")
             process.stdin.flush()
         except OSError:
-            process.wait()
+            _buried(process)
             return None
         for line in process.stdout:
             try:
@@ -132,9 +137,18 @@ class _Worker(threading.Thread):
                 self.events.put((index, float(answer["share"]), None))
             else:
                 return answer
-        process.kill()
-        process.wait()
+        _buried(process)
         return None
+
+
+def _buried(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and give back what it held."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _spawn() -> subprocess.Popen[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +25,16 @@ class Row:
     """One record on the board.
 
     Attributes:
-        record: the record.
+        record: the record without its victims: hundreds of whole ones would fill the memory.
         path: its file, relative to the folder of records, with `/`.
+        accuracies: AA of the poisoned arm, (split,).
         ranks: first and last rank it may have; None in the history.
         p_holm: p against random flips, Holm-corrected over the table's rows; None in the history.
     """
 
     record: Record
     path: str
+    accuracies: np.ndarray
     ranks: tuple[int, int] | None = None
     p_holm: float | None = None
 
@@ -103,7 +106,7 @@ def load(records_dir: str | Path) -> Board:
     """
     folder = Path(records_dir)
     seasons = read_seasons(folder)
-    found: dict[tuple[str, int, str, str], list[tuple[Record, str]]] = {}
+    found: dict[tuple[str, int, str, str], list[Row]] = {}
     rows: dict[tuple[str, ...], str] = {}
     tracks_of: dict[str, Track] = {}
     for path in sorted(folder.glob("*/*.json"), key=lambda p: p.relative_to(folder).as_posix()):
@@ -119,13 +122,14 @@ def load(records_dir: str | Path) -> Board:
         rows[record.identity] = name
         track = tracks_of.setdefault(record.track.sha256, record.track)
         key = track.name, track.version, track.sha256, record.season or ""
-        found.setdefault(key, []).append((record, name))
+        slim = {field: value for field, value in record.document.items() if field != "victims"}
+        found.setdefault(key, []).append(Row(Record(slim, track), name, record.split_accuracies))
     shipped = {name: tracks.load(name) for name in tracks.names()}
     current: list[Table] = []
     history: list[Table] = []
-    for (name, _, sha256, season), pairs in sorted(found.items()):
+    for (name, _, sha256, season), group in sorted(found.items()):
         old = name not in shipped or shipped[name].sha256 != sha256
-        table = Table(tracks_of[sha256], season or None, _ordered(pairs) if old else _compared(pairs))
+        table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group))
         (history if old else current).append(table)
     seen = {table.track.name for table in current}
     return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))
@@ -166,17 +170,17 @@ def read_seasons(records_dir: Path) -> dict[str, Mapping[str, Any]]:
     return seasons
 
 
-def _ordered(pairs: Sequence[tuple[Record, str]]) -> tuple[Row, ...]:
+def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Rows by falling score; equal scores by file."""
-    return tuple(sorted((Row(record, path) for record, path in pairs), key=lambda row: (-row.drop, row.path)))
+    return tuple(sorted(rows, key=lambda row: (-row.drop, row.path)))
 
 
-def _compared(pairs: Sequence[tuple[Record, str]]) -> tuple[Row, ...]:
+def _compared(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Rows by falling score, with their ranks and corrected p."""
-    rows = _ordered(pairs)
-    ranks = rank_intervals(np.stack([row.record.split_accuracies for row in rows]))
-    adjusted = holm([row.record.score["p_value"] for row in rows])
+    ordered = _ordered(rows)
+    ranks = rank_intervals(np.stack([row.accuracies for row in ordered]))
+    adjusted = holm([row.record.score["p_value"] for row in ordered])
     return tuple(
-        Row(row.record, row.path, (int(first), int(last)), float(p))
-        for row, (first, last), p in zip(rows, ranks, adjusted, strict=True)
+        dataclasses.replace(row, ranks=(int(first), int(last)), p_holm=float(p))
+        for row, (first, last), p in zip(ordered, ranks, adjusted, strict=True)
     )

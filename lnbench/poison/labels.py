@@ -84,9 +84,14 @@ def printable(text: str, limit: int, *, lines: bool = False) -> str:
     text = text[: 4 * limit]
     text = re.sub(r"\r\n?", "\n", text) if lines else " ".join(text.split())
     keep = "\n\t" if lines else ""
-    shown = "".join(c if c in keep or unicodedata.category(c) not in _HIDDEN else "\ufffd" for c in text)
+    shown = "".join(c if c in keep else _shown(c) for c in text)
     shown = shown.replace("##[", "## [")
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    return " " if category == "Zs" else "\N{REPLACEMENT CHARACTER}" if category in _HIDDEN else character
 
 
 def decode(

@@ -15,7 +15,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 class Group:
-    """A version 2 control group for one guest, `None` if this process may not make one: see `make`."""
+    """A version 2 control group for one guest; see `make`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,6 +60,13 @@ class Group:
         except OSError:
             return False
         return True
+
+    def exhausted(self) -> bool:
+        """Whether the kernel has killed a process of the group for want of memory."""
+        with contextlib.suppress(OSError, ValueError):
+            events = dict(line.split() for line in (self.folder / "memory.events").read_text().splitlines())
+            return int(events.get("oom_kill", 0)) > 0
+        return False
 
     def remove(self) -> None:
         """Delete the group, killing what is left in it."""

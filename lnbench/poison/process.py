@@ -230,7 +230,9 @@ def run(
         guest.kill()
         _drain(guest.answer, answer.add)
         _drain(guest.log, log.add)
-        if not stopped and len(answer.head) > most:
+        if guest.group is not None and guest.group.exhausted():
+            stopped = "memory"
+        elif not stopped and len(answer.head) > most:
             stopped = "bytes"
         code = guest.child.returncode
     return Outcome(bytes(answer.head), bytes(log), code, stopped, time.monotonic() - begin, cap)

@@ -257,7 +257,7 @@ def _check_end(outcome: process.Outcome, submission: Submission, limits: _Limits
             f"{file}: no labels after {limits.seconds:g} s, the limit for one split; return sooner, "
             "problem.seconds_left() tells how long there is."
         )
-    if outcome.stopped == "memory" or (number == signal.SIGKILL and outcome.memory_cap == "cgroup"):
+    if outcome.stopped == "memory":
         raise SubmissionError(
             f"{file}: its processes held more than {limits.memory_gib:g} GiB together, the limit; hold less at a time."
         )

@@ -21,6 +21,7 @@ from typing import Any
 
 BUBBLEWRAP, NONE = "bubblewrap", "none"
 _SHARED_MEMORY_BYTES = 64 << 20
+_EMPTY = ("--perms", "0755", "--size", "65536", "--tmpfs")
 _UNUSED_USERS = ((0x70000000, 0x7FFFFFFF), (60001, 61183))  # no distribution hands these out
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from lnbench.poison.guest import main; main()"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -122,7 +123,9 @@ def diagnose() -> Diagnosis:
     if "Unknown option" in problem:
         return Diagnosis(NONE, f"bubblewrap is too old: {problem}.", _INSTALL)
     if "bwrap:" in problem:
-        return Diagnosis(NONE, f"bubblewrap cannot build the sandbox: {problem}.", _USER_NAMESPACES)
+        refused = any(word in problem for word in ("namespace", "uid map", "RTM_NEWADDR", "not permitted", "denied"))
+        remedies = _USER_NAMESPACES if refused else ("report it, with the output of `lnbench doctor`",)
+        return Diagnosis(NONE, f"bubblewrap cannot build the sandbox: {problem}.", remedies)
     return Diagnosis(
         NONE,
         f"Python does not start inside bubblewrap: {problem}.",
@@ -186,7 +189,7 @@ def environment(box: Box, mode: str) -> dict[str, str]:
 
 def python(library: str, inputs: str, result: int) -> list[str]:
     """The guest's command. Not `-I`: it would ignore the hash seed, and the environment is ours anyway."""
-    return [sys.executable, "-P", "-s", "-B", "-c", _BOOT, library, inputs, str(result)]
+    return [_executable(), "-P", "-s", "-B", "-c", _BOOT, library, inputs, str(result)]
 
 
 def plain_command(box: Box, result: int) -> list[str]:
@@ -236,6 +239,11 @@ def command(box: Box, *, result: int, rules: int, info: int, block: int) -> list
     return arguments + python("/referee", "/in", result)
 
 
+def _executable() -> str:
+    """The interpreter's path without `..`, which bubblewrap takes for a folder's name."""
+    return os.path.abspath(sys.executable)
+
+
 def _system() -> list[str]:
     """Binds of /usr and of the folders that are links into it on most systems."""
     arguments = ["--ro-bind", "/usr", "/usr"]
@@ -256,10 +264,11 @@ def _installation() -> list[str]:
     A virtual environment needs both its own prefix and its base's, and the links in between. Parents are made by hand:
     bwrap would make them with mode 0700, closed to the dropped user.
     """
-    named = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    named = set(map(os.path.abspath, (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)))
     prefixes = sorted({*named, *map(os.path.realpath, named)}, key=lambda p: (p.count("/"), p))
     arguments: list[str] = []
     bound: list[str] = ["/usr"]
+    masks: list[str] = []
     for prefix in prefixes:
         if _inside(prefix, ["/usr"]):
             continue
@@ -268,13 +277,17 @@ def _installation() -> list[str]:
             bound.append(prefix)
         if os.path.isdir(os.path.join(prefix, "conda-meta")) or os.path.isdir(os.path.join(prefix, "envs")):
             for other in ("pkgs", "envs"):  # other environments, with their own copies of data sets
-                if os.path.isdir(os.path.join(prefix, other)):
-                    arguments += ["--perms", "0755", "--tmpfs", os.path.join(prefix, other)]
-    for link, target in _links(sys.executable):
+                if os.path.isdir(mask := os.path.join(prefix, other)):
+                    arguments += [*_EMPTY, mask]
+                    masks.append(mask)
+    for link, target in _links(_executable()):
         if not _inside(link, bound):
             arguments += [*_directories([link]), "--symlink", target, link]
     for folder in _bundled_data([*prefixes, "/usr", "/usr/local"]):
-        arguments += ["--perms", "0755", "--tmpfs", folder]
+        arguments += [*_EMPTY, folder]
+        masks.append(folder)
+    for mask in masks:  # once all that lies below is bound
+        arguments += ["--remount-ro", mask]
     return arguments
 
 

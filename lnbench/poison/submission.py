@@ -89,20 +89,26 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise ProtocolError(f"the file {shown} cannot be read: {error.strerror}.") from None
     except ValueError:
         raise ProtocolError(f"{shown} is no file name.") from None
-    with open(fd, "rb") as file:
+    try:
         kind = os.fstat(fd).st_mode
         if not stat.S_ISREG(kind):
-            names = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-            found = names.get(stat.S_IFMT(kind), "a device")
+            found = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe"}.get(stat.S_IFMT(kind), "a device")
             raise SubmissionError(f"{shown}: expected a regular file, got {found}; give a Python file.")
-        return file.read(SOURCE_BYTES + 1)
+        content = b""
+        while len(content) <= SOURCE_BYTES and (more := os.read(fd, SOURCE_BYTES + 1 - len(content))):
+            content += more
+        return content
+    except OSError as error:
+        raise ProtocolError(f"the file {shown} cannot be read: {error.strerror}.") from None
+    finally:
+        os.close(fd)
 
 
 def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if len(parameters) > 64:
         raise ProtocolError(f"expected at most 64 parameters, got {len(parameters)}.")
     for name, value in parameters.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", str(name)):
             raise ProtocolError(f"expected a parameter's name to be an identifier, got {printable(str(name), 80)!r}.")
         if not isinstance(value, (bool, int, float, str)) or (isinstance(value, float) and not math.isfinite(value)):
             shown = printable(repr(value), 80)

@@ -1,6 +1,6 @@
 """Cheat: take all memory in one process.
 
-Verdict: SubmissionError: bomb_memory.py: poison() ran out of the memory limit of 1 GiB in line 14; hold less at a time.
+Verdict: SubmissionError: bomb_memory.py: poison() ran out of the memory limit of 1 GiB in line 13; hold less at a time.
 """
 
 import lnbench

@@ -5,6 +5,7 @@ Verdict: SubmissionError: kills_itself.py: its process was killed by SIGKILL bef
     why.
 """
 
+import contextlib
 import os
 import signal
 
@@ -13,5 +14,6 @@ import lnbench
 
 class Cheat(lnbench.Poisoner):
     def poison(self, problem):
-        os.kill(-1, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # nobody else is there
+            os.kill(-1, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)

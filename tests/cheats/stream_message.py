@@ -3,9 +3,9 @@
 Verdict: SubmissionError: stream_message.py: it is fine �[2J ::set-output name=x::1 ## [error]
 """
 
+import json
 import os
 import stat
-import json
 import struct
 
 import lnbench

@@ -4,9 +4,9 @@ Verdict: SubmissionError: stream_npz.py: expected the answer that lnbench's gues
     of no known kind); return the labels from poison() and write to no descriptor that you did not open.
 """
 
+import io
 import os
 import stat
-import io
 
 import numpy as np
 

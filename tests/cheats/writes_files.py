@@ -20,6 +20,7 @@ class Cheat(lnbench.Poisoner):
         escaped = []
         boxed = os.path.isdir("/referee")
         folders = ["/", "/usr", "/usr/bin", "/in", "/submission", "/referee", "/etc", "/dev", "/proc", "/home", "/root"]
+        folders += [os.path.join(path, "sklearn", "datasets", "data") for path in sys.path]
         folders += [sys.prefix, sys.base_prefix, os.path.dirname(np.__file__), os.path.dirname(lnbench.__file__)]
         for folder in folders if boxed else []:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sklearn.datasets
+
 from lnbench import data
 from lnbench.data import digits
 from lnbench.errors import DataError

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lnbench import data
 from lnbench.data import _files, mnist
 from lnbench.errors import DataError, ProtocolError
@@ -46,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _load(train: int = 20, split: int = 0) -> data.Split:
-    return mnist.load(DataSpec("mnist", train, 10), split, STREAMS)
+    return mnist.load(DataSpec(source="mnist", train=train, classes=10), split, STREAMS)
 
 
 def test_a_split_is_the_head_of_a_permutation(folder: Path) -> None:

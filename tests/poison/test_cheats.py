@@ -2,8 +2,8 @@
 
 The docstring is read as text, the file is never imported. Its fields: `Verdict` (the error and its whole sentence, or
 `harmless`: valid labels, and nothing outside noticed), `Modes` (`bubblewrap` where only a real sandbox stops it),
-`Seconds` (the time it is given), `Deterministic` (`no` if two runs differ), `Unboxed` (what the same file achieves without
-a sandbox: the proof that its attempt is a real one).
+`Seconds` (the time it is given), `Deterministic` (`no` if two runs differ), `Unboxed` (what the same file achieves
+without a sandbox: the proof that its attempt is a real one).
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lnbench.protocol import applied, changed, eligible, random_flips
 from scipy import stats
+
+from lnbench.protocol import applied, changed, eligible, random_flips
 
 PAIRS = ((9, 0), (5, 6), (5, 3))
 

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lnbench.protocol import canonical_json, sha256, sha256_json
 
 _values = st.recursive(

@@ -8,9 +8,10 @@ import textwrap
 import time
 from typing import Any, ClassVar
 
-import lnbench
 import numpy as np
 import pytest
+
+import lnbench
 
 
 def _problem(**changes: Any) -> lnbench.Problem:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+
 from lnbench.protocol import PUBLIC_SALT, Streams
 from lnbench.protocol.seeds import permutation
-from scipy import stats
 
 TRACK = "0123456789abcdef" * 4
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import tiny
 from lnbench.errors import ProtocolError
 from lnbench.protocol import Track, sha256_json
 from lnbench.protocol import track as tracks

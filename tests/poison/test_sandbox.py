@@ -1,0 +1,214 @@
+"""Which sandbox a machine gives, what is told to a person when it gives none, and what the box is made of."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lnbench.poison import process, sandbox
+from lnbench.poison.run import Submission, poison
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """No diagnosis from before, and none for later."""
+    sandbox.diagnose.cache_clear()
+    yield
+    sandbox.diagnose.cache_clear()
+
+
+def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
+    """A bwrap that fails with these words."""
+    program = folder / "bwrap"
+    program.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_this_machine(bubblewrap: str, fresh: None) -> None:
+    found = sandbox.diagnose()
+    assert (found.mode, found.remedies) == ("bubblewrap", ()) and found.reason.startswith("bubblewrap works here as ")
+    assert sandbox.mode() == "bubblewrap"
+
+
+def test_not_installed(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = sandbox.diagnose()
+    assert found.mode == "none" and "not installed" in found.reason and "apt install bubblewrap" in found.remedies[0]
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "bwrap: setting up uid map: Permission denied",
+        "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted",
+        "bwrap: No permissions to create new namespace, likely because the kernel does not allow it.",
+    ],
+)
+def test_namespaces_forbidden(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str) -> None:
+    pretend(tmp_path, monkeypatch, says)
+    found = sandbox.diagnose()
+    assert found.mode == "none" and says.rstrip(".") in found.reason
+    assert any("apparmor_restrict_unprivileged_userns" in remedy for remedy in found.remedies)
+    assert any("profile bwrap /usr/bin/bwrap" in remedy for remedy in found.remedies)
+
+
+def test_too_old(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pretend(tmp_path, monkeypatch, "bwrap: Unknown option --size")
+    found = sandbox.diagnose()
+    assert found.mode == "none" and "too old" in found.reason and "0.8 or later" in found.remedies[0]
+
+
+def test_python_does_not_start_inside(
+    bubblewrap: str, fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The probe is the real thing: an interpreter that the box does not hold shows."""
+    monkeypatch.setattr(sandbox, "_BOOT", "import a_library_that_is_not_there")
+    found = sandbox.diagnose()
+    assert found.mode == "none" and "No module named 'a_library_that_is_not_there'" in found.reason
+
+
+def test_other_systems(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    found = sandbox.diagnose()
+    assert found.mode == "none" and found.reason == "bubblewrap needs Linux, this is darwin."
+
+
+def test_a_sandbox_that_breaks_is_not_the_submissions_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Any, track: Any, streams: Any
+) -> None:
+    pretend(tmp_path, monkeypatch, "bwrap: Can t do it today")
+    from lnbench.errors import UnavailableError
+
+    submission = Submission.from_bytes("a.py", b"")
+    with pytest.raises(UnavailableError, match="the sandbox did not start: bwrap: Can t do it today"):
+        poison(submission, data, track, 0, streams, mode="bubblewrap")
+
+
+def test_dropped_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert sandbox.dropped_user() is None
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    maps = {
+        "         0          0 4294967295\n": range(0x70000000, 0x80000000),
+        "         0       1000          1\n         1     100000      65536\n": range(60001, 61184),
+        "         0       1000          1\n": None,
+        "": None,
+    }
+    for text, users in maps.items():
+        monkeypatch.setattr(Path, "read_text", lambda _self, text=text: text)
+        drawn = {sandbox.dropped_user() for _ in range(5)}
+        assert drawn == {None} if users is None else len(drawn) > 1 and all(user in users for user in drawn)
+
+
+def box(tmp_path: Path, **options: Any) -> sandbox.Box:
+    return sandbox.make_box(tmp_path, b"{}", "a.py", b"", **options)
+
+
+def test_command(bubblewrap: str, tmp_path: Path) -> None:
+    """Each trap has its option."""
+    words = sandbox.command(box(tmp_path), result=3, rules=4, info=5, block=6)
+    text = " ".join(words)
+    assert "--die-with-parent" in words and "--new-session" in words and "--clearenv" in words
+    assert all(f"--unshare-{name}" in words for name in ("ipc", "pid", "net", "uts"))
+    assert "--size 67108864 --tmpfs /dev/shm" in text and "--size 268435456 --tmpfs /tmp" in text
+    assert "--remount-ro / " in text and "--remount-ro /dev " in text and "--seccomp 4" in text
+    if os.geteuid() == 0:
+        user = re.search(r"--reuid=(\d+)", text)
+        assert user and int(user[1]) >= 60001 and "--bounding-set=-all" in text and "--cap-drop ALL" in text
+    else:
+        assert "--unshare-user --disable-userns --uid 65534" in text
+    bound = [words[i + 1] for i, word in enumerate(words) if word in ("--ro-bind", "--bind", "--dev-bind")]
+    package = Path(sandbox.__file__).parents[1]
+    assert str(package) in bound and str(package.parent) not in bound
+    assert not set(bound) & {"/", "/home", "/etc", "/var", "/run", "/root", str(Path.home()), "/dev", "/sys"}
+    assert "--bind" not in words and "--dev-bind" not in words
+
+
+def test_bundled_data_is_masked(tmp_path: Path) -> None:
+    for place in ("lib/python3.11/site-packages", "lib/python3/dist-packages", "lib64/python3.12/site-packages"):
+        (tmp_path / place / "sklearn/datasets/data").mkdir(parents=True)
+    (tmp_path / "libexec").mkdir()
+    (tmp_path / "lib32").symlink_to("lib")
+    assert len(sandbox._bundled_data([str(tmp_path)])) == 3
+
+
+def test_links(tmp_path: Path) -> None:
+    """A virtual environment's interpreter may hang on links through folders that are links themselves."""
+    (tmp_path / "python-3.11.7" / "bin").mkdir(parents=True)
+    (tmp_path / "python-3.11.7" / "bin" / "python3.11").write_text("")
+    (tmp_path / "python-3.11").symlink_to("python-3.11.7")
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "python").symlink_to(tmp_path / "python-3.11" / "bin" / "python3.11")
+    links = list(sandbox._links(str(tmp_path / "venv" / "python")))
+    assert links[-2:] == [
+        (str(tmp_path / "venv" / "python"), str(tmp_path / "python-3.11" / "bin" / "python3.11")),
+        (str(tmp_path / "python-3.11"), "python-3.11.7"),
+    ]
+    (tmp_path / "loop").symlink_to("loop")
+    assert len(list(sandbox._links(str(tmp_path / "loop")))) == 40
+
+
+def test_an_environment_reached_through_links(bubblewrap: str, tmp_path: Path) -> None:
+    """A probe from an interpreter that is a link to a link in a folder that is a link: as uv lays them out."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "alias").symlink_to("real")
+    (tmp_path / "real" / "hop").symlink_to(os.path.abspath(sys.executable))
+    start = tmp_path / "real" / "python"
+    start.symlink_to(tmp_path / "alias" / "hop")
+    code = (
+        "import sys\n"
+        f"sys.path[:0] = {[str(Path(sandbox.__file__).parents[2]), str(Path(np.__file__).parents[1])]!r}\n"
+        f"sys.executable = {str(start)!r}\n"
+        "from lnbench.poison import sandbox\n"
+        "words = sandbox._installation()\n"
+        "print(words[-1] if '--symlink' in words else '', len([w for w in words if w == '--symlink']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) >= 3
+
+
+def test_conda_neighbours_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    base = tmp_path / "conda"
+    for folder in ("conda-meta", "pkgs", "envs/mine", "envs/other", "bin"):
+        (base / folder).mkdir(parents=True)
+    for name in ("prefix", "exec_prefix"):
+        monkeypatch.setattr(sys, name, str(base / "envs" / "mine"))
+    for name in ("base_prefix", "base_exec_prefix"):
+        monkeypatch.setattr(sys, name, str(base))
+    monkeypatch.setattr(sys, "executable", str(base / "bin" / "python"))
+    words = sandbox._installation.__wrapped__()
+    order = [words[i + 1] for i, word in enumerate(words) if word in ("--ro-bind", "--tmpfs")]
+    assert order[:4] == [str(base), str(base / "pkgs"), str(base / "envs"), str(base / "envs" / "mine")]
+
+
+def test_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    for mode in ("bubblewrap", "none"):
+        seen = sandbox.environment(box(tmp_path / mode, threads=2) if (tmp_path / mode).mkdir() is None else None, mode)
+        assert "hf_secret" not in seen.values() and seen["PYTHONHASHSEED"] == "0" and seen["OMP_NUM_THREADS"] == "2"
+
+
+def test_process_count_without_a_namespace(bubblewrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sandbox.processes_counted("none") > 0
+    monkeypatch.setattr(sandbox, "dropped_user", lambda: None)
+    if os.uname().release >= "6":
+        assert sandbox.processes_counted("bubblewrap") == 0
+    monkeypatch.setattr(os, "uname", lambda: type("Name", (), {"release": "4.18.0-553.el8", "machine": "x86_64"}))
+    assert sandbox.processes_counted("bubblewrap") > 0
+
+
+def test_probe_leaves_nothing(bubblewrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert process.probe() is None
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,96 @@
+"""The filter does what its tables say: every jump followed by a small interpreter of classic BPF."""
+
+from __future__ import annotations
+
+import errno
+import platform
+import struct
+
+import pytest
+
+from lnbench.poison import seccomp
+
+ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0x80000000
+AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+READ, CLONE, SOCKET, SOCKETPAIR, IOCTL, MOUNT, PTRACE = range(7)
+NUMBERS = {"x86_64": (0, 56, 41, 53, 16, 165, 101), "aarch64": (63, 220, 198, 199, 29, 40, 117)}
+
+
+@pytest.fixture(params=["x86_64", "aarch64"])
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(platform, "machine", lambda: request.param)
+    return str(request.param)
+
+
+def verdict(program: bytes, audit: int, number: int, *arguments: int) -> int:
+    """What the kernel answers to one system call."""
+    padded = [a & (2**64 - 1) for a in (*arguments, 0, 0, 0, 0, 0, 0)][:6]
+    data = struct.pack("<IIQ6Q", number, audit, 0, *padded)
+    code = list(struct.iter_unpack("=HBBI", program))
+    place = accumulator = 0
+    while True:
+        operation, if_true, if_false, value = code[place]
+        place += 1
+        if operation == 0x20:
+            (accumulator,) = struct.unpack_from("<I", data, value)
+        elif operation == 0x06:
+            return value
+        else:
+            test = {
+                0x15: accumulator == value,
+                0x35: accumulator >= value,
+                0x45: bool(accumulator & value),
+            }[operation]
+            place += if_true if test else if_false
+
+
+def test_verdicts(machine: str) -> None:
+    program, audit, numbers = seccomp.program(), AUDIT[machine], NUMBERS[machine]
+
+    def ask(call: int, *arguments: int) -> int:
+        return verdict(program, audit, numbers[call], *arguments)
+
+    assert ask(READ) == ALLOW
+    assert ask(MOUNT) == ask(PTRACE) == ERRNO | errno.EPERM
+    assert ask(CLONE, 0x003D0F00) == ALLOW  # a thread
+    assert ask(CLONE, 0x10000000 | 17) == ERRNO | errno.EPERM
+    assert verdict(program, audit, 435) == ERRNO | errno.ENOSYS  # clone3
+    assert ask(IOCTL, 0, 0x5401) == ALLOW
+    assert ask(IOCTL, 0, 0x5412) == ask(IOCTL, 0, 0x541C) == ERRNO | errno.EPERM
+    assert ask(IOCTL, 0, 0x5412 | 1 << 32) == ERRNO | errno.EPERM  # the kernel reads the low half only
+    for call in (SOCKET, SOCKETPAIR):
+        assert all(ask(call, family) == ALLOW for family in (1, 2, 10, 16))
+        assert all(ask(call, family) == ERRNO | errno.EAFNOSUPPORT for family in (0, 3, 9, 17, 38, 40))
+
+
+def test_other_architectures_are_killed(machine: str) -> None:
+    program = seccomp.program()
+    other = next(value for name, value in AUDIT.items() if name != machine)
+    assert verdict(program, other, 0) == KILL
+    assert verdict(program, 0x40000003, 5) == KILL  # 32-bit calls have other numbers
+    if machine == "x86_64":
+        assert verdict(program, AUDIT[machine], 0x40000000 | 0) == KILL  # x32
+
+
+def test_every_call_of_the_tables(machine: str) -> None:
+    program, column = seccomp.program(), list(AUDIT).index(machine)
+    seen = set()
+    for table, number in ((seccomp._PERM, errno.EPERM), (seccomp._NOSYS, errno.ENOSYS)):
+        for name, calls in table.items():
+            if (call := calls[column]) is not None:
+                assert verdict(program, AUDIT[machine], call) == ERRNO | number, name
+                seen.add(call)
+    allowed = set(range(450)) - seen
+    free = {call for call in allowed if verdict(program, AUDIT[machine], call, 1) == ALLOW}
+    assert allowed == free
+
+
+def test_size(machine: str) -> None:
+    program = seccomp.program()
+    assert len(program) % 8 == 0 and len(program) // 8 < 4096
+    assert len(program) < 65536  # it travels through a pipe that nobody reads yet
+
+
+def test_unknown_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert not seccomp.supported()

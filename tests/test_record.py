@@ -1,0 +1,432 @@
+"""Records: what is read back, what is refused, and what follows from the victims."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import factories
+from lnbench import record
+from lnbench._record_checks import checks
+from lnbench.errors import RecordError, UnavailableError
+from lnbench.protocol import canonical_json
+from lnbench.record import FLAGS, RefusedError, assemble, meaning, pack, parse, unpack
+
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9)
+)
+JSON = st.recursive(
+    LEAVES, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3), max_leaves=6
+)
+
+
+@pytest.fixture(scope="module")
+def made() -> record.Record:
+    return factories.make(factories.small(2, 1))
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every leaf of a document."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if inner is None:
+        yield path
+    else:
+        for step, entry in inner:
+            yield from leaves(entry, (*path, step))
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    """A copy of the document with the value at the path replaced."""
+    copied = json.loads(canonical_json(document))
+    spot = copied
+    for step in path[:-1]:
+        spot = spot[step]
+    spot[path[-1]] = value
+    return copied
+
+
+def at(document: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        document = document[step]
+    return document
+
+
+def test_what_is_written_is_read_back(made: record.Record, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "folder" / made.filename
+    record.write(made, path)
+    found = record.read(path)
+    assert found.document == made.document
+    assert path.read_bytes() == canonical_json(made.document)
+    assert list(path.parent.iterdir()) == [path]
+    assert found.track == made.track
+    assert all(check.passed for check in checks(found))
+
+
+def test_equal_parts_make_equal_bytes_in_any_order_of_victims(made: record.Record) -> None:
+    again = factories.make(factories.small(2, 1))
+    assert again.sha256 == made.sha256
+    order = [v["arm"] for v in made.document["victims"]][:3]
+    assert order == ["clean", "random", "poisoned"]
+
+
+def test_the_run_is_outside_the_hash(made: record.Record) -> None:
+    other = replaced(made.document, ("run", "started"), "2027-12-31T00:00:00Z")
+    assert parse(canonical_json(other)).sha256 == made.sha256
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_any_change_inside_the_hash_is_caught(made: record.Record, data: st.DataObject) -> None:
+    paths = [path for path in leaves(made.document) if path[0] != "run"]
+    path = data.draw(st.sampled_from(paths))
+    old = at(made.document, path)
+    new = data.draw(LEAVES.filter(lambda v: canonical_json(v) != canonical_json(old)))
+    with pytest.raises(RecordError):
+        parse(canonical_json(replaced(made.document, path, new)))
+
+
+def test_each_block_is_inside_the_hash(made: record.Record) -> None:
+    """A change that the schema allows anywhere is stopped by the hash, not by luck."""
+    changes = {
+        ("poisoner", "description"): "better",
+        ("poisoner", "parameters"): {"a": 1},
+        ("season",): "s1",
+        ("sandbox",): "none",
+        ("trainings", 0): 7,
+        ("victims", 3, "train_correct"): 5,
+        ("flips", "poisoned", 0): [],
+        ("score", "drop_pp"): 99.0,
+        ("arms", "random", "adv_acc"): 0.25,
+        ("flags",): ["redirection"],
+        ("ranked",): False,
+        ("environment", "id"): "other",
+        ("code_sha256",): "d" * 64,
+        ("labels_sha256", 0): "d" * 64,
+    }
+    for path, value in changes.items():
+        with pytest.raises(RefusedError) as caught:
+            parse(canonical_json(replaced(made.document, path, value)))
+        assert caught.value.check == "hash", path
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_forged_document_is_refused_or_can_be_checked(made: record.Record, data: st.DataObject) -> None:
+    """Any subtree replaced by any JSON, with a hash that fits: RecordError, or a record whose checks all answer."""
+    path = data.draw(
+        st.sampled_from(sorted({p[:n] for p in leaves(made.document) for n in range(1, len(p) + 1)}, key=str))
+    )
+    forged = replaced(made.document, path, data.draw(JSON))
+    try:
+        forged["sha256"] = record.digest(forged)
+        found = parse(canonical_json(forged))
+    except RecordError:
+        return
+    answers = checks(found)
+    assert len(answers) == 10
+    assert found.verdict
+    assert found.filename == Path(found.filename).name
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200) | JSON.map(canonical_json) | st.text(max_size=200).map(str.encode))
+def test_what_is_no_record_is_refused(data: bytes) -> None:
+    with pytest.raises(RecordError):
+        parse(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "check"),
+    [
+        (b"", "json"),
+        (b"{", "json"),
+        (b"null\n", "schema"),
+        (b"[]\n", "schema"),
+        (b'{"schema":1}\n', "schema"),
+        (b'{"schema":true}\n', "schema"),
+        (b'{"schema":1.0}\n', "schema"),
+        (b'{"schema":2}\n', "schema"),
+        (b'{"schema":1}', "canonical"),
+        (b'{"schema": 1}\n', "canonical"),
+        (b'{"schema":1,"schema":1}\n', "canonical"),
+        (b'{"z":1,"schema":1}\n', "canonical"),
+        (b'{"schema":"\xc3\xa9"}\n', "canonical"),
+        (b"\xff\xfe{\x00}\x00", "canonical"),
+        (b'{"schema":NaN}\n', "json"),
+        (b'{"schema":Infinity}\n', "json"),
+        (b'{"schema":1e999}\n', "json"),
+        (b'{"schema":' + b"9" * 5000 + b"}\n", "json"),
+        (b'{"schema":"\\ud800"}\n', "json"),
+        (b"[" * 100_000 + b"]" * 100_000 + b"\n", "json"),
+        (b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"\n", "json"),
+        (b" " * ((64 << 20) + 1), "file"),
+    ],
+)
+def test_hostile_files_are_named_for_what_they_are(data: bytes, check: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        parse(data)
+    assert caught.value.check == check
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("score", "drop_pp"), 10),
+        (("score", "drop_pp"), 1e300),
+        (("victims", 0, "steps"), 400.0),
+        (("victims", 0, "steps"), True),
+        (("victims", 0, "steps"), -1),
+        (("victims", 0, "steps"), 10**40),
+        (("victims", 0, "clean", "source_points"), 0),
+        (("victims", 0, "arm"), "noise"),
+        (("victims", 0, "bits", "targeted"), "not base64!"),
+        (("victims", 0, "extra"), 1),
+        (("victims",), {}),
+        (("victims",), []),
+        (("flips", "poisoned", 0), [[1, 2]]),
+        (("poisoner", "name"), ""),
+        (("poisoner", "name"), "a\nb"),
+        (("poisoner", "name"), "a" * 201),
+        (("poisoner", "parameters"), {"a": [1]}),
+        (("poisoner", "source"), 5),
+        (("run", "started"), "yesterday"),
+        (("flags",), ["<script>"]),
+        (("track", "name"), "../../etc"),
+        (("sandbox",), "docker"),
+        (("salt",), "secret"),
+        (("sha256",), "A" * 64),
+    ],
+)
+def test_wrong_types_and_ranges_break_the_schema(made: record.Record, path: tuple[Any, ...], value: Any) -> None:
+    forged = replaced(made.document, path, value)
+    if path != ("sha256",):
+        forged["sha256"] = record.digest(forged)
+    with pytest.raises(RefusedError) as caught:
+        parse(canonical_json(forged))
+    assert caught.value.check == "schema"
+    assert str(path[0]) in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_missing_key_is_named(made: record.Record) -> None:
+    forged = json.loads(canonical_json(made.document))
+    del forged["victims"][5]["clean"]["correct"]
+    with pytest.raises(RefusedError, match=r"victims\[5\].clean: expected the key 'correct'"):
+        parse(canonical_json(forged))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("version",), 7),
+        (("sha256",), "0" * 64),
+        (("name",), "other"),
+        (("document", "noise", "budget"), 5),
+        (("document", "noise"), [[[[1]]]]),
+        (("document", "surprise"), 1),
+    ],
+)
+def test_a_track_that_is_not_what_it_says_is_refused(made: record.Record, path: tuple[Any, ...], value: Any) -> None:
+    forged = replaced(made.document, ("track", *path), value)
+    forged["sha256"] = record.digest(forged)
+    with pytest.raises(RefusedError) as caught:
+        parse(canonical_json(forged))
+    assert caught.value.check == "track"
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing.json", tmp_path):
+        with pytest.raises(RefusedError, match="no such file"):
+            record.read(path)
+
+
+def test_a_place_that_cannot_be_written_is_said(made: record.Record, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        record.write(made, tmp_path / "file" / "record.json")
+
+
+def test_the_record_agrees_with_the_score_by_hand(made: record.Record) -> None:
+    """Drop and arms from the counts, by plain loops over the victims."""
+    track = made.track
+    means: dict[tuple[str, int], list[float]] = {}
+    for victim in made.document["victims"]:
+        place = track.epsilons(track.victim(victim["architecture"])).index(
+            track.epsilon(track.victim(victim["architecture"]))
+        )
+        accuracy = 1 - victim["broken"]["targeted"][place] / victim["clean"]["source_points"]
+        means.setdefault((victim["arm"], victim["split"]), []).append(accuracy)
+    by_split = [np.mean(means["random", w]) - np.mean(means["poisoned", w]) for w in range(2)]
+    assert made.score["drop_pp"] == pytest.approx(100 * np.mean(by_split), abs=1e-8)
+    assert made.score["split_drops_pp"] == pytest.approx([100 * d for d in by_split], abs=1e-8)
+    arms = made.arms
+    assert 100 * (arms["random"]["adv_acc"] - arms["poisoned"]["adv_acc"]) == pytest.approx(
+        made.score["drop_pp"], abs=1e-6
+    )
+    assert arms["clean"]["memorised"] is None
+    assert arms["random"]["memorised"] == 1.0
+    assert made.split_accuracies == pytest.approx([np.mean(means["poisoned", w]) for w in range(2)])
+
+
+def test_floats_are_rounded_and_integers_stay(made: record.Record) -> None:
+    text = canonical_json({"score": made.score, "arms": made.arms}).decode()
+    assert "e-1" not in text
+    assert "-0.0," not in text
+    for number in text.replace("[", ",").replace("]", ",").replace("}", ",").replace(":", ",").split(","):
+        if "." in number and number.replace(".", "").replace("-", "").isdigit():
+            assert len(number.split(".")[1]) <= 9
+    assert all(type(v["steps"]) is int for v in made.document["victims"])
+
+
+def _set(arm: str, **values: Any) -> Any:
+    def change(victim: dict[str, Any]) -> None:
+        if victim["arm"] == arm:
+            for name, value in values.items():
+                spot = victim["clean"] if name in victim["clean"] else victim
+                spot[name] = value
+
+    return change
+
+
+def _low_memory(victim: dict[str, Any]) -> None:
+    if victim["arm"] == "random" and victim["architecture"] == "cnn":
+        victim["memorised_count"] = 0
+
+
+def _same_untargeted(victim: dict[str, Any]) -> None:
+    victim["broken"]["untargeted"] = [40] * len(victim["broken"]["untargeted"])
+
+
+@pytest.mark.parametrize(
+    ("options", "flag", "ranked"),
+    [
+        ({}, None, True),
+        ({"quick": True}, "quick", False),
+        ({"sandbox": "none"}, "no-sandbox", False),
+        ({"sandbox": "landlock"}, "weak-sandbox", False),
+        ({"salt": "mine"}, "foreign-salt", False),
+        ({"salt": "theirs", "season": "s1"}, None, True),
+        ({"splits": 2}, "replication", False),
+        ({"change": _set("random", diverged=True)}, "diverged", False),
+        ({"change": _low_memory}, "memorised-low:random:cnn", False),
+        ({"change": _set("poisoned", correct=800)}, "stealth:clean", False),
+        ({"change": _set("poisoned", source_correct=50)}, "stealth:source", False),
+        ({"change": _same_untargeted, "effect": 0.3, "level": 0.6}, "redirection", True),
+        ({"level": 0.1, "effect": 0.0}, "floor:cnn", True),
+        ({"level": 0.9, "effect": 0.0}, "ceiling:mlp", True),
+        ({"flags": ["split-block"]}, "split-block", True),
+    ],
+)
+def test_flags_say_what_happened_and_what_it_costs(options: dict[str, Any], flag: str | None, ranked: bool) -> None:
+    if "splits" in options:
+        smaller = factories.make(factories.small(2, 2))
+        options = {**{k: smaller.document[k] for k in ("flips", "labels_sha256", "victims")}, **options}
+    found = factories.make(factories.small(3, 2), **options)
+    assert found.ranked is ranked, found.flags
+    assert flag in found.flags if flag else found.flags == ()
+    assert all(check.passed for check in checks(found) if check.name in ("flags", "ranked", "score", "arms"))
+    for name in found.flags:
+        assert meaning(name).endswith(".")
+
+
+def test_an_uncalibrated_track_cannot_rank() -> None:
+    replication = {"splits": 2, "seeds": 1, "quick_splits": 2, "quick_seeds": 1}
+    found = factories.make(factories.track(calibrated=False, replication=replication))
+    assert found.flags == ("uncalibrated",)
+    assert not found.ranked
+
+
+def test_flipping_nothing_has_no_memorised_share() -> None:
+    empty = {"poisoned": [[], []], "random": factories.make(factories.small(2, 1)).document["flips"]["random"]}
+    found = factories.make(
+        factories.small(2, 1), flips=empty, change=_set("poisoned", flipped=0, memorised_count=0), effect=-0.3
+    )
+    assert found.arms["poisoned"]["memorised"] is None
+    assert found.ranked
+    assert found.score["drop_pp"] < 0
+
+
+def test_everything_diverged_is_no_score_and_no_crash(tmp_path: Path) -> None:
+    found = factories.make(factories.small(2, 1), change=_set("poisoned", diverged=True))
+    assert found.verdict.startswith("No score")
+    assert found.score["drop_pp"] is None
+    assert not found.ranked
+    record.write(found, tmp_path / "r.json")
+    assert record.read(tmp_path / "r.json").flags == found.flags
+
+
+@pytest.mark.parametrize(
+    ("effect", "start"), [(0.3, "Beats random flips"), (-0.3, "Worse than random flips"), (0.0, "Not told apart")]
+)
+def test_the_verdict_is_a_sentence(effect: float, start: str) -> None:
+    verdict = factories.make(factories.small(3, 2), effect=effect).verdict
+    assert verdict.startswith(start)
+    assert verdict.endswith(".")
+
+
+def test_the_label_and_the_file_name() -> None:
+    found = factories.make(factories.small(2, 1), name="../My attack!", parameters={"b": 2, "a": 0.5})
+    assert found.label == "../My attack!(a=0.5, b=2)"
+    assert found.filename == f"My-attack-{found.sha256[:8]}.json"
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        ({"victims": []}, "0 victims"),
+        ({"sandbox": "docker"}, "sandbox: expected"),
+        ({"environment": {"id": "e", "parts": {"x": float("nan")}}}, "cannot be written as JSON"),
+        ({"environment": {"id": "e", "parts": {"x": object()}}}, "cannot be written as JSON"),
+        ({"flags": ["split-block", "sp it"]}, "sp it"),
+    ],
+)
+def test_parts_that_make_no_record_are_refused(parts: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RecordError, match=sentence):
+        factories.make(factories.small(2, 1), **parts)
+
+
+def test_a_missing_and_a_strange_victim_are_refused(made: record.Record) -> None:
+    victims = copy.deepcopy(made.document["victims"])
+    with pytest.raises(RecordError, match="victims where the track asks for"):
+        factories.make(made.track, victims=victims[:-1])
+    with pytest.raises(RecordError, match="each of the track's once"):
+        factories.make(made.track, victims=[victims[0], *victims[:-1]])
+    victims[0]["architecture"] = "resnet"
+    with pytest.raises(RecordError, match="asks for no victim"):
+        factories.make(made.track, victims=victims)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_bits_survive_packing(flags: list[bool]) -> None:
+    bits = pack(np.array(flags))
+    assert unpack(bits, len(flags)).tolist() == flags
+    with pytest.raises(ValueError, match="bytes for"):
+        unpack(bits, len(flags) + 8)
+
+
+def test_bits_are_big_endian_and_strict() -> None:
+    assert pack(np.array([True, False, False, False, False, False, False, False, True])) == "gIA="
+    for bad in ("gI==", "gIE=", "gIA", "gIA=\n", "!!!!"):
+        with pytest.raises(ValueError, match=r"base64|bytes|beyond"):
+            unpack(bad, 9)
+
+
+def test_every_flag_has_a_sentence() -> None:
+    assert all(sentence.endswith(".") for _, sentence in FLAGS.values())
+    assert meaning("memorised-low:random:cnn").startswith("random, cnn: ")
+    assert "does not know" in meaning("new-flag")
+
+
+def test_assemble_takes_keywords_only() -> None:
+    with pytest.raises(TypeError):
+        assemble(None)  # type: ignore[call-arg]
