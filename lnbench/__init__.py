@@ -28,7 +28,23 @@ _INDEX = {
     "UnavailableError": "lnbench.errors",
 }
 
-__all__ = ["__version__", *_INDEX]
+__all__ = [
+    "DataError",
+    "LnbenchError",
+    "Poisoner",
+    "Problem",
+    "ProtocolError",
+    "Recipe",
+    "Record",
+    "RecordError",
+    "SubmissionError",
+    "Threat",
+    "Track",
+    "UnavailableError",
+    "__version__",
+    "load_split",
+    "load_track",
+]
 
 if TYPE_CHECKING:
     from lnbench.data import load as load_split

@@ -64,7 +64,7 @@ def _scalar(expected: str, good: Callable[[Any], bool], every: Callable[[list[An
     return Check(one, every or (lambda values: all(map(good, values))))
 
 
-def _between(kind: type, expected: str, low: float, high: float) -> Check:
+def _between(kind: type[int] | type[float], expected: str, low: float, high: float) -> Check:
     def every(values: list[Any]) -> bool:
         return not values or (set(map(type, values)) == {kind} and low <= min(values) and max(values) <= high)
 

@@ -147,7 +147,7 @@ def cell_name(
         "split": cell["split"],
         "seeds": cell["seeds"],
         "arm": arm,
-        "code": code_sha256(),
+        "code": code_sha256(track),
         "environment": environment_id,
     }
 
@@ -190,5 +190,3 @@ def train_all(
             store.put("cells", names[todo[at]], result)
         tell()
     return [results[i] for i in range(len(cells))]
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import importlib.metadata
 import platform
@@ -12,10 +13,11 @@ from typing import Any
 
 from lnbench.errors import UnavailableError
 from lnbench.protocol.hashes import sha256, sha256_json
+from lnbench.protocol.track import Track
 
-_MEASURING = ("protocol", "data", "victims", "adversary", "kernels", "cells.py")
+_ROOT = Path(__file__).parent
 _VECTOR = ("avx", "amx", "fma", "sse4", "sve", "asimd", "bf16")
-_POISONING = ("protocol", "victims", "adversary", "kernels", "graphs.py", "surrogates.py", "toys.py")
+_FOR_POISONERS = ("protocol", "victims", "adversary", "kernels", "graphs.py", "surrogates.py", "toys.py")
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:
@@ -35,28 +37,72 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     return {"id": sha256_json(parts), "parts": parts}
 
 
-def code_sha256() -> str:
-    """Hash of the code that makes a cell's result; comments and docstrings do not count."""
-    return _hash_of_sources(_MEASURING)
+def code_sha256(track: Track) -> str:
+    """Hash of the sources that a cell of this track can reach; comments and docstrings do not count.
+
+    Imports are followed from `cells`, the track's data source and its architectures, through re-exports to the module
+    that defines a name, so that a new attack, source or architecture leaves the results of other tracks in the store.
+    """
+    roots = ["lnbench.cells", f"lnbench.data.{track.data.source}"]
+    return _hash_of_sources(
+        (*roots, *sorted({f"lnbench.victims.architectures.{v.architecture}" for v in track.victims}))
+    )
 
 
 def guest_code_sha256() -> str:
     """Hash of the lnbench code that a poisoner may call, and that its labels may therefore depend on."""
-    return _hash_of_sources(_POISONING)
+    files = [
+        p for name in _FOR_POISONERS for p in ([_ROOT / name] if name.endswith(".py") else (_ROOT / name).rglob("*.py"))
+    ]
+    return _hash_of_sources(tuple(".".join(("lnbench", *p.relative_to(_ROOT).with_suffix("").parts)) for p in files))
 
 
 @functools.cache
-def _hash_of_sources(names: tuple[str, ...]) -> str:
-    root = Path(__file__).parent
-    files = [
-        p for name in names for p in ([root / name] if name.endswith(".py") else sorted((root / name).rglob("*.py")))
-    ]
-    return sha256_json([[str(p.relative_to(root)), _code(p)] for p in files if p.exists()])
+def _hash_of_sources(roots: tuple[str, ...]) -> str:
+    """Hash of these modules and of all of lnbench that they import, directly or not."""
+    todo, seen = list(roots), set()
+    while todo:
+        if (module := todo.pop()) not in seen and _source(module) is not None:
+            seen.add(module)
+            todo += _imported(module)
+    return sha256_json([[module, _code(module)] for module in sorted(seen)])
 
 
-def _code(path: Path) -> str:
+def _source(module: str) -> Path | None:
+    """The file of a module of lnbench, or None."""
+    path = _ROOT.joinpath(*module.split(".")[1:])
+    found = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return found if module.startswith("lnbench.") and found.exists() else None
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    path = _source(module)
+    return ast.parse(path.read_bytes() if path else b"")
+
+
+def _imported(module: str) -> list[str]:
+    """Modules of lnbench that a module imports anywhere in it."""
+    found = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [_home(node.module, alias.name) for alias in node.names]
+    return found
+
+
+def _home(module: str, name: str) -> str:
+    """The module that defines what `from module import name` gives."""
+    for node in _tree(module).body:
+        if isinstance(node, ast.ImportFrom) and node.module and any((a.asname or a.name) == name for a in node.names):
+            return _home(node.module, name) if node.module.startswith("lnbench.") else module
+    return f"{module}.{name}" if _source(f"{module}.{name}") else module
+
+
+def _code(module: str) -> str:
     """Hash of a module's syntax tree without docstrings."""
-    tree = ast.parse(path.read_bytes())
+    tree = copy.deepcopy(_tree(module))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             first = node.body[0] if node.body else None

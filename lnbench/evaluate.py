@@ -118,7 +118,7 @@ def evaluate(
         trainings=[p.trainings for p in poisoned],
         victims=_victims(track, cells, results),
         environment=where,
-        code_sha256=code_sha256(),
+        code_sha256=code_sha256(track),
         sandbox=mode,
         fixed_test_set=data.fixed_test_set(track),
         run={

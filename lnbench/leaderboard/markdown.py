@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lnbench.leaderboard.board import Board, Row, Table
-from lnbench.leaderboard.text import cell, interval, points, probability, ranks, share
+from lnbench.leaderboard.text import cell, interval, plain, points, probability, ranks, share
 from lnbench.protocol import ARMS
 from lnbench.record import meaning
 
@@ -21,6 +21,9 @@ _HEAD = """\
 
 A poisoner flips at most k training labels. Its **score** is how many percentage points lower the victims' adversarial
 accuracy (AA) is than under *random* flips of the same number, with a 95 % interval. Positive beats random.
+
+The same with sorting, curves and details: [index.html](index.html). For programs: [board.json](board.json),
+[board.csv](board.csv), [board.bib](board.bib).
 """
 
 _READING = """\
@@ -58,7 +61,8 @@ def render(board: Board, records: str, root: Path | None) -> str:
     """
     parts = [_HEAD]
     for table in board.tables:
-        parts += [f"## {_title(table)}\n", _about(table), _rows(table, records, root), _notes(table)]
+        parts += [f"## {title(table)}\n", f"{cell(about(table), 500)}\n", _rows(table, records, root), _notes(table)]
+        parts.append(f"![Scores with intervals](figures/{table.id}-scores.svg)\n")
     if board.empty:
         names = ", ".join(f"`{track.name}`" for track in board.empty)
         parts.append(f"No ranked record yet: {names}.\n")
@@ -66,7 +70,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
     if board.history:
         parts.append(_HISTORY)
     for table in board.history:
-        parts += [f"### {_title(table)}, version {table.track.version}\n", _rows(table, records, root), _notes(table)]
+        parts += [f"### {title(table)}, version {table.track.version}\n", _rows(table, records, root), _notes(table)]
     return "\n".join(part for part in parts if part)
 
 
@@ -80,20 +84,22 @@ def source_link(row: Row, root: Path | None) -> str | None:
     return None
 
 
-def _title(table: Table) -> str:
+def title(table: Table) -> str:
+    """Track and season."""
     season = f", season {table.season}" if table.season else ""
     return f"{table.track.name}{season}"
 
 
-def _about(table: Table) -> str:
+def about(table: Table) -> str:
+    """What the track asks, in one line of plain text."""
     track = table.track
     pairs = track.noise.pairs
     moves = ", ".join(f"{source}→{target}" for source, target in pairs[:4]) + (" …" if len(pairs) > 4 else "")
     victims = ", ".join(f"{v.name} (ε = {track.epsilon(v):g})" for v in track.victims)
     r = track.replication
     return (
-        f"{cell(track.title)}: at most {track.noise.budget} of {track.data.train} labels, {moves}; "
-        f"victims {victims}; {r.splits} splits × {r.seeds} seeds. Version {track.version}, `{track.sha256[:8]}`.\n"
+        f"{plain(track.title)}: at most {track.noise.budget} of {track.data.train} labels, {moves}; "
+        f"victims {victims}; {r.splits} splits × {r.seeds} seeds. Version {track.version}, {track.sha256[:8]}."
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lnbench._record_checks import checks
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
-from lnbench.leaderboard import board, markdown
+from lnbench.leaderboard import board, export, figures, markdown, page
 from lnbench.protocol import track as tracks
 from lnbench.record import read, write
 
@@ -88,7 +88,15 @@ def _render(records_dir: Path, out: Path) -> dict[str, bytes]:
     shown = board.load(records_dir)
     records = Path(os.path.relpath(records_dir.resolve(), out.resolve())).as_posix()
     root = out.resolve().parent
-    return {"README.md": markdown.render(shown, records, root).encode()}
+    files = {
+        "README.md": markdown.render(shown, records, root),
+        "index.html": page.render(shown, records, root),
+        "board.csv": export.as_csv(shown),
+        "board.bib": export.as_bibtex(shown),
+    }
+    for table in shown.tables:
+        files |= {f"{_FIGURES}/{name}": svg for name, svg in figures.all_of(table).items()}
+    return {"board.json": export.as_json(shown), **{name: text.encode() for name, text in files.items()}}
 
 
 def _drifted(out: Path, files: dict[str, bytes]) -> list[str]:

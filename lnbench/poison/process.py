@@ -100,10 +100,9 @@ class _Guest:
             if mode == sandbox.BUBBLEWRAP:
                 self._start_boxed(stack, box, result.write, memory_bytes)
             else:
-                environment = {**sandbox.environment(box, sandbox.NONE), _MARK: self.mark}
-                self._start(
-                    stack, sandbox.plain_command(box, result.write), (result.write,), environment, str(box.scratch)
-                )
+                environment = {**sandbox.environment(box, mode), _MARK: self.mark}
+                command = sandbox.plain_command(box, mode, result.write)
+                self._start(stack, command, (result.write,), environment, str(box.scratch))
                 self.first = self.child.pid
             result.close(result.write)
             self._stack = stack.pop_all()
@@ -121,7 +120,9 @@ class _Guest:
             rules, info, block = _Pipe(start), _Pipe(start), _Pipe(start)
             os.write(rules.write, seccomp.program())
             rules.close(rules.write)
-            command = sandbox.command(box, result=result, rules=rules.read, info=info.write, block=block.read)
+            command = sandbox.bubblewrap_command(
+                box, result=result, rules=rules.read, info=info.write, block=block.read
+            )
             # An empty environment, because bwrap's own can be read inside as that of process 1.
             self._start(stack, command, (result, rules.read, info.write, block.read), {}, "/")
             info.close(info.write)
@@ -179,7 +180,7 @@ class _Guest:
             self.child.wait()
         if self.first_fd is not None:
             _readable(self.first_fd, 5)
-        elif self.mode == sandbox.NONE:
+        elif self.mode != sandbox.BUBBLEWRAP:
             _kill_marked(self.mark)
         self._gone = True
 
@@ -238,12 +239,14 @@ def run(
     return Outcome(bytes(answer.head), bytes(log), code, stopped, time.monotonic() - begin, cap)
 
 
-def probe() -> str | None:
-    """Run an empty guest under bubblewrap with the options every guest gets: None, or the words it failed with."""
+def probe(mode: str) -> str | None:
+    """Run an empty guest in a sandbox with the options every guest gets: None, or the words it failed with."""
     with tempfile.TemporaryDirectory(prefix="lnbench-") as folder:
-        box = sandbox.make_box(Path(folder), b'{"probe": true, "limits": {}}', "probe.py", b"")
+        box = sandbox.make_box(Path(folder), b"", "probe.py", b"")
+        job = {"probe": True, "limits": {}, "landlock": sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None}
+        (box.inputs / "job.json").write_text(json.dumps(job), encoding="utf-8")
         try:
-            outcome = run(box, sandbox.BUBBLEWRAP, most=64, deadline=time.monotonic() + 30, memory_bytes=8 << 30)
+            outcome = run(box, mode, most=64, deadline=time.monotonic() + 30, memory_bytes=8 << 30)
         except UnavailableError as error:
             return str(error)
     if outcome.answer and outcome.code == 0:

@@ -60,7 +60,7 @@ class Poisoned:
             to be escaped by whoever puts it into markdown or HTML.
         parameters: every parameter's value.
         overrides: those given on the command line that differ from their defaults: part of the row's identity.
-        sandbox: `"bubblewrap"` or `"none"`.
+        sandbox: `"bubblewrap"`, `"landlock"` or `"none"`.
         memory_cap: what bounded the memory of all its processes: `"cgroup"`, `"watched"` or `"process"` (each alone).
     """
 
@@ -95,7 +95,7 @@ def poison(
 
     Args:
         data: the split's training set.
-        mode: `"bubblewrap"` or `"none"`; see `lnbench.poison.sandbox.mode`.
+        mode: `"bubblewrap"`, `"landlock"` or `"none"`; see `lnbench.poison.sandbox.mode`.
         seconds: wall clock, the track's limit if None.
         device: `"cpu"` or `"cuda"`, as the poisoner is told.
         threads: threads of the guest's numerical libraries.
@@ -200,8 +200,8 @@ def _run(
     most: int,
     cancel: threading.Event | None,
 ) -> process.Outcome:
-    if mode not in (sandbox.BUBBLEWRAP, sandbox.NONE):
-        raise ProtocolError(f"expected the sandbox 'bubblewrap' or 'none', got {mode!r}.")
+    if mode not in sandbox.MODES:
+        raise ProtocolError(f"expected a sandbox of {', '.join(sandbox.MODES)}, got {mode!r}.")
     try:
         with tempfile.TemporaryDirectory(prefix="lnbench-", ignore_cleanup_errors=True) as folder:
             box = sandbox.make_box(
@@ -222,7 +222,8 @@ def _run(
                 "parameters": dict(submission.parameters),
                 "limits": limits.resources(mode),
                 "memory_gib": limits.memory_gib,
-                "parent": os.getpid() if mode == sandbox.NONE else 0,
+                "parent": 0 if mode == sandbox.BUBBLEWRAP else os.getpid(),
+                "landlock": sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None,
                 "deadline": deadline,
             }
             (box.inputs / "job.json").write_text(json.dumps({**job, **rest}), encoding="utf-8")

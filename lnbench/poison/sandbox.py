@@ -14,17 +14,20 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BUBBLEWRAP, NONE = "bubblewrap", "none"
+from lnbench.poison import installation
+
+BUBBLEWRAP, LANDLOCK, NONE = MODES = "bubblewrap", "landlock", "none"
 _SHARED_MEMORY_BYTES = 64 << 20
 _EMPTY = ("--perms", "0755", "--size", "65536", "--tmpfs")
 _UNUSED_USERS = ((0x70000000, 0x7FFFFFFF), (60001, 61183))  # no distribution hands these out
-_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from lnbench.poison.guest import main; main()"
-_PACKAGE = Path(__file__).resolve().parents[1]
+_LIBRARY = "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+_CONFINE = "from lnbench.poison import landlock; landlock.main(); "
+_BOOT = "from lnbench.poison.guest import main; main()"
 
 _USER_NAMESPACES = (
     "on Ubuntu 23.10 or later AppArmor forbids user namespaces; "
@@ -45,7 +48,7 @@ class Diagnosis:
     """What this machine gives.
 
     Attributes:
-        mode: `"bubblewrap"` or `"none"`.
+        mode: `"bubblewrap"`, `"landlock"` (weaker) or `"none"`.
         reason: why, in one sentence.
         remedies: what would get a better mode, most likely first; empty if there is none better.
     """
@@ -91,7 +94,7 @@ def make_box(folder: Path, job: bytes, file: str, source: bytes, **options: Any)
     for part in (box.inputs, box.submission, box.library, box.scratch):
         part.mkdir()
         part.chmod(0o755)
-    (box.library / "lnbench").symlink_to(_PACKAGE)
+    (box.library / "lnbench").symlink_to(installation.PACKAGE)
     for path, content in ((box.inputs / "job.json", job), (box.submission / file, source)):
         path.write_bytes(content)
         path.chmod(0o644)
@@ -99,37 +102,49 @@ def make_box(folder: Path, job: bytes, file: str, source: bytes, **options: Any)
 
 
 def mode() -> str:
-    """The best sandbox of this machine: `"bubblewrap"` or `"none"`. Tried once for each process."""
+    """The best sandbox of this machine: `"bubblewrap"`, `"landlock"` or `"none"`. Tried once for each process."""
     return diagnose().mode
 
 
 @functools.lru_cache(maxsize=1)
 def diagnose() -> Diagnosis:
     """Which sandbox this machine gives, why, and how to get a better one. Tried once for each process."""
-    from lnbench.poison import process, seccomp
+    from lnbench.poison import landlock, process, seccomp
 
     if sys.platform != "linux":
         return Diagnosis(NONE, f"bubblewrap needs Linux, this is {sys.platform}.", ("use a Linux virtual machine",))
     if not seccomp.supported():
         return Diagnosis(NONE, f"the system-call filter knows x86_64 and aarch64, this is {os.uname().machine}.")
-    if bubblewrap() is None:
-        return Diagnosis(NONE, "bubblewrap (bwrap) is not installed.", _INSTALL)
-    if dropped_user() is not None and not Path("/usr/bin/setpriv").exists():
-        return Diagnosis(NONE, "setpriv is not installed.", ("install util-linux",))
-    problem = process.probe()
-    if problem is None:
+    reason, remedies = _bubblewrap_trouble()
+    if not reason:
         who = "as root, with the user dropped inside" if dropped_user() is not None else "as an ordinary user"
         return Diagnosis(BUBBLEWRAP, f"bubblewrap works here {who}.")
+    if landlock.version() < landlock.OLDEST:
+        return Diagnosis(NONE, f"{reason} The kernel has no Landlock {landlock.OLDEST} either.", remedies)
+    if problem := process.probe(LANDLOCK):
+        return Diagnosis(NONE, f"{reason} Landlock does not work either: {problem}.", remedies)
+    return Diagnosis(LANDLOCK, f"{reason} Landlock works, a weaker sandbox.", remedies)
+
+
+def _bubblewrap_trouble() -> tuple[str, tuple[str, ...]]:
+    """Why bubblewrap cannot be used, in a sentence, and the remedies; empty if it can."""
+    from lnbench.poison import process
+
+    if bubblewrap() is None:
+        return "bubblewrap (bwrap) is not installed.", _INSTALL
+    if dropped_user() is not None and not Path("/usr/bin/setpriv").exists():
+        return "setpriv is not installed.", ("install util-linux",)
+    problem = process.probe(BUBBLEWRAP)
+    if problem is None:
+        return "", ()
     if "Unknown option" in problem:
-        return Diagnosis(NONE, f"bubblewrap is too old: {problem}.", _INSTALL)
+        return f"bubblewrap is too old: {problem}.", _INSTALL
     if "bwrap:" in problem:
         refused = any(word in problem for word in ("namespace", "uid map", "RTM_NEWADDR", "not permitted", "denied"))
         remedies = _USER_NAMESPACES if refused else ("report it, with the output of `lnbench doctor`",)
-        return Diagnosis(NONE, f"bubblewrap cannot build the sandbox: {problem}.", remedies)
-    return Diagnosis(
-        NONE,
-        f"Python does not start inside bubblewrap: {problem}.",
-        ("install lnbench into a virtual environment that every user may read (chmod -R a+rX), not with pip --user",),
+        return f"bubblewrap cannot build the sandbox: {problem}.", remedies
+    return f"Python does not start inside bubblewrap: {problem}.", (
+        "install lnbench into a virtual environment that every user may read (chmod -R a+rX), not with pip --user",
     )
 
 
@@ -161,7 +176,7 @@ def processes_counted(mode: str) -> int:
 
     The count is the user's, except in a user namespace of Linux 5.14 or later, or for a user of the guest's own.
     """
-    if sys.platform != "linux" or (mode == BUBBLEWRAP and dropped_user() is not None):
+    if sys.platform != "linux" or (mode != NONE and dropped_user() is not None):
         return 0
     release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     if mode == BUBBLEWRAP and release and (int(release[1]), int(release[2])) >= (5, 14):
@@ -182,22 +197,35 @@ def environment(box: Box, mode: str) -> dict[str, str]:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(box.threads))
     fixed = {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home, "USER": "guest", "LANG": "C.UTF-8"}
     fixed["PYTHONHASHSEED"] = "0"
-    if mode == NONE and "LD_LIBRARY_PATH" in os.environ:  # some clusters' Python does not start without it
+    if mode != BUBBLEWRAP and "LD_LIBRARY_PATH" in os.environ:  # some clusters' Python does not start without it
         fixed["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return {**fixed, **threads}
 
 
-def python(library: str, inputs: str, result: int) -> list[str]:
+def python(library: str, inputs: str, result: int, before: str = "") -> list[str]:
     """The guest's command. Not `-I`: it would ignore the hash seed, and the environment is ours anyway."""
-    return [_executable(), "-P", "-s", "-B", "-c", _BOOT, library, inputs, str(result)]
+    code = _LIBRARY + before + _BOOT
+    return [installation.executable(), "-P", "-s", "-B", "-c", code, library, inputs, str(result)]
 
 
-def plain_command(box: Box, result: int) -> list[str]:
-    """The guest's command without a sandbox."""
-    return python(str(box.library), str(box.inputs), result)
+def plain_command(box: Box, mode: str, result: int) -> list[str]:
+    """The guest's command without bubblewrap; under Landlock it confines itself first."""
+    return python(str(box.library), str(box.inputs), result, _CONFINE if mode == LANDLOCK else "")
 
 
-def command(box: Box, *, result: int, rules: int, info: int, block: int) -> list[str]:
+def landlock_job(box: Box) -> dict[str, Any]:
+    """What a guest under Landlock may reach; opens the box to the user that it becomes."""
+    user = dropped_user()
+    if user is not None:
+        box.inputs.parent.chmod(0o711)
+        os.chown(box.scratch, user, user)
+    read, listed = installation.open_paths()
+    kernel = ["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/dev/zero", "/dev/random", "/dev/urandom"]
+    read = [*read, str(box.inputs), str(box.submission), str(box.library), *kernel]
+    return {"read": read, "list": listed, "write": [str(box.scratch), "/dev/null"], "user": user}
+
+
+def bubblewrap_command(box: Box, *, result: int, rules: int, info: int, block: int) -> list[str]:
     """The bubblewrap command.
 
     Args:
@@ -227,7 +255,7 @@ def command(box: Box, *, result: int, rules: int, info: int, block: int) -> list
         arguments += ["--ro-bind", "/sys", "/sys"]
     arguments += _installation()
     arguments += _directories(["/referee/lnbench"])
-    arguments += ["--ro-bind", str(_PACKAGE), "/referee/lnbench"]
+    arguments += ["--ro-bind", str(installation.PACKAGE), "/referee/lnbench"]
     arguments += ["--ro-bind", str(box.inputs), "/in", "--ro-bind", str(box.submission), "/submission"]
     for name, value in environment(box, BUBBLEWRAP).items():
         arguments += ["--setenv", name, value]
@@ -239,84 +267,41 @@ def command(box: Box, *, result: int, rules: int, info: int, block: int) -> list
     return arguments + python("/referee", "/in", result)
 
 
-def _executable() -> str:
-    """The interpreter's path without `..`, which bubblewrap takes for a folder's name."""
-    return os.path.abspath(sys.executable)
-
-
 def _system() -> list[str]:
     """Binds of /usr and of the folders that are links into it on most systems."""
     arguments = ["--ro-bind", "/usr", "/usr"]
-    for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
+    for name in installation.SYSTEM:
         if os.path.islink(name):
             arguments += ["--symlink", os.readlink(name), name]
         elif os.path.isdir(name):
             arguments += ["--ro-bind", name, name]
-    for name in ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store"):
+    for name in installation.EXTRA:
         arguments += ["--ro-bind-try", name, name] if os.path.exists(name) else []
     return arguments
 
 
-@functools.lru_cache(maxsize=1)
 def _installation() -> list[str]:
-    """Binds of the Python installation, read-only, with every folder that could hold test data masked.
+    """Binds of the Python installation, read-only, with what could hold test data masked.
 
-    A virtual environment needs both its own prefix and its base's, and the links in between. Parents are made by hand:
-    bwrap would make them with mode 0700, closed to the dropped user.
+    Parents are made by hand: bwrap would make them with mode 0700, closed to the dropped user.
     """
-    named = set(map(os.path.abspath, (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)))
-    prefixes = sorted({*named, *map(os.path.realpath, named)}, key=lambda p: (p.count("/"), p))
     arguments: list[str] = []
-    bound: list[str] = ["/usr"]
-    masks: list[str] = []
-    for prefix in prefixes:
-        if _inside(prefix, ["/usr"]):
-            continue
-        if prefix not in bound:
-            arguments += [*_directories([prefix]), "--ro-bind", prefix, prefix]
-            bound.append(prefix)
-        if os.path.isdir(os.path.join(prefix, "conda-meta")) or os.path.isdir(os.path.join(prefix, "envs")):
-            for other in ("pkgs", "envs"):  # other environments, with their own copies of data sets
-                if os.path.isdir(mask := os.path.join(prefix, other)):
-                    arguments += [*_EMPTY, mask]
-                    masks.append(mask)
-    for link, target in _links(_executable()):
-        if not _inside(link, bound):
+    bound, masks = ["/usr"], installation.masked()
+    for prefix in installation.prefixes():
+        arguments += [*_directories([prefix]), "--ro-bind", prefix, prefix]
+        bound.append(prefix)
+        for mask in masks:  # before the next prefix, which may lie below
+            if installation.inside(mask, [prefix]):
+                arguments += [*_EMPTY, mask]
+    for mask in masks:
+        if not installation.inside(mask, bound[1:]):
+            arguments += [*_EMPTY, mask]
+    for link, target in installation.links(installation.executable()):
+        if not installation.inside(link, bound):
             arguments += [*_directories([link]), "--symlink", target, link]
-    for folder in _bundled_data([*prefixes, "/usr", "/usr/local"]):
-        arguments += [*_EMPTY, folder]
-        masks.append(folder)
     for mask in masks:  # once all that lies below is bound
         arguments += ["--remount-ro", mask]
     return arguments
-
-
-def _bundled_data(prefixes: Sequence[str]) -> list[str]:
-    """Folders of data sets that come with scikit-learn: the digits' test points are in there."""
-    found = set()
-    for library in (path for prefix in prefixes for path in glob.glob(f"{glob.escape(prefix)}/lib*")):
-        if not os.path.islink(library):
-            found.update(glob.glob(f"{glob.escape(library)}/python*/*-packages/sklearn/datasets/data"))
-    return sorted(found)
-
-
-def _links(path: str) -> Iterator[tuple[str, str]]:
-    """The symbolic links met on the way to the file, as (link, its text)."""
-    for _ in range(40):
-        parts = Path(path).parts
-        for i in range(1, len(parts) + 1):
-            link = os.path.join(*parts[:i])
-            if os.path.islink(link):
-                target = os.readlink(link)
-                yield link, target
-                path = os.path.normpath(os.path.join(os.path.dirname(link), target, *parts[i:]))
-                break
-        else:
-            return
-
-
-def _inside(path: str, folders: Sequence[str]) -> bool:
-    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
 def _directories(paths: Sequence[str]) -> list[str]:

@@ -82,7 +82,47 @@ _NOSYS: dict[str, tuple[int | None, int | None]] = {
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
 }
+# Without namespaces the machine's own processes and files are in reach of these.
+_UNBOXED: dict[str, tuple[int | None, int | None]] = {
+    "kill": (62, 129),
+    "tkill": (200, 130),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "pidfd_send_signal": (424, 424),
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
+    "setpriority": (141, 140),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "lchown": (94, None),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "inotify_add_watch": (254, 27),
+    "socket": (41, 198),
+}
 _CLONE, _SOCKET, _SOCKETPAIR, _IOCTL = (56, 220), (41, 198), (53, 199), (16, 29)
+_TGKILL, _PRLIMIT, _SET_AFFINITY = (234, 131), (302, 261), (203, 122)
 
 
 def supported() -> bool:
@@ -90,11 +130,12 @@ def supported() -> bool:
     return platform.machine() in _AUDIT
 
 
-def program(*, sockets: bool = True) -> bytes:
+def program(*, boxed: bool = True, own: int = 0) -> bytes:
     """The filter for this machine, as `bwrap --seccomp` reads it: 8 bytes an instruction.
 
     Args:
-        sockets: False refuses `socket` altogether, for a sandbox without a network namespace.
+        boxed: whether namespaces fence off network, processes and files; else the calls that reach them are refused.
+        own: without namespaces, the process that may signal itself.
 
     Raises:
         KeyError: on a machine that is neither x86_64 nor aarch64.
@@ -105,21 +146,27 @@ def program(*, sockets: bool = True) -> bytes:
     code.append((_LOAD, 0, 0, _NUMBER))
     if machine == "x86_64":
         code += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
-    for table, number in ((_PERM, errno.EPERM), (_NOSYS, errno.ENOSYS)):
+    tables = [(_PERM, errno.EPERM), (_NOSYS, errno.ENOSYS)]
+    for table, number in tables if boxed else [*tables, (_UNBOXED, errno.EPERM)]:
         for call in table.values():
             if (value := call[column]) is not None:
                 code += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ERRNO | number)]
     code += _guarded(_CLONE[column], 0, [(_ANY_BIT, 0, 1, _CLONE_NEWUSER), (_RETURN, 0, 0, _ERRNO | errno.EPERM)])
     terminal = [(_EQUAL, 0, 1, request) for request in (_TIOCSTI, _TIOCLINUX)]
     code += _guarded(_IOCTL[column], 1, [i for t in terminal for i in (t, (_RETURN, 0, 0, _ERRNO | errno.EPERM))])
-    families = _FAMILIES if sockets else (1,)
     for call in (_SOCKET, _SOCKETPAIR):
-        allowed = [(_EQUAL, len(families) - 1 - i, 0, family) for i, family in enumerate(families)]
-        allowed[-1] = (_EQUAL, 0, 1, families[-1])
-        refuse = [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | errno.EAFNOSUPPORT)]
-        code += _guarded(call[column], 0, allowed + refuse)
+        code += _guarded(call[column], 0, _only(_FAMILIES, errno.EAFNOSUPPORT))
+    if not boxed:
+        for call, values in ((_TGKILL, (own,)), (_PRLIMIT, (0, own)), (_SET_AFFINITY, (0, own))):
+            code += _guarded(call[column], 0, _only(values, errno.EPERM))
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def _only(values: tuple[int, ...], number: int) -> list[tuple[int, int, int, int]]:
+    """Allow these values of the loaded word, answer all others with an error."""
+    tests = [(_EQUAL, len(values) - 1 - i, int(i == len(values) - 1), value) for i, value in enumerate(values)]
+    return [*tests, (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | number)]
 
 
 def _guarded(number: int, argument: int, body: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:

@@ -1,4 +1,4 @@
-"""The cap on a whole process tree. The cgroup's files are ordinary ones here; what a kernel makes of them is not tested."""
+"""The cap on a whole process tree. The files of a cgroup are ordinary ones here: no kernel stands behind them."""
 
 from __future__ import annotations
 

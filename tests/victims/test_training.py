@@ -134,7 +134,9 @@ def test_a_victim_whose_weights_explode_is_marked_and_its_neighbour_is_not() -> 
         ("cnn", {"channels": [8, True]}, "option channels"),
     ],
 )
-def test_an_unknown_architecture_or_option_is_refused_with_the_nearest_name(name: str, options: dict, said: str) -> None:
+def test_an_unknown_architecture_or_option_is_refused_with_the_nearest_name(
+    name: str, options: dict, said: str
+) -> None:
     with pytest.raises(ProtocolError, match=".") as caught:
         architecture(name, options)
     assert said in str(caught.value)

@@ -1,0 +1,119 @@
+"""Every reference attack and the template, through the door of a stranger's submission, and what is special about each."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import tiny
+
+import lnbench
+from lnbench import data
+from lnbench.evaluate import resolved_sandbox
+from lnbench.poison.run import Submission, poison
+from lnbench.protocol import Streams, Track, changed
+from lnbench.protocol.poisoner import Problem, Threat
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "attacks").glob("*.py")) + [ROOT / "submissions" / "my_poisoner.py"]
+CHEAP = {"adversarial_path": {"surrogates": 1, "max_steps": 60}}
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _problem(n: int = 300, budget: int = 4, seed: int = 0) -> Problem:
+    points = data.load(Track.from_document(tiny.document()), 0)
+    return Problem(
+        inputs=points.inputs[:n],
+        labels=points.labels[:n],
+        num_classes=10,
+        budget=budget,
+        pairs=((9, 0),),
+        threat=Threat("linf", 0.1, 20),
+        rng=np.random.default_rng(seed),
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_every_attack_spends_its_budget_within_the_rules_and_says_what_it_is(path: Path) -> None:
+    track = Track.from_document(tiny.document())
+    points = data.load(track, 1)
+    submission = Submission.from_file(path, CHEAP.get(path.stem, {}))
+    found = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"))
+    assert len(changed(points.labels, found.labels)) == track.noise.budget
+    assert found.description.endswith(".")
+    assert (found.trainings > 0) == ("surrogates" in found.parameters)
+
+
+def test_random_flips_follow_the_problems_generator_alone() -> None:
+    attack = _module(ROOT / "attacks" / "random_flip.py").RandomFlip()
+    draws = [tuple(attack.poison(_problem(seed=s))) for s in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_path_buckets_are_disjoint_slices_by_distance() -> None:
+    module = _module(ROOT / "attacks" / "adversarial_path.py")
+    chosen = {}
+    for bucket in module.BUCKETS:
+        problem = _problem(n=898, budget=15)
+        labels = module.AdversarialPath(bucket=bucket, surrogates=1, max_steps=60).poison(problem)
+        chosen[bucket] = set(np.flatnonzero(labels != problem.labels))
+    assert all(len(flips) == 15 for flips in chosen.values())
+    assert len(set.union(*chosen.values())) == 5 * 15
+
+    problem = _problem(n=898)
+    zeros = problem.inputs[problem.labels == 0].mean(0)
+    away = {
+        b: np.linalg.norm((problem.inputs[list(i)] - zeros).reshape(15, -1), axis=1).mean() for b, i in chosen.items()
+    }
+    assert away["nearest"] < away["farthest"]
+
+
+def test_a_bucket_that_does_not_exist_is_named() -> None:
+    module = _module(ROOT / "attacks" / "adversarial_path.py")
+    with pytest.raises(ValueError, match="bucket is one of nearest, near, middle, far, farthest; got 'nearby'"):
+        module.AdversarialPath(bucket="nearby").poison(_problem())
+
+
+def test_a_budget_as_large_as_the_class_flips_all_of_it() -> None:
+    problem = _problem()
+    everything = len(problem.eligible)
+    module = _module(ROOT / "attacks" / "adversarial_path.py")
+    whole = _problem(budget=everything)
+    labels = module.AdversarialPath(bucket="far", surrogates=1, max_steps=5).poison(whole)
+    assert not (labels == 9).any()
+
+
+def test_the_template_spreads_its_flips_best_first() -> None:
+    poisoner = _module(ROOT / "submissions" / "my_poisoner.py").MyPoisoner()
+    # Three clusters on a line: of two flips one belongs in each of the two heavy clusters, at their medoids.
+    points = np.array([0.0, 0.1, 0.2, 0.7, 0.8, 0.9, 0.5], dtype=np.float32).reshape(-1, 1)
+    problem = Problem(
+        inputs=points,
+        labels=np.array([1, 1, 1, 1, 1, 1, 1]),
+        num_classes=2,
+        budget=2,
+        pairs=((1, 0),),
+        threat=Threat("linf", 0.1, 20),
+        rng=np.random.default_rng(0),
+    )
+    assert set(np.flatnonzero(poisoner.poison(problem) == 0)) == {6, 1}
+    import dataclasses
+
+    three = dataclasses.replace(problem, budget=3)
+    assert set(np.flatnonzero(poisoner.poison(three) == 0)) == {6, 1, 4}
+
+
+def test_attacks_are_poisoners_with_one_class_each() -> None:
+    for path in FILES:
+        classes = [c for c in vars(_module(path)).values() if isinstance(c, type) and issubclass(c, lnbench.Poisoner)]
+        assert len([c for c in classes if c is not lnbench.Poisoner]) == 1, path.name
