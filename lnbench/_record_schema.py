@@ -94,11 +94,12 @@ def text(pattern: str = "", most: int = 1 << 20) -> Check:
 def one_of(*choices: Any) -> Check:
     """One of these values, with its very type."""
     allowed = {(type(choice), choice) for choice in choices}
+    kinds = {kind for kind, _ in allowed}
 
-    def good(value: Any) -> bool:
-        return not isinstance(value, (list, dict)) and (type(value), value) in allowed
+    def every(values: list[Any]) -> bool:
+        return set(map(type, values)) <= kinds and set(zip(map(type, values), values, strict=True)) <= allowed
 
-    return _scalar(" or ".join(repr(c) for c in choices), good)
+    return _scalar(" or ".join(repr(c) for c in choices), lambda value: every([value]), every)
 
 
 def optional(inner: Check) -> Check:
@@ -191,7 +192,9 @@ def table(**fields: Check) -> Check:
         _parts((f".{name}", check, value[name]) for name, check in fields.items())
 
     def every(values: list[Any]) -> bool:
-        if not all(type(value) is dict and value.keys() == names for value in values):
+        if not all(type(value) is dict for value in values):
+            return False
+        if not all(names == set(keys) for keys in set(map(tuple, values))):
             return False
         return all(check.every([value[name] for value in values]) for name, check in fields.items())
 

@@ -155,4 +155,4 @@ def _attack(
 def _bits(attacked: Attacked, track: Track, spec: Victim, row: int) -> str:
     """Base64 of the packed per-example flags at the radius of the score; 1 = broken."""
     at = track.epsilons(spec).index(track.epsilon(spec))
-    return base64.b64encode(np.packbits(attacked.broken[row, at].cpu().numpy())).decode()
+    return base64.b64encode(np.packbits(attacked.broken[row, at].cpu().numpy()).tobytes()).decode()

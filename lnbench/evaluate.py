@@ -96,7 +96,7 @@ def evaluate(
     points = [data.load(track, split, streams) for split in range(splits)]
 
     poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
-    flips = {
+    flips: dict[str, list[Any]] = {
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
         "random": [_random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
     }

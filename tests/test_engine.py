@@ -67,12 +67,12 @@ def test_a_worker_killed_once_costs_its_cell_a_second_try(tmp_path: Path) -> Non
 
 
 def test_a_cell_that_kills_every_worker_is_a_sentence_about_memory() -> None:
-    with pytest.raises(UnavailableError, match="died twice on the same cell.*fewer --workers"):
+    with pytest.raises(UnavailableError, match=r"died twice on the same cell.*fewer --workers"):
         _run([{"n": 1, "wrong": "killed always"}], 1)
 
 
 def test_our_errors_keep_their_class_and_bugs_their_traceback() -> None:
-    with pytest.raises(DataError, match="^the data is gone.$"):
+    with pytest.raises(DataError, match=r"^the data is gone\.$"):
         _run([{"n": 1, "wrong": "data"}])
     with pytest.raises(RuntimeError, match="ZeroDivisionError: a bug"):
         _run([{"n": 1, "wrong": "bug"}])

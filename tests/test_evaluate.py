@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny
 
+import tiny
 from lnbench import cells
 from lnbench.environment import environment
 from lnbench.errors import ProtocolError, SubmissionError

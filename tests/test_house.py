@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import lnbench
-from lnbench.cli import VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "lnbench"
@@ -25,6 +24,7 @@ _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", 
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
 _CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "evaluate", "verify"}
 _LEAVES = {"errors", "protocol"}
+_TOOLBOXES = {"graphs", "surrogates", "toys"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -95,7 +95,7 @@ LIBRARIES: dict[str, set[str]] = {
 }
 """Room -> the libraries it may import; with ~ only inside a function, because they are heavy or optional."""
 
-SUBMISSIONS_MAY_IMPORT = {"errors", "protocol", "victims", "adversary", "kernels", "graphs", "surrogates", "toys"}
+SUBMISSIONS_MAY_IMPORT = _LEAVES | _TOOLBOXES | {"victims", "adversary", "kernels"}
 SUBMISSIONS_LIBRARIES = {"numpy", "scipy", "sklearn", "networkx", "torch", "torchvision", "timm"}
 CONTENT = {"attacks", "submissions", "leaderboard", "tests"}
 
@@ -294,6 +294,8 @@ def _stub(node: ast.AST) -> bool:
 )
 def test_everything_public_says_what_it_is(path: Path) -> None:
     tree = ast.parse(path.read_bytes())
+    if not tree.body:  # an empty __init__.py
+        return
     assert ast.get_docstring(tree), f"{name_of(path)} has no docstring"
     if path.name.startswith("_") and path.name != "__init__.py":
         return
@@ -327,59 +329,6 @@ def test_no_file_names_a_place_on_one_machine() -> None:
         if b"\0" not in content and (homes.search(content) or any(p.encode() in content for p in prefixes)):
             guilty.append(name_of(path))
     assert not guilty, f"paths of one machine in {', '.join(guilty)}"
-
-
-# --- the README
-
-
-def _blocks(text: str, language: str = "") -> list[str]:
-    return re.findall(rf"^```{language}[^\n]*\n(.*?)^```", text, flags=re.M | re.S)
-
-
-@pytest.fixture(scope="module")
-def readme() -> str:
-    """The README's text."""
-    return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_every_entry_of_the_readmes_tree_exists(readme: str) -> None:
-    (tree,) = [block for block in _blocks(readme) if block.startswith("lnbench/")]
-    folders: list[str] = []
-    count = 0
-    for line in tree.splitlines():
-        indent, names = len(line) - len(line.lstrip()), re.split(r"\s{2,}", line.strip())[0]
-        if indent > 4:  # the description goes on
-            continue
-        folders = folders[: indent // 2]
-        for name in names.split(" · "):
-            count += 1
-            assert Path(ROOT, *folders, name).exists(), f"the README's tree names {'/'.join([*folders, name])}"
-        folders.append(names)
-    assert count > 15
-
-
-def test_every_command_of_the_readme_is_one(readme: str) -> None:
-    verbs = re.findall(r"^(?:\$ )?lnbench ([a-z]+)", "\n".join(_blocks(readme)), flags=re.M)
-    verbs += re.findall(r"`lnbench ([a-z]+)[ `]", readme)
-    assert set(verbs) <= set(VERBS) and "evaluate" in verbs
-
-
-def test_ci_finds_the_readmes_test_command(readme: str) -> None:
-    (block,) = re.findall(r"<!-- tests -->\n```sh\n(.*?)^```", readme, flags=re.M | re.S)
-    assert "pytest" in block
-    shell = f"sed -n '/<!-- tests -->/,/^```$/{{/^```\\|<!--/!p}}' '{ROOT / 'README.md'}'"
-    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
-    assert done.stdout == block
-    assert "/<!-- tests -->/" in (ROOT / ".ci" / "run").read_text(), ".ci/run extracts it the same way"
-
-
-def test_the_readme_lists_every_track_and_links_to_what_exists(readme: str) -> None:
-    from lnbench.protocol import track as tracks
-
-    for name in tracks.names():
-        assert f"`{name}`" in readme, f"the README does not mention {name}"
-    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", readme):
-        assert (ROOT / target).exists(), f"the README links to {target}"
 
 
 def test_the_package_carries_its_types() -> None:

@@ -1,7 +1,7 @@
 """The weaker sandbox, for Linux without user namespaces: Landlock for files, seccomp for all else, by ctypes.
 
-The guest's process enters it by itself, before the submission is loaded. Weaker than bubblewrap: other processes and the
-names of files can be seen, the disk is the machine's own, and several processes share one table of users.
+The guest's process enters it by itself, before the submission is loaded. It is weaker than bubblewrap: other processes
+and the names of files can be seen, and temporary files lie on the machine's own disk, bounded only one by one.
 """
 
 from __future__ import annotations

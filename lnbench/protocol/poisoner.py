@@ -116,6 +116,5 @@ class Poisoner:
     @classmethod
     def parameters(cls) -> dict[str, Any]:
         """The parameters and their defaults."""
-        if not dataclasses.is_dataclass(cls):
-            return {}
-        return {f.name: f.default for f in dataclasses.fields(cls)}
+        made: Any = cls
+        return {f.name: f.default for f in dataclasses.fields(made)} if dataclasses.is_dataclass(made) else {}

@@ -33,7 +33,7 @@ def _one_of(*choices: str, **kwargs: Any) -> Any:
     return field(metadata={"choices": choices}, **kwargs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataSpec:
     """Which data, and how large one split's training set is.
 
@@ -48,7 +48,7 @@ class DataSpec:
     classes: int = _number(2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Noise:
     """What the poisoner may do.
 
@@ -63,7 +63,7 @@ class Noise:
     pairs: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Replication:
     """Splits × seeds of a full evaluation, and of the unranked `--quick` one."""
 
@@ -73,7 +73,7 @@ class Replication:
     quick_seeds: int = _number(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How one victim is trained: always this many steps, in every arm.
 
@@ -94,7 +94,7 @@ class Recipe:
     weight_decay: float = _number(0, default=0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Victim:
     """One architecture of a track.
 
@@ -117,7 +117,7 @@ class Victim:
     epsilons: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adversary:
     """The attack on the victims: targeted and untargeted PGD (thesis, Algorithm 1).
 
@@ -139,7 +139,7 @@ class Adversary:
     random_start: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stealth:
     """How far below the random arm's clean accuracy the poisoned arm's may lie before a row is flagged, in points."""
 
@@ -147,7 +147,7 @@ class Stealth:
     source_clean_pp: float = _number(0, default=3.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What one poisoning process may use.
 
@@ -162,7 +162,7 @@ class Limits:
     scratch_mib: int = _number(1, default=256)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Track:
     """One fixed protocol. See the parts for their fields."""
 

@@ -1,4 +1,4 @@
-"""Every reference attack and the template, through the door of a stranger's submission, and what is special about each."""
+"""Every reference attack and the template through a stranger's door, and what is special about each."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import tiny
 
 import lnbench
+import tiny
 from lnbench import data
 from lnbench.evaluate import resolved_sandbox
 from lnbench.poison.run import Submission, poison
@@ -18,7 +18,7 @@ from lnbench.protocol import Streams, Track, changed
 from lnbench.protocol.poisoner import Problem, Threat
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted((ROOT / "attacks").glob("*.py")) + [ROOT / "submissions" / "my_poisoner.py"]
+FILES = [*sorted((ROOT / "attacks").glob("*.py")), ROOT / "submissions" / "my_poisoner.py"]
 CHEAP = {"adversarial_path": {"surrogates": 1, "max_steps": 60}}
 
 

@@ -1,10 +1,13 @@
 """Cheat: a daemon, and then no labels either: both must be gone when the time is up.
 
+Modes: bubblewrap, landlock, none
 Seconds: 0.8
 Verdict: SubmissionError: daemon_at_the_end_of_time.py: no labels after 0.8 s, the limit for one split; return sooner,
     problem.seconds_left() tells how long there is.
 """
 
+import contextlib
+import ctypes
 import os
 import time
 
@@ -16,9 +19,9 @@ class Cheat(lnbench.Poisoner):
 
     def poison(self, problem):
         if os.fork() == 0:
-            os.setsid()
-            with open("/proc/self/comm", "w") as file:
-                file.write(self.mark)
+            with contextlib.suppress(PermissionError):
+                os.setsid()
+            ctypes.CDLL(None).prctl(15, self.mark.encode())  # its name
             if os.fork() == 0:
                 os.closerange(0, 256)
         while True:

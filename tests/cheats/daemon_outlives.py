@@ -1,8 +1,11 @@
 """Cheat: leave a daemon behind: forked twice, in a session of its own, all descriptors closed.
 
+Modes: bubblewrap, landlock, none
 Verdict: harmless
 """
 
+import contextlib
+import ctypes
 import os
 import time
 
@@ -14,10 +17,10 @@ class Cheat(lnbench.Poisoner):
 
     def poison(self, problem):
         if os.fork() == 0:
-            os.setsid()
+            with contextlib.suppress(PermissionError):
+                os.setsid()
             if os.fork() == 0:
-                with open("/proc/self/comm", "w") as file:
-                    file.write(self.mark)
+                ctypes.CDLL(None).prctl(15, self.mark.encode())  # its name
                 os.closerange(0, 256)
                 while True:
                     time.sleep(1)

@@ -1,6 +1,6 @@
 """Cheat: read the home folder's tokens, the data cache, another split, the password file; by path and through /proc.
 
-Modes: bubblewrap
+Modes: bubblewrap, landlock
 Verdict: harmless
 Unboxed: escaped: ['token', 'cache', 'other split']
 """

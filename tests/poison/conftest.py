@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lnbench.poison import sandbox
+from lnbench.poison import landlock as landlock_module
+from lnbench.poison import process, sandbox
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
 
@@ -66,9 +67,23 @@ def bubblewrap() -> str:
     return sandbox.BUBBLEWRAP
 
 
+@pytest.fixture(scope="session")
+def landlock() -> str:
+    """The weaker sandbox; skipped where the kernel has none, or root's Python is not every user's to read."""
+    if trouble := _landlock_trouble():
+        pytest.skip(f"Landlock cannot be used here: {trouble}")
+    return sandbox.LANDLOCK
+
+
+def _landlock_trouble() -> str | None:
+    if landlock_module.version() < landlock_module.OLDEST:
+        return f"the kernel has version {landlock_module.version()}"
+    return process.probe(sandbox.LANDLOCK)
+
+
 @pytest.fixture(params=[sandbox.BUBBLEWRAP, sandbox.NONE])
 def mode(request: pytest.FixtureRequest) -> str:
-    """Each way to run a guest."""
-    if request.param == sandbox.BUBBLEWRAP:
-        request.getfixturevalue("bubblewrap")
+    """Each way to run a guest, or the one asked for."""
+    if request.param in (sandbox.BUBBLEWRAP, sandbox.LANDLOCK):
+        request.getfixturevalue(request.param)
     return str(request.param)

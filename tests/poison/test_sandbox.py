@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lnbench.poison import process, sandbox
+from lnbench.poison import installation, landlock, process, sandbox
 from lnbench.poison.run import Submission, poison
 
 
 @pytest.fixture
-def fresh() -> Iterator[None]:
-    """No diagnosis from before, and none for later."""
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No diagnosis from before, and none for later; a kernel without Landlock."""
+    monkeypatch.setattr(landlock, "version", lambda: 0)
     sandbox.diagnose.cache_clear()
     yield
     sandbox.diagnose.cache_clear()
@@ -59,6 +60,19 @@ def test_namespaces_forbidden(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_
     assert found.mode == "none" and says.rstrip(".") in found.reason
     assert any("apparmor_restrict_unprivileged_userns" in remedy for remedy in found.remedies)
     assert any("profile bwrap /usr/bin/bwrap" in remedy for remedy in found.remedies)
+
+
+def test_landlock_is_second(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(process, "probe", lambda mode: None if mode == "landlock" else "no")
+    for version, expected in ((2, "none"), (3, "landlock")):
+        sandbox.diagnose.cache_clear()
+        monkeypatch.setattr(landlock, "version", lambda version=version: version)
+        found = sandbox.diagnose()
+        assert found.mode == expected and "bubblewrap (bwrap) is not installed" in found.reason and found.remedies
+    monkeypatch.setattr(process, "probe", lambda mode: "no numpy")
+    sandbox.diagnose.cache_clear()
+    assert sandbox.mode() == "none" and "Landlock does not work either: no numpy." in sandbox.diagnose().reason
 
 
 def test_too_old(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -115,7 +129,7 @@ def box(tmp_path: Path, **options: Any) -> sandbox.Box:
 
 def test_command(bubblewrap: str, tmp_path: Path) -> None:
     """Each trap has its option."""
-    words = sandbox.command(box(tmp_path), result=3, rules=4, info=5, block=6)
+    words = sandbox.bubblewrap_command(box(tmp_path), result=3, rules=4, info=5, block=6)
     text = " ".join(words)
     assert "--die-with-parent" in words and "--new-session" in words and "--clearenv" in words
     assert all(f"--unshare-{name}" in words for name in ("ipc", "pid", "net", "uts"))
@@ -138,7 +152,7 @@ def test_bundled_data_is_masked(tmp_path: Path) -> None:
         (tmp_path / place / "sklearn/datasets/data").mkdir(parents=True)
     (tmp_path / "libexec").mkdir()
     (tmp_path / "lib32").symlink_to("lib")
-    assert len(sandbox._bundled_data([str(tmp_path)])) == 3
+    assert len(installation.bundled_data([str(tmp_path)])) == 3
 
 
 def test_links(tmp_path: Path) -> None:
@@ -148,13 +162,13 @@ def test_links(tmp_path: Path) -> None:
     (tmp_path / "python-3.11").symlink_to("python-3.11.7")
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / "python").symlink_to(tmp_path / "python-3.11" / "bin" / "python3.11")
-    links = list(sandbox._links(str(tmp_path / "venv" / "python")))
+    links = list(installation.links(str(tmp_path / "venv" / "python")))
     assert links[-2:] == [
         (str(tmp_path / "venv" / "python"), str(tmp_path / "python-3.11" / "bin" / "python3.11")),
         (str(tmp_path / "python-3.11"), "python-3.11.7"),
     ]
     (tmp_path / "loop").symlink_to("loop")
-    assert len(list(sandbox._links(str(tmp_path / "loop")))) == 40
+    assert len(list(installation.links(str(tmp_path / "loop")))) == 40
 
 
 def test_an_environment_reached_through_links(bubblewrap: str, tmp_path: Path) -> None:
@@ -185,7 +199,7 @@ def test_conda_neighbours_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     for name in ("base_prefix", "base_exec_prefix"):
         monkeypatch.setattr(sys, name, str(base))
     monkeypatch.setattr(sys, "executable", str(base / "bin" / "python"))
-    words = sandbox._installation.__wrapped__()
+    words = sandbox._installation()
     order = [words[i + 1] for i, word in enumerate(words) if word in ("--ro-bind", "--tmpfs")]
     assert order[:4] == [str(base), str(base / "pkgs"), str(base / "envs"), str(base / "envs" / "mine")]
 
@@ -210,5 +224,5 @@ def test_probe_leaves_nothing(bubblewrap: str, tmp_path: Path, monkeypatch: pyte
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert process.probe() is None
+    assert process.probe(sandbox.BUBBLEWRAP) is None
     assert list(tmp_path.iterdir()) == []
