@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lnbench import data
 from lnbench.engine import Engine
 from lnbench.environment import code_sha256, guest_code_sha256
 from lnbench.poison.run import Poisoned, Submission, poison
-from lnbench.protocol import Streams, Track, applied, changed, sha256
+from lnbench.protocol import ARMS, Flip, Streams, Track, applied, changed, random_flips, sha256
 from lnbench.store import Store
 
 
@@ -134,6 +136,55 @@ def _in_threads(
             thread.join()
 
 
+def random_arm(track: Track, labels: np.ndarray, streams: Streams, split: int, seeds: int) -> list[list[Flip]]:
+    """The flips of the random arm of one split, one draw per seed."""
+    noise = track.noise
+    return [
+        random_flips(labels, noise.pairs, noise.budget, streams.generator("random", split, seed))
+        for seed in range(seeds)
+    ]
+
+
+def plan(
+    track: Track, streams: Streams, device: str, splits: int, seeds: int, flips: dict[str, list[Any]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The cells of an evaluation: (arm, cell) for every arm, split and architecture.
+
+    The last architecture, the heaviest by custom, comes first, so that the end of a run is not one worker's.
+    """
+    arms: dict[str, Callable[[int], list[list[Flip]]]] = {
+        "clean": lambda split: [[]] * seeds,
+        "random": lambda split: flips["random"][split],
+        "poisoned": lambda split: [flips["poisoned"][split]] * seeds,
+    }
+    return [
+        (
+            arm,
+            {
+                "track": track.document,
+                "salt": streams.salt,
+                "victim": victim.name,
+                "split": split,
+                "seeds": list(range(seeds)),
+                "flips": arms[arm](split),
+                "device": device,
+            },
+        )
+        for victim in reversed(track.victims)
+        for arm in ARMS
+        for split in range(splits)
+    ]
+
+
+def merged(cells: Sequence[tuple[str, dict[str, Any]]], results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every victim's entry, with the architecture, split and arm of its cell."""
+    return [
+        {**entry, "architecture": cell["victim"], "split": cell["split"], "arm": arm}
+        for (arm, cell), result in zip(cells, results, strict=True)
+        for entry in result["victims"]
+    ]
+
+
 def cell_name(
     track: Track, streams: Streams, environment_id: str, cell: dict[str, Any], arm: str, points: Sequence[data.Split]
 ) -> dict[str, Any]:
@@ -165,12 +216,25 @@ def _labels_name(submission: Submission, track: Track, streams: Streams, mode: s
 
 
 def train_all(
-    cells: list[dict[str, Any]], names: list[dict[str, Any]], engine: Engine, store: Store, notify: OnProgress
+    cells: Sequence[dict[str, Any]],
+    names: Sequence[dict[str, Any]],
+    engine: Engine,
+    store: Store,
+    notify: OnProgress,
+    *,
+    function: str = "lnbench.cells:run",
+    kind: str = "cells",
 ) -> list[dict[str, Any]]:
-    """Every cell's result, from the store or a worker; each is kept as soon as it arrives."""
+    """Every cell's result, from the store or a worker; each is kept as soon as it arrives.
+
+    Args:
+        names: what each cell's result depends on.
+        function: what a worker calls on a cell.
+        kind: the results' folder in the store.
+    """
     results: dict[int, dict[str, Any]] = {}
     for i, name in enumerate(names):
-        if (kept := store.get("cells", name)) is not None:
+        if (kept := store.get(kind, name)) is not None:
             results[i] = kept
     todo = [i for i in range(len(cells)) if i not in results]
     total, reused = sum(len(c["seeds"]) for c in cells), sum(len(cells[i]["seeds"]) for i in results)
@@ -183,10 +247,10 @@ def train_all(
         notify(Progress("victims", reused + fresh, total, reused, left))
 
     tell()
-    for at, share, result in engine.map("lnbench.cells:run", [cells[i] for i in todo]):
+    for at, share, result in engine.map(function, [cells[i] for i in todo]):
         shares[todo[at]] = share
         if result is not None:
             results[todo[at]] = result
-            store.put("cells", names[todo[at]], result)
+            store.put(kind, names[todo[at]], result)
         tell()
     return [results[i] for i in range(len(cells))]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lnbench import data
 from lnbench.adversary import Attacked, pgd
@@ -24,54 +24,97 @@ _AT_ONCE = {"cpu": 4096, "cuda": 65536}
 """Victim × radius × example triples attacked in one batch."""
 
 
-def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
-    """Train the cell's victims and count what they get right and what the adversary breaks.
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A cell's victims and what they were trained on.
+
+    Attributes:
+        track, spec, points, device: as the cell says.
+        labels: (victim, n) int64, what each victim was trained on.
+        victims: the stack.
+        start: seeds the adversary's random starts.
+    """
+
+    track: Track
+    spec: Victim
+    points: data.Split
+    device: torch.device
+    labels: np.ndarray
+    victims: Victims
+    start: int
+
+    @property
+    def source(self) -> np.ndarray:
+        """Which test points are of a source class, (m,) bool."""
+        return np.isin(self.points.test_labels, [source for source, _ in self.track.noise.pairs])
+
+    @property
+    def goals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the source-class test points: target of the targeted attack, and true label, each (m,) int64."""
+        labels = self.points.test_labels[self.source]
+        target = dict(reversed(self.track.noise.pairs))
+        return np.array([target[int(label)] for label in labels], dtype=np.int64), labels
+
+
+def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> Trained:
+    """Train a cell's victims; the same victims, bit for bit, in the same environment.
 
     Args:
         cell: `track` (document), `salt`, `victim` (name in the track), `split`, `seeds`, `flips` (one list per seed)
             and `device`.
+        report: called now and then with the share of the training that is done.
+    """
+    _deterministic(cell["device"])
+    track, device = Track.from_document(cell["track"]), torch.device(cell["device"])
+    streams, spec, split = Streams(track.sha256, cell["salt"]), track.victim(cell["victim"]), cell["split"]
+    points = data.load(track, split, streams)
+    labels = np.stack([applied(points.labels, flips) for flips in cell["flips"]])
+    steps = spec.recipe.steps
+
+    def on_step(step: int) -> None:
+        if step % max(1, steps // 20) == 0:
+            report(step / steps)
+
+    victims = train(
+        architecture(spec.architecture, spec.options),
+        spec.recipe,
+        torch.from_numpy(points.inputs).to(device),
+        torch.from_numpy(labels).to(device),
+        init=[streams.integer(f"init/{spec.name}", split, seed) for seed in cell["seeds"]],
+        order=[streams.entropy("order", split, seed) for seed in cell["seeds"]],
+        num_classes=track.data.classes,
+        on_step=on_step,
+    )
+    return Trained(track, spec, points, device, labels, victims, streams.integer("attack", split))
+
+
+def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
+    """Train the cell's victims and count what they get right and what the adversary breaks.
+
+    Args:
+        cell: as for `trained`.
         report: called now and then with the share of the work that is done.
 
     Returns:
         `seconds`, and `victims`: one entry per seed with the fields of a record's victim that are measured here.
     """
-    start = time.perf_counter()
-    _deterministic(cell["device"])
-    track, device = Track.from_document(cell["track"]), torch.device(cell["device"])
-    streams, spec, split = Streams(track.sha256, cell["salt"]), track.victim(cell["victim"]), cell["split"]
-    points = data.load(track, split, streams)
-    inputs = torch.from_numpy(points.inputs).to(device)
-    labels = np.stack([applied(points.labels, flips) for flips in cell["flips"]])
-    seeds, steps = cell["seeds"], spec.recipe.steps
-
-    def on_step(step: int) -> None:
-        if step % max(1, steps // 20) == 0:
-            report(_TRAINING_SHARE * step / steps)
-
-    victims = train(
-        architecture(spec.architecture, spec.options),
-        spec.recipe,
-        inputs,
-        torch.from_numpy(labels).to(device),
-        init=[streams.integer(f"init/{spec.name}", split, seed) for seed in seeds],
-        order=[streams.entropy("order", split, seed) for seed in seeds],
-        num_classes=track.data.classes,
-        on_step=on_step,
-    )
+    begin = time.perf_counter()
+    made = trained(cell, lambda share: report(_TRAINING_SHARE * share))
+    points, labels, victims = made.points, made.labels, made.victims
+    inputs = torch.from_numpy(points.inputs).to(made.device)
     predicted = victims.predict(inputs).cpu().numpy()
-    tested = victims.predict(torch.from_numpy(points.test_inputs).to(device)).cpu().numpy()
-    targeted, untargeted = _attack(victims, track, spec, points, device, streams.integer("attack", split))
-    source = np.isin(points.test_labels, [s for s, _ in track.noise.pairs])
-    targets = _targets(track, points.test_labels[source])
+    tested = victims.predict(torch.from_numpy(points.test_inputs).to(made.device)).cpu().numpy()
+    source, (targets, source_labels) = made.source, made.goals
+    targeted, untargeted = attack(made, targets, True), attack(made, source_labels, False)
     diverged = victims.diverged.cpu().numpy()
     entries = []
-    for row, seed in enumerate(seeds):
+    for row, seed in enumerate(cell["seeds"]):
         changed = labels[row] != points.labels
         of_source = tested[row][source]
         entries.append(
             {
                 "seed": seed,
-                "steps": steps,
+                "steps": made.spec.recipe.steps,
                 "diverged": bool(diverged[row]),
                 "train_points": len(inputs),
                 "train_correct": int((predicted[row] == labels[row]).sum()),
@@ -81,7 +124,7 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
                     "points": len(points.test_labels),
                     "correct": int((tested[row] == points.test_labels).sum()),
                     "source_points": int(source.sum()),
-                    "source_correct": int((of_source == points.test_labels[source]).sum()),
+                    "source_correct": int((of_source == source_labels).sum()),
                     "source_to_target": int((of_source == targets).sum()),
                 },
                 "broken": {
@@ -93,12 +136,12 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
                     "untargeted": int(untargeted.zero_gradient[row].sum()),
                 },
                 "bits": {
-                    "targeted": _bits(targeted, track, spec, row),
-                    "untargeted": _bits(untargeted, track, spec, row),
+                    "targeted": _bits(made, targeted, row),
+                    "untargeted": _bits(made, untargeted, row),
                 },
             }
         )
-    return {"victims": entries, "seconds": round(time.perf_counter() - start, 3)}
+    return {"victims": entries, "seconds": round(time.perf_counter() - begin, 3)}
 
 
 def _deterministic(device: str) -> None:
@@ -110,49 +153,37 @@ def _deterministic(device: str) -> None:
         torch.set_num_threads(1)
 
 
-def _targets(track: Track, labels: np.ndarray) -> np.ndarray:
-    """Where each source-class point is attacked towards: its class's first pair, (m,) int64."""
-    target = dict(reversed(track.noise.pairs))
-    return np.array([target[int(label)] for label in labels], dtype=np.int64)
+def attack(made: Trained, classes: np.ndarray, targeted: bool) -> Attacked:
+    """The track's attack on the source classes' test points.
 
-
-def _attack(
-    victims: Victims, track: Track, spec: Victim, points: data.Split, device: torch.device, start: int
-) -> tuple[Attacked, Attacked]:
-    """The track's attack on the source classes' test points, targeted and untargeted; `start` seeds random starts."""
-    adversary, epsilons = track.adversary, track.epsilons(spec)
-    source = np.isin(points.test_labels, [s for s, _ in track.noise.pairs])
-    inputs = torch.from_numpy(points.test_inputs[source]).to(device)
-    labels = points.test_labels[source]
-    chunk = max(1, _AT_ONCE[device.type] // (len(victims) * len(epsilons)))
-
-    def attack(classes: np.ndarray, targeted: bool) -> Attacked:
-        generator = torch.Generator(device).manual_seed(start) if adversary.random_start else None
-        goals: Tensor = torch.from_numpy(classes).to(device)
-        parts = [
-            pgd(
-                victims,
-                some,
-                goal,
-                targeted=targeted,
-                epsilons=epsilons,
-                steps=adversary.steps,
-                step_factor=adversary.step_factor,
-                bounds=points.bounds,
-                rule=adversary.rule,
-                norm=adversary.norm,
-                random_start=generator,
-            )
-            for some, goal in zip(inputs.split(chunk), goals.split(chunk), strict=True)
-        ]
-        return Attacked(
-            *(torch.cat([getattr(p, f) for p in parts], -1) for f in ("broken", "zero_gradient", "undefined"))
+    Args:
+        classes: (m,) int64, the targets when `targeted`, the true labels when not.
+    """
+    adversary, epsilons = made.track.adversary, made.track.epsilons(made.spec)
+    inputs = torch.from_numpy(made.points.test_inputs[made.source]).to(made.device)
+    goals = torch.from_numpy(classes).to(made.device)
+    chunk = max(1, _AT_ONCE[made.device.type] // (len(made.victims) * len(epsilons)))
+    generator = torch.Generator(made.device).manual_seed(made.start) if adversary.random_start else None
+    parts = [
+        pgd(
+            made.victims,
+            some,
+            goal,
+            targeted=targeted,
+            epsilons=epsilons,
+            steps=adversary.steps,
+            step_factor=adversary.step_factor,
+            bounds=made.points.bounds,
+            rule=adversary.rule,
+            norm=adversary.norm,
+            random_start=generator,
         )
+        for some, goal in zip(inputs.split(chunk), goals.split(chunk), strict=True)
+    ]
+    return Attacked(*(torch.cat([getattr(p, f) for p in parts], -1) for f in ("broken", "zero_gradient", "undefined")))
 
-    return attack(_targets(track, labels), True), attack(labels, False)
 
-
-def _bits(attacked: Attacked, track: Track, spec: Victim, row: int) -> str:
+def _bits(made: Trained, attacked: Attacked, row: int) -> str:
     """Base64 of the packed per-example flags at the radius of the score; 1 = broken."""
-    at = track.epsilons(spec).index(track.epsilon(spec))
+    at = made.track.epsilons(made.spec).index(made.track.epsilon(made.spec))
     return base64.b64encode(np.packbits(attacked.broken[row, at].cpu().numpy()).tobytes()).decode()

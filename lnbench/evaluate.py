@@ -12,21 +12,28 @@ import platform
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lnbench import __version__, data, record
-from lnbench._stages import OnProgress, Progress, cell_name, poison_all, poison_split, train_all
+from lnbench._stages import (
+    OnProgress,
+    Progress,
+    cell_name,
+    merged,
+    plan,
+    poison_all,
+    poison_split,
+    random_arm,
+    train_all,
+)
 from lnbench.engine import engine as make_engine
 from lnbench.environment import code_sha256, environment
 from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.poison import sandbox as sandboxes
 from lnbench.poison.run import Poisoned, Submission
-from lnbench.protocol import ARMS, PUBLIC_SALT, Flip, Streams, Track, changed, random_flips, sha256
+from lnbench.protocol import PUBLIC_SALT, Flip, Streams, Track, changed, sha256
 from lnbench.record import Record
 from lnbench.store import Store
 
@@ -98,9 +105,9 @@ def evaluate(
     poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
     flips: dict[str, list[Any]] = {
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
-        "random": [_random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
+        "random": [random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
     }
-    cells = _cells(track, streams, device, splits, seeds, flips)
+    cells = plan(track, streams, device, splits, seeds, flips)
     names = [cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in cells]
     results = train_all([cell for _, cell in cells], names, make_engine(engine, workers), store, notify)
 
@@ -116,7 +123,7 @@ def evaluate(
         flips=flips,
         labels_sha256=[sha256(p.labels.astype("<i8").tobytes()) for p in poisoned],
         trainings=[p.trainings for p in poisoned],
-        victims=_victims(track, cells, results),
+        victims=merged(cells, results),
         environment=where,
         code_sha256=code_sha256(track),
         sandbox=mode,
@@ -192,54 +199,6 @@ def resolved_sandbox(wish: str) -> str:
 def _replication(track: Track, quick: bool) -> tuple[int, int]:
     r = track.replication
     return (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
-
-
-def _random_arm(track: Track, labels: np.ndarray, streams: Streams, split: int, seeds: int) -> list[list[Flip]]:
-    noise = track.noise
-    return [
-        random_flips(labels, noise.pairs, noise.budget, streams.generator("random", split, seed))
-        for seed in range(seeds)
-    ]
-
-
-def _cells(
-    track: Track, streams: Streams, device: str, splits: int, seeds: int, flips: dict[str, list[Any]]
-) -> list[tuple[str, dict[str, Any]]]:
-    """(arm, cell) for every arm, split and architecture; the last architecture, the heaviest by custom, first."""
-    arms: dict[str, Callable[[int], list[list[Flip]]]] = {
-        "clean": lambda split: [[]] * seeds,
-        "random": lambda split: flips["random"][split],
-        "poisoned": lambda split: [flips["poisoned"][split]] * seeds,
-    }
-    return [
-        (
-            arm,
-            {
-                "track": track.document,
-                "salt": streams.salt,
-                "victim": victim.name,
-                "split": split,
-                "seeds": list(range(seeds)),
-                "flips": arms[arm](split),
-                "device": device,
-            },
-        )
-        for victim in reversed(track.victims)
-        for arm in ARMS
-        for split in range(splits)
-    ]
-
-
-def _victims(
-    track: Track, cells: list[tuple[str, dict[str, Any]]], results: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    order = {victim.name: i for i, victim in enumerate(track.victims)}
-    entries = [
-        {**entry, "architecture": cell["victim"], "split": cell["split"], "arm": arm}
-        for (arm, cell), result in zip(cells, results, strict=True)
-        for entry in result["victims"]
-    ]
-    return sorted(entries, key=lambda e: (order[e["architecture"]], e["split"], e["seed"], ARMS.index(e["arm"])))
 
 
 def _poisoner_block(submission: Submission, poisoned: Poisoned) -> dict[str, Any]:

@@ -35,6 +35,17 @@ def small(splits: int = 3, seeds: int = 2) -> Track:
     return track(replication=replication)
 
 
+_LOADED: dict[tuple[str, int, str], data.Split] = {}
+
+
+def _load(t: Track, split: int, salt: str) -> data.Split:
+    """One split; reading the digits anew for every record would take most of these tests' time."""
+    name = t.sha256, split, salt
+    if name not in _LOADED:
+        _LOADED[name] = data.load(t, split, Streams(t.sha256, salt))
+    return _LOADED[name]
+
+
 def make(
     made_on: Track | None = None,
     *,
@@ -61,7 +72,7 @@ def make(
     streams, rng = Streams(t.sha256, salt), np.random.default_rng(seed)
     r = t.replication
     splits, seeds = (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
-    points = [data.load(t, w, streams) for w in range(splits)]
+    points = [_load(t, w, salt) for w in range(splits)]
     noise = t.noise
     flips = {
         "poisoned": [random_flips(p.labels, noise.pairs, noise.budget, rng) for p in points],

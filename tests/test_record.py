@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import factories
-from lnbench import record
+from lnbench import _record_schema, record
 from lnbench._record_checks import checks
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.protocol import canonical_json
@@ -82,7 +82,7 @@ def test_the_run_is_outside_the_hash(made: record.Record) -> None:
     assert parse(canonical_json(other)).sha256 == made.sha256
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_any_change_inside_the_hash_is_caught(made: record.Record, data: st.DataObject) -> None:
     paths = [path for path in leaves(made.document) if path[0] != "run"]
@@ -117,7 +117,7 @@ def test_each_block_is_inside_the_hash(made: record.Record) -> None:
         assert caught.value.check == "hash", path
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_forged_document_is_refused_or_can_be_checked(made: record.Record, data: st.DataObject) -> None:
     """Any subtree replaced by any JSON, with a hash that fits: RecordError, or a record whose checks all answer."""
@@ -419,6 +419,32 @@ def test_bits_are_big_endian_and_strict() -> None:
     for bad in ("gI==", "gIE=", "gIA", "gIA=\n", "!!!!"):
         with pytest.raises(ValueError, match=r"base64|bytes|beyond"):
             unpack(bad, 9)
+
+
+@settings(max_examples=150)
+@given(st.lists(JSON, max_size=4))
+def test_a_column_is_right_exactly_when_each_value_is(values: list[Any]) -> None:
+    """The schema's fast way and its slow way agree."""
+    number, word = _record_schema.integer(0, 5), _record_schema.text("[a-c]*", 3)
+    kinds = [
+        number,
+        word,
+        _record_schema.number(0, 1),
+        _record_schema.one_of(1, True, None, "a"),
+        _record_schema.optional(number),
+        _record_schema.either("one of two", number, word),
+        _record_schema.items(number, 1, 2),
+        _record_schema.row(number, word),
+        _record_schema.mapping(number),
+        _record_schema.table(a=number, b=word),
+        _record_schema.anything,
+    ]
+    near: list[Any] = [0, 5, 6, True, 1.0, "a", "abca", "d", None, [1], [1, 2, 3], [], [1, "a"], {}, {"a": 1, "b": "c"}]
+    for kind in kinds:
+        assert kind.every(values) == all(kind.accepts(value) for value in values)
+        for value in near:
+            assert kind.every([value]) == kind.accepts(value)
+        assert kind.accepts(values) == kind.every([values])
 
 
 def test_every_flag_has_a_sentence() -> None:

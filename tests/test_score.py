@@ -20,7 +20,7 @@ from lnbench.score import (
     t_interval,
 )
 
-TRIALS = 3000
+TRIALS = 2500
 FAR = 4 * (0.05 * 0.95 / TRIALS) ** 0.5
 """Four standard errors of a rate of 5 % over the trials."""
 

@@ -108,10 +108,10 @@ def architectures(table: Table) -> str:
 
 def _panels(table: Table, main: Row, others: Sequence[Row], title: str) -> str:
     names = [victim.name for victim in table.track.victims]
-    panel, height, top = 300, 240, 54
+    panel, height, top = 300, 260, 54
     body = [_text(10, 18, title)]
     for i, name in enumerate(names):
-        body += _panel(60 + i * (panel + 40), top, panel - 40, height - 90, name, main, others)
+        body += _panel(60 + i * (panel + 40), top, panel - 40, height - 110, name, main, others)
     legend = zip((*ARMS[:2], f"poisoned: {plain(main.record.label, 40)}"), ARMS, strict=True)
     for i, (label, kind) in enumerate(legend):
         x = 60 + 110 * i

@@ -9,7 +9,7 @@ from lnbench._record_checks import checks
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.leaderboard import board, export, figures, markdown, page
 from lnbench.protocol import track as tracks
-from lnbench.record import read, write
+from lnbench.record import Record, read, write
 
 _FIGURES = "figures"
 
@@ -41,10 +41,14 @@ def build(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
 def check(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
     """The files of the board that are not what the records say: altered, missing or left over.
 
+    Unlike `build` this derives every record anew from its own bits, so a forged one cannot be committed unnoticed.
+
     Raises:
-        RecordError: naming the first file that is no record or may not be on the board.
+        RecordError: naming the first file that is no record, contradicts itself or may not be on the board.
     """
     out = Path(out_dir)
+    for path in sorted(Path(records_dir).glob("*/*.json")):
+        _consistent(read(path), path)
     return [out / name for name in _drifted(out, _render(Path(records_dir), out))]
 
 
@@ -58,9 +62,7 @@ def add(record_path: str | Path, records_dir: str | Path) -> Path:
             none that ships, or is already there.
     """
     record, folder = read(record_path), Path(records_dir)
-    failed = [check for check in checks(record) if check.passed is False]
-    if failed:
-        raise RecordError(f"{record_path}: its {failed[0].name} does not hold: {failed[0].sentence}")
+    _consistent(record, record_path)
     try:
         board.admissible(record, board.read_seasons(folder))
         shipped = tracks.load(record.track.name)
@@ -79,6 +81,13 @@ def add(record_path: str | Path, records_dir: str | Path) -> Path:
     target = folder / record.track.name / record.filename
     write(record, target)
     return target
+
+
+def _consistent(record: Record, path: str | Path) -> None:
+    """Raise RecordError if the record does not follow from its own bits."""
+    failed = [check for check in checks(record) if check.passed is False]
+    if failed:
+        raise RecordError(f"{path}: its check {failed[0].name!r} fails: {failed[0].sentence}")
 
 
 def _render(records_dir: Path, out: Path) -> dict[str, bytes]:

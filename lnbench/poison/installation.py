@@ -53,7 +53,7 @@ def open_paths() -> tuple[list[str], list[str]]:
         (files and folders that may be read with all below, folders that may be listed).
     """
     read, listed, hidden = [], [], masked()
-    for start in [*prefixes(), "/usr", *(p for p in (*SYSTEM, *EXTRA) if os.path.exists(p))]:
+    for start in [*prefixes(), "/usr", *(p for p in (*SYSTEM, *EXTRA) if os.path.exists(p) and not os.path.islink(p))]:
         queue = [start]
         while queue:
             path = queue.pop()
@@ -61,7 +61,7 @@ def open_paths() -> tuple[list[str], list[str]]:
                 read.append(path)
             elif path not in hidden:
                 listed.append(path)
-                queue += [entry.path for entry in os.scandir(path)]
+                queue += [entry.path for entry in os.scandir(path) if not entry.is_symlink()]  # a link opens its target
     return [*read, str(PACKAGE)], listed
 
 

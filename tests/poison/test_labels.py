@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lnbench.errors import LnbenchError, ProtocolError, SubmissionError
@@ -205,6 +205,8 @@ def test_any_damage_to_a_valid_answer(data: st.DataObject) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(), st.integers(1, 50), st.booleans())
+@example("##[add-path]/tmp", 50, True)
+@example("a\r\n::error::b\rc\u2028d\x9b\u202e", 50, False)
 def test_printable(text: str, limit: int, lines: bool) -> None:
     shown = printable(text, limit, lines=lines)
     assert len(shown) <= limit and "##[" not in shown and "\x1b" not in shown

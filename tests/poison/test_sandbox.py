@@ -190,6 +190,23 @@ def test_an_environment_reached_through_links(bubblewrap: str, tmp_path: Path) -
     assert int(done.stdout.split()[-1]) >= 3
 
 
+def test_open_paths_go_round_what_is_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Landlock cannot cover a folder, so that everything around it is opened; a link would open its target."""
+    data = tmp_path / "lib/python3.11/site-packages/sklearn/datasets/data"
+    data.mkdir(parents=True)
+    (data / "digits.csv.gz").write_text("test points")
+    (data.parent / "_base.py").write_text("code")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "lib64").symlink_to("lib")
+    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
+        monkeypatch.setattr(sys, name, str(tmp_path))
+    read, listed = installation.open_paths.__wrapped__()
+    inside = {p for p in read if p.startswith(str(tmp_path))}
+    assert inside == {str(tmp_path / "bin"), str(data.parent / "_base.py")}
+    assert str(tmp_path) in listed and str(data.parent) in listed
+    assert not any(str(data).startswith(os.path.realpath(path) + "/") for path in read)
+
+
 def test_conda_neighbours_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     base = tmp_path / "conda"
     for folder in ("conda-meta", "pkgs", "envs/mine", "envs/other", "bin"):
@@ -201,7 +218,7 @@ def test_conda_neighbours_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(sys, "executable", str(base / "bin" / "python"))
     words = sandbox._installation()
     order = [words[i + 1] for i, word in enumerate(words) if word in ("--ro-bind", "--tmpfs")]
-    assert order[:4] == [str(base), str(base / "pkgs"), str(base / "envs"), str(base / "envs" / "mine")]
+    assert order[:4] == [str(base), str(base / "envs"), str(base / "pkgs"), str(base / "envs" / "mine")]
 
 
 def test_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
