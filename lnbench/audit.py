@@ -243,7 +243,9 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
             generator=generator,
             components=("apgd-ce", "apgd-dlr", "apgd-t"),
             broken=plain | twice | search,
-            **{k: STRENGTH[k] for k in ("steps", "restarts", "all_targets")},
+            steps=STRENGTH["steps"],
+            restarts=STRENGTH["restarts"],
+            all_targets=STRENGTH["all_targets"],
             **common,
         ).broken
         report(0.2 + 0.4 * (number + 1))

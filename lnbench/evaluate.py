@@ -37,7 +37,7 @@ from lnbench.protocol import PUBLIC_SALT, Flip, Streams, Track, changed, sha256
 from lnbench.record import Record
 from lnbench.store import Store
 
-__all__ = ["Checked", "Progress", "check", "evaluate", "find_submission", "resolved_sandbox"]
+__all__ = ["Checked", "Progress", "check", "cores", "evaluate", "find_submission", "resolved_sandbox"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def evaluate(
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     device = _resolved_device(device)
     mode, store = resolved_sandbox(sandbox), store or Store()
-    workers = workers or (_cores() if device == "cpu" else 1)
+    workers = workers or (cores() if device == "cpu" else 1)
     notify = on_progress or (lambda progress: None)
     where = environment(device)
     streams = Streams(track.sha256, salt)
@@ -133,7 +133,7 @@ def evaluate(
             "seconds": round(time.monotonic() - clock, 1),
             "poison_seconds": [round(p.seconds, 2) for p in poisoned],
             "device": device,
-            "cpu": f"{where['parts'].get('cpu') or platform.machine()}, {_cores()} cores",
+            "cpu": f"{where['parts'].get('cpu') or platform.machine()}, {cores()} cores",
             "version": __version__,
             "commit": _commit(),
             "command": _command(submission, track, quick),
@@ -238,7 +238,8 @@ def _resolved_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -50,8 +50,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cells": _LEAVES | {"adversary", "data", "victims"},
     "_stages": _LEAVES | _MEASURING | {"engine", "store"},
     "evaluate": _LEAVES | _CONDUCTING,
-    "verify": _LEAVES | _CONDUCTING,
-    "audit": _LEAVES | _CONDUCTING,
+    "verify": _LEAVES | _CONDUCTING | {"rederive"},
+    "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
+    "audit": _LEAVES | _CONDUCTING | {"rederive"},
     "hub": _LEAVES | {"record", "data"},
     "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "audit", "experiments"},
     "experiments": _LEAVES
@@ -86,7 +87,8 @@ LIBRARIES: dict[str, set[str]] = {
     "_stages": {"numpy"},
     "evaluate": {"numpy", "~torch"},
     "verify": {"numpy"},
-    "audit": {"numpy", "~torch"},
+    "rederive": {"numpy"},
+    "audit": {"~numpy", "~torch"},
     "hub": {"~huggingface_hub", "~pyarrow"},
     "cli": {"click", "~rich", "~torch"},
     "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "matplotlib"},
@@ -256,7 +258,7 @@ def test_help_and_the_package_itself_import_nothing_heavy() -> None:
     assert not _loaded(show) & heavy
 
 
-@pytest.mark.parametrize("top", ["score", "record", "leaderboard", "verify", "store", "protocol", "data", "evaluate"])
+@pytest.mark.parametrize("top", ["score", "record", "leaderboard", "verify", "audit", "store", "protocol", "data", "evaluate"])
 def test_the_top_of_the_house_is_torch_free(top: str) -> None:
     assert not _loaded(f"import lnbench.{top}") & {"torch", "torchvision", "timm", "rich", "huggingface_hub"}
 

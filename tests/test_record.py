@@ -256,6 +256,18 @@ def test_a_place_that_cannot_be_written_is_said(made: record.Record, tmp_path: P
         record.write(made, tmp_path / "file" / "record.json")
 
 
+def test_a_write_that_fails_leaves_nothing(
+    made: record.Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*paths: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(UnavailableError, match="No space left"):
+        record.write(made, tmp_path / "record.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_record_agrees_with_the_score_by_hand(made: record.Record) -> None:
     """Drop and arms from the counts, by plain loops over the victims."""
     track = made.track

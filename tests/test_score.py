@@ -196,6 +196,15 @@ def test_the_wider_interval_covers_other_test_points(example: float) -> None:
         assert plain / TRIALS < 0.85
 
 
+def test_the_wider_interval_of_pure_example_effects_is_that_of_the_examples() -> None:
+    """If every split says the same of each example, only the examples count: t over their n values."""
+    rng = np.random.default_rng(7)
+    effects = rng.normal(3, 1, 50)
+    found = points_interval(effects + rng.normal(0, 1e-3, (6, 50)))
+    expected = t_interval(effects)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.01)
+
+
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import factories
-from lnbench import record
-from lnbench.protocol import Streams, canonical_json
+from lnbench import data, record
+from lnbench.protocol import Streams, applied, canonical_json, sha256
 from lnbench.record import Record, unpack
 from lnbench.verify import Report, verify, verify_record
 
@@ -149,6 +149,13 @@ def _not_nine(document: dict[str, Any]) -> None:
     flips[0][0] += 1 if flips[0][0] + 1 != flips[1][0] else 2
 
 
+def _not_nine_with_its_hash(document: dict[str, Any]) -> None:
+    _not_nine(document)
+    labels = data.load(TRACK, 0).labels
+    flipped = applied(labels, document["flips"]["poisoned"][0])
+    document["labels_sha256"][0] = sha256(flipped.astype("<i8").tobytes())
+
+
 def _label_hash(document: dict[str, Any]) -> None:
     document["labels_sha256"][1] = "0" * 64
 
@@ -213,6 +220,7 @@ def _fixed(document: dict[str, Any]) -> None:
         (_fewer_random, "flips"),
         (_no_split, "flips"),
         (_not_nine, "labels"),
+        (_not_nine_with_its_hash, "labels"),
         (_label_hash, "labels"),
         (_random_arm, "random arm"),
         (_source, "source"),
@@ -263,7 +271,7 @@ def test_a_secret_salt_leaves_the_data_unchecked_until_it_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    "keys",
     [
         {"source": "nowhere"},
         {"source": "__init__"},
@@ -275,8 +283,8 @@ def test_a_secret_salt_leaves_the_data_unchecked_until_it_is_told() -> None:
         {"classes": 20},
     ],
 )
-def test_a_track_that_the_data_cannot_serve_fails_and_does_not_crash(good: Record, data: dict[str, Any]) -> None:
-    spec = {**TRACK.document["data"], **data}
+def test_a_track_that_the_data_cannot_serve_fails_and_does_not_crash(good: Record, keys: dict[str, Any]) -> None:
+    spec = {**TRACK.document["data"], **keys}
     noise = {**TRACK.document["noise"], "budget": 4, "eta": 4.5 / spec["train"]}
     changed = factories.track(name="elsewhere", data=spec, noise=noise)
     document = copy.deepcopy(dict(good.document))

@@ -1,8 +1,8 @@
 """The input adversary: it sees victims only as a callable from inputs to logits."""
 
 from lnbench.adversary.doubt import DOUBTS, Cause, Doubt, doubts, examine
-from lnbench.adversary.norms import NORMS, project, steepest
 from lnbench.adversary.losses import LOSSES
+from lnbench.adversary.norms import NORMS, project, steepest
 from lnbench.adversary.paths import Paths, adversarial_paths, path_lengths
 from lnbench.adversary.pgd import PRESETS, Attacked, fgsm, pgd
 from lnbench.adversary.stack import Model

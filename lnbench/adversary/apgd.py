@@ -16,7 +16,7 @@ MOMENTUM = 0.75
 RISING = 0.75
 """ρ: the step halves if the objective rose in at most this share of the steps since the last checkpoint."""
 FIRST, SHORTER, SHORTEST = 0.22, 0.03, 0.06
-"""Length of the first interval between checkpoints, by how much each is shorter, and the least, in shares of the steps."""
+"""Length of the first interval between checkpoints, by how much each next one is shorter, and the least; shares of steps."""
 
 
 @dataclass
@@ -62,7 +62,8 @@ def apgd(
         broken: (victim, total) bool, updated.
         place: (victim, width) int64, the attacks to carry on.
         targeted: whether the goal is to reach goals.classes, or to leave them.
-        towards: whether the loss pulls towards `classes`, or away from them; an untargeted goal may pull towards a target.
+        towards: whether the loss pulls towards `classes`, or away from them; an untargeted goal may pull towards a
+            target.
         classes: (victim, total) int64: the loss's classes.
         rivals: (victim, total) int64 or None: see `losses.ascent`.
         starts: (n, *shape), where the attacks start.

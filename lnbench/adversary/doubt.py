@@ -1,7 +1,7 @@
 """An attack that doubts itself: signs that a low success rate is the attack's weakness and not the victims' strength.
 
-After AutoAttack's own checks (Croce & Hein 2020, `flags_doc.md`) and Athalye, Carlini & Wagner 2018. Masking works backwards
-here: a weak attack flatters whichever arm is harder to attack, so every check is to be made on every arm.
+After AutoAttack's own checks (Croce & Hein 2020, `flags_doc.md`) and Athalye, Carlini & Wagner 2018. Masking works
+backwards here: a weak attack flatters whichever arm is harder to attack, so every check is to be made on every arm.
 """
 
 from __future__ import annotations
@@ -34,17 +34,19 @@ class Cause:
 DOUBTS: dict[str, Cause] = {
     "zero-gradient": Cause(
         0.01,
-        "share of (victim, example) whose loss has no input gradient at the clean input: saturated softmax, dead units or "
-        "underflow leave a gradient attack nothing to follow; trust the black-box and margin attacks of the strong adversary.",
+        "share of (victim, example) whose loss has no input gradient at the clean input: saturated softmax, dead units "
+        "or underflow leave a gradient attack nothing to follow; trust the strong adversary's margin and black-box "
+        "attacks.",
     ),
     "undefined": Cause(
         0.0,
-        "share of (victim, example) with a NaN logit at some iterate: a diverged victim; such examples count as not broken.",
+        "share of (victim, example) with a NaN logit at some iterate: a diverged victim; where all logits are NaN the "
+        "example counts as not broken.",
     ),
     "not-monotone": Cause(
         0.02,
-        "share of (victim, example) broken at some radius and not at a larger one: balls are nested, so the attack at the larger "
-        "radius missed a point it could have found; its steps are too long there, or too few.",
+        "share of (victim, example) broken at some radius and not at a larger one: balls are nested, so the attack at "
+        "the larger radius missed a point it could have found; its steps are too long there, or too few.",
     ),
     "more-steps": Cause(
         0.01,
@@ -52,7 +54,8 @@ DOUBTS: dict[str, Cause] = {
     ),
     "black-box": Cause(
         0.002,
-        "share of (victim, radius, example) that random search breaks and the gradient attack does not: its gradients mislead it.",
+        "share of (victim, radius, example) that random search breaks and the gradient attack does not: its gradients "
+        "mislead it.",
     ),
 }
 """Every doubt by its flag."""

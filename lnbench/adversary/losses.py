@@ -4,15 +4,15 @@ Every attack back-propagates `ascent(logits, …)` through the victims: the grad
 expression of the logits alone, so no loss is ever part of the autograd graph. With z the logits, y the true class and t
 the target, the objectives, all to be made large, are
 
-| loss            | away from y                                | towards t                                                |
-|-----------------|--------------------------------------------|----------------------------------------------------------|
-| `cross-entropy` | −log softmax(z)_y                          | log softmax(z)_t                                         |
-| `margin`        | max_{i≠y} z_i − z_y                        | z_t − max_{i≠t} z_i                                      |
-| `dlr`           | (max_{i≠y} z_i − z_y) / (z_π1 − z_π3)      | (z_t − z_r) / (z_π1 − (z_π3 + z_π4) / 2)                 |
+| loss            | away from y                           | towards t                                |
+|-----------------|---------------------------------------|------------------------------------------|
+| `cross-entropy` | −log softmax(z)_y                     | log softmax(z)_t                         |
+| `margin`        | max_{i≠y} z_i − z_y                   | z_t − max_{i≠t} z_i                      |
+| `dlr`           | (max_{i≠y} z_i − z_y) / (z_π1 − z_π3) | (z_t − z_r) / (z_π1 − (z_π3 + z_π4) / 2) |
 
 where π sorts the logits in descending order, and r is `rivals` if given (Croce & Hein's APGD-T: the true class) and
-the largest other logit if not. Sources: margin, Carlini & Wagner 2017 (f₆ without its cut-off); DLR, Croce & Hein 2020, eqs.
-6 and 7, of which only the sign is ours.
+the largest other logit if not. Sources: margin, Carlini & Wagner 2017 (f₆ without its cut-off); DLR, Croce & Hein 2020,
+eqs. 6 and 7, of which only the sign is ours.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lnbench.errors import ProtocolError
+from lnbench.kernels import cross_entropy
 
 LOSSES = ("cross-entropy", "margin", "dlr")
 _TINY = 1e-12
@@ -42,8 +43,11 @@ def ascent(
         ProtocolError: if there is no such loss, or it needs more classes than there are.
     """
     if loss == "cross-entropy":
-        gradient = torch.softmax(logits, -1)
-        gradient.scatter_add_(-1, classes.unsqueeze(-1), gradient.new_full((*classes.shape, 1), -1.0))
+        if logits.is_cuda:
+            gradient = cross_entropy(logits, classes)[1]
+        else:
+            gradient = torch.softmax(logits, -1)
+            gradient.scatter_add_(-1, classes.unsqueeze(-1), gradient.new_full((*classes.shape, 1), -1.0))
         return gradient.neg_() if targeted else gradient
     check_loss(loss, targeted, logits.shape[-1])
     up, down = _edge(logits, classes, targeted, rivals if loss == "dlr" else None)

@@ -1,6 +1,7 @@
 """Balls: sizes, projections, steepest steps and uniform draws for ℓ∞, ℓ2 and ℓ1.
 
-Rows are whatever follows the two leading axes: tensors are (victim, batch, *shape), radii and step sizes (victim, batch).
+Rows are whatever follows the two leading axes: tensors are (victim, batch, *shape), radii and step sizes (victim,
+batch).
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ def size(offsets: Tensor, norm: str) -> Tensor:
     flat = offsets.flatten(2)
     if norm == "linf":
         return flat.abs().amax(-1) if flat.shape[-1] else flat.sum(-1)
-    return torch.linalg.vector_norm(flat, 2.0 if norm == "l2" else 1.0, dim=-1)
+    norms: Tensor = torch.linalg.vector_norm(flat, 2.0 if norm == "l2" else 1.0, dim=-1)
+    return norms
 
 
 def project(offsets: Tensor, radius: Tensor, norm: str) -> Tensor:
     """The nearest point (Euclidean) of the ball around 0 to each row.
 
-    ℓ∞: clip every coordinate to ±r. ℓ2: scale by min(1, r/‖v‖). ℓ1: shrink every coordinate towards 0 by the one θ ≥ 0 that
-    makes the norm r (Duchi et al. 2008).
+    ℓ∞: clip every coordinate to ±r. ℓ2: scale by min(1, r/‖v‖). ℓ1: shrink every coordinate towards 0 by the one θ ≥ 0
+    that makes the norm r (Duchi et al. 2008).
 
     Args:
         offsets: (victim, batch, *shape).
@@ -62,13 +64,13 @@ def project(offsets: Tensor, radius: Tensor, norm: str) -> Tensor:
 def steepest(gradient: Tensor, norm: str, room: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """The step of size 1 in `norm` that raises a linear function with this gradient most, (victim, batch, *shape).
 
-    ℓ∞: sign g. ℓ2: g/‖g‖. ℓ1: one coordinate, the one with the largest |g|. A row whose gradient is zero or, in ℓ2 and ℓ1,
-    holds a NaN does not step.
+    ℓ∞: sign g. ℓ2: g/‖g‖. ℓ1: one coordinate, the one with the largest |g|. A row whose gradient is zero or, in ℓ2 and
+    ℓ1, holds a NaN does not step.
 
     Args:
         gradient: (victim, batch, *shape).
-        room: for ℓ1 only: how far each coordinate may move down and up, in steps. The step then fills the coordinates in order
-            of |g|, each as far as it may go, until its size is 1: the steepest step that stays in the box.
+        room: for ℓ1 only: how far each coordinate may move down and up, in steps. The step then fills the coordinates
+            in order of |g|, each as far as it may go, until its size is 1: the steepest step that stays in the box.
     """
     if norm == "linf":
         return gradient.sign()
@@ -116,7 +118,7 @@ def advance(
 
 
 def ahead(x: Tensor, gradient: Tensor, step: Tensor, bounds: Bounds, norm: str) -> Tensor:
-    """x after its steepest step of size `step` (victim, batch), not projected; in ℓ1 the step fills the room in the box."""
+    """x after its steepest step of size `step` (victim, batch), not projected; an ℓ1 step fills the room in the box."""
     stride, room = per_row(step, x), None
     if norm == "l1" and bounds is not None:
         unit = torch.where(stride > 0, stride, torch.ones_like(stride))

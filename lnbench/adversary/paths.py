@@ -22,8 +22,8 @@ class Paths:
     Attributes:
         lengths: (victim, batch) int64: steps until the goal was reached, 0 for an example that starts there;
             `max_steps` + 1 where it never was, so that lengths still sort.
-        points: (victim, batch, longest + 1, *shape): the inputs after 0, 1, … steps, where `longest` is the largest number
-            of steps any path took; after its end a path repeats its last point. None unless asked for.
+        points: (victim, batch, longest + 1, *shape): the inputs after 0, 1, … steps, where `longest` is the largest
+            number of steps any path took; after its end a path repeats its last point. None unless asked for.
     """
 
     lengths: Tensor
@@ -41,7 +41,7 @@ def path_lengths(
     bounds: Bounds = None,
     chunk: int = 2048,
 ) -> Tensor:
-    """Lengths in steps of the adversarial paths, (victim, batch) int64; `max_steps` + 1 where the goal is never reached.
+    """Steps of the adversarial paths, (victim, batch) int64; `max_steps` + 1 where the goal is never reached.
 
     See `adversarial_paths` for the arguments.
     """
@@ -64,8 +64,8 @@ def adversarial_paths(
 ) -> Paths:
     """Walk from every example to each victim's decision boundary.
 
-    x₀ = x;  xᵢ = xᵢ₋₁ ∓ ω · sign ∇ₓL(f(xᵢ₋₁), c), with L the cross-entropy, until f(xᵢ) is classified as c (targeted) or no
-    longer as c (untargeted). Nothing is projected; as in the thesis the box is ignored too, unless `bounds` are given.
+    x₀ = x;  xᵢ = xᵢ₋₁ ∓ ω · sign ∇ₓL(f(xᵢ₋₁), c), with L the cross-entropy, until f(xᵢ) is classified as c (targeted) or
+    no longer as c (untargeted). Nothing is projected; as in the thesis the box is ignored too, unless `bounds` are given.
 
     A point with no gradient at all, or with a NaN logit, cannot move on and counts as never arriving.
 
@@ -89,8 +89,8 @@ def adversarial_paths(
     victims, num_classes = probe(model, inputs)
     check_classes(classes, num_classes)
     if not len(inputs):
-        points = inputs.new_zeros(victims, 0, 1, *inputs.shape[1:]) if record else None
-        return Paths(classes.new_zeros(victims, 0, dtype=torch.long), points)
+        none = inputs.new_zeros(victims, 0, 1, *inputs.shape[1:])
+        return Paths(classes.new_zeros(victims, 0, dtype=torch.long), none if record else None)
     parts = [
         _walk(model, part, goals, victims, targeted, step, max_steps, bounds, record)
         for part, goals in zip(inputs.split(chunk), classes.split(chunk), strict=True)
@@ -99,7 +99,8 @@ def adversarial_paths(
     if not record:
         return Paths(lengths)
     longest = max(part.points.shape[2] for part in parts if part.points is not None)
-    return Paths(lengths, torch.cat([_lengthened(part.points, longest) for part in parts if part.points is not None], 1))
+    points = torch.cat([_lengthened(part.points, longest) for part in parts if part.points is not None], 1)
+    return Paths(lengths, points)
 
 
 def _walk(

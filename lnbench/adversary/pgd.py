@@ -27,8 +27,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "protocol": {"rule": "any", "norm": "linf", "loss": "cross-entropy", "random_start": None, "restarts": 1},
     "thesis": {"rule": "last", "norm": "linf", "loss": "cross-entropy", "random_start": None, "restarts": 1},
 }
-"""Keyword arguments of `pgd` by name: what the tracks measure, and Algorithm 1 of the thesis (start at x, sign steps, the
-last iterate counts). Algorithm 1 does not mention the inputs' box: pass bounds=None to follow it to the letter."""
+"""Keyword arguments of `pgd` by name: what the tracks measure, and Algorithm 1 of the thesis (start at x, sign steps,
+the last iterate counts). Algorithm 1 does not mention the inputs' box: pass bounds=None to follow it to the letter."""
 
 _COMPACT_EVERY = 4
 """On a GPU the batch is compacted this often, because asking how many are left waits for the device."""
@@ -74,14 +74,14 @@ def pgd(
 ) -> Attacked:
     """Attack every example on every victim at every radius, independently.
 
-    x₀ = x;  xᵢ = clip(project(xᵢ₋₁ + μ · steepest(∇ₓJ(f(xᵢ₋₁), c))))  with μ = step_factor · ε / steps and J the objective of
-    `losses`: for the cross-entropy and ℓ∞ that is Algorithm 1's xᵢ₋₁ − μ · sign ∇L(f(xᵢ₋₁), t) towards a target t, and
+    x₀ = x;  xᵢ = clip(project(xᵢ₋₁ + μ · steepest(∇ₓJ(f(xᵢ₋₁), c))))  with μ = step_factor · ε / steps and J the objective
+    of `losses`: for the cross-entropy and ℓ∞ that is Algorithm 1's xᵢ₋₁ − μ · sign ∇L(f(xᵢ₋₁), t) towards a target t, and
     xᵢ₋₁ + μ · sign ∇L(f(xᵢ₋₁), y) away from the label y.
 
     Args:
         inputs: (batch, *shape), the clean examples, inside `bounds`; or (victim, batch, *shape), each victim's own.
-        classes: (batch,) int64, or (victim, batch) with inputs of each victim's own: the targets when `targeted`, the true
-            labels when not.
+        classes: (batch,) int64, or (victim, batch) with inputs of each victim's own: the targets when `targeted`, the
+            true labels when not.
         epsilons: radii of the balls, at least 0, one attack each; or a tensor (epsilon, batch), each example's own.
         steps: steps of one attack, at least 1.
         step_size: μ in units of the inputs, instead of step_factor · ε / steps.
@@ -90,12 +90,12 @@ def pgd(
             `"last"` counts the last iterate alone.
         norm: `"linf"`, `"l2"` or `"l1"`.
         loss: `"cross-entropy"`, `"margin"` or `"dlr"`.
-        random_start: start at a uniform point of the ball (clipped to the box) drawn from this generator instead of at x. The
-            starts are shared by all victims, so a stack is attacked as its victims are one at a time.
+        random_start: start at a uniform point of the ball (clipped to the box) drawn from this generator instead of at
+            x. The starts are shared by all victims, so a stack is attacked as its victims are one at a time.
         restarts: independent attacks from different random starts; broken if any of them succeeds.
         keep_points: return the adversarial examples too.
-        chunk: attacks (victim × epsilon × example) carried on at a time, to bound memory; it does not change results beyond
-            rounding.
+        chunk: attacks (victim × epsilon × example) carried on at a time, to bound memory; it does not change results
+            beyond rounding.
 
     Raises:
         ProtocolError: if an argument makes no sense: the message says which, what came and what is expected.
@@ -109,7 +109,7 @@ def pgd(
     if rule not in ("any", "last"):
         raise ProtocolError(f"PGD's rule is 'any' or 'last'; got {rule!r}.")
     if restarts < 1 or (restarts > 1 and random_start is None):
-        raise ProtocolError(f"PGD runs once or more, and more than once only from random starts; got {restarts} restarts.")
+        raise ProtocolError(f"PGD runs once, or more often from random starts only; got {restarts} restarts.")
     if not 0 < step_factor < float("inf") or (step_size is not None and not 0 < step_size < float("inf")):
         raise ProtocolError(f"PGD's step is a positive number; got step_factor {step_factor}, step_size {step_size}.")
     goals = aim(model, inputs, classes, epsilons, bounds)
@@ -117,7 +117,8 @@ def pgd(
     stride = (step_factor / steps) * goals.radii if step_size is None else torch.full_like(goals.radii, step_size)
     shape, points = (goals.victims, goals.total), goals.stacked().clone() if keep_points else None
     broken, zero_gradient, undefined = inputs.new_zeros(3, *shape, dtype=torch.bool)
-    run = _Run(model, goals, targeted, steps, stride, bounds, rule, norm, loss, broken, zero_gradient, undefined, points)
+    flags = (broken, zero_gradient, undefined)
+    run = _Run(model, goals, targeted, steps, stride, bounds, rule, norm, loss, *flags, points)
     width = max(chunk // goals.victims, 1)
     for restart in range(restarts if goals.total else 0):
         starts = None if random_start is None else _starts(goals, norm, bounds, random_start)

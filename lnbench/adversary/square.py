@@ -33,8 +33,9 @@ def square(
     """Random search on the unbroken attacks of `place`; mark in `broken` what reaches its goal.
 
     Starts at stripes of ±ε, then offers changes of a random square and keeps those that raise the margin loss. In ℓ∞ a
-    square is set to ±ε per channel. In ℓ2 and ℓ1 (not the authors' scheme) a square is raised or lowered per channel by ε over its
-    own norm, and the result projected on the ball. Inputs that are not (channel, height, width) count as one row of pixels.
+    square is set to ±ε per channel. In ℓ2 and ℓ1 (not the authors' scheme) a square is raised or lowered per channel
+    by ε over its own norm, and the result projected on the ball. Inputs that are not (channel, height, width) count as
+    one row of pixels.
 
     The draws are shared by all victims and do not depend on what has left the batch.
 
@@ -46,7 +47,7 @@ def square(
     shape = tuple(goals.origin.shape[1:])
     image = shape if len(shape) == 3 else (1, 1, int(torch.Size(shape).numel()))
     device, dtype, n = goals.origin.device, goals.origin.dtype, goals.total
-    channels, height, width = image
+    channels, _, width = image
 
     def signs(*sizes: int) -> Tensor:
         drawn = torch.randint(0, 2, sizes, generator=generator, device=generator.device)

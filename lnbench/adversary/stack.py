@@ -26,7 +26,7 @@ Bounds = tuple[float, float] | None
 class Goals:
     """What is attacked: clean examples, where they should end up, and how far they may go, for every radius of a curve.
 
-    Flat lists of n = epsilon · batch rows, ε slowest; where each victim has its own inputs, n = victim · epsilon · batch.
+    Flat lists of n = epsilon · batch rows, ε slowest; with inputs of each victim's own, n = victim · epsilon · batch.
 
     Attributes:
         origin: (n, *shape), the clean examples.
@@ -67,7 +67,8 @@ class Goals:
 
 
 def reached(logits: Tensor, classes: Tensor, targeted: bool) -> tuple[Tensor, Tensor]:
-    """Which predictions are as the goal asks, and which are undefined because a logit is NaN; both (victim, batch) bool.
+    """Which predictions are as the goal asks, and which are undefined because a logit is NaN; both (victim, batch)
+    bool.
 
     An undefined prediction never counts as reached, whatever the goal.
     """
@@ -100,9 +101,7 @@ def per_row(values: Tensor, like: Tensor) -> Tensor:
     return values.view(*values.shape, *[1] * (like.dim() - values.dim()))
 
 
-def aim(
-    model: Model, inputs: Tensor, classes: Tensor, epsilons: Sequence[float] | Tensor, bounds: Bounds
-) -> Goals:
+def aim(model: Model, inputs: Tensor, classes: Tensor, epsilons: Sequence[float] | Tensor, bounds: Bounds) -> Goals:
     """The goals of one attack, checked.
 
     Args:

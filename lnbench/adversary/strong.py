@@ -20,8 +20,8 @@ from lnbench.adversary.stack import Bounds, Goals, Model, aim, per_row, reached
 from lnbench.errors import ProtocolError
 
 COMPONENTS = ("pgd", "apgd-ce", "apgd-dlr", "apgd-t", "square")
-"""In order: PGD from x, any iterate; APGD on the cross-entropy; APGD on the DLR loss (the margin with too few classes for it);
-APGD on the targeted DLR loss towards each class in turn (untargeted goals only); Square."""
+"""In order: PGD from x, any iterate; APGD on the cross-entropy; APGD on the DLR loss (the margin with too few classes
+for it); APGD on the targeted DLR loss towards each class in turn (untargeted goals only); Square."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Strong:
 
     Attributes:
         broken: (victim, epsilon, batch) bool: some component reached the goal.
-        by: (victim, epsilon, batch) int64: the first that did: its position in `components`; −1 where none did, and where
-            the clean input or an earlier attack already had.
+        by: (victim, epsilon, batch) int64: the first that did: its position in `components`; −1 where none did, and
+            where the clean input or an earlier attack already had.
         components: the components that ran, in order.
     """
 
@@ -82,7 +82,8 @@ def strong(
         raise ProtocolError(f"components are one or more of {', '.join(COMPONENTS)}; got {list(components)}.")
     if steps < 1 or restarts < 1 or queries < 1 or all_targets < 0:
         raise ProtocolError(
-            f"steps, restarts and queries are at least 1, all_targets 0; got {steps}, {restarts}, {queries}, {all_targets}."
+            f"steps, restarts and queries are at least 1, all_targets 0; "
+            f"got {steps}, {restarts}, {queries} and {all_targets}."
         )
     goals = aim(model, inputs, classes, epsilons, bounds)
     check_loss("margin", targeted, goals.num_classes)
@@ -92,7 +93,9 @@ def strong(
     done = goals.origin.new_zeros(curve, dtype=torch.bool) if broken is None else broken.clone()
     by = torch.full(curve, -1, device=done.device)
     flat = done.view(goals.victims, -1)
-    attack = _Attack(model, goals, flat, targeted, norm, bounds, generator, steps, restarts, all_targets, queries, chunk)
+    attack = _Attack(
+        model, goals, flat, targeted, norm, bounds, generator, steps, restarts, all_targets, queries, chunk
+    )
     attack.clean()
     for number, name in enumerate(components if goals.total else ()):
         before = done.clone()
@@ -202,7 +205,8 @@ class _Attack:
         for place in self._places():
             with torch.no_grad():
                 logits = self.model(self.goals.origin[self.goals.rows(place)])
-            parts.append(logits.scatter(-1, own.gather(1, place).unsqueeze(-1), -torch.inf).argsort(-1, descending=True))
+            wrong = logits.scatter(-1, own.gather(1, place).unsqueeze(-1), -torch.inf)
+            parts.append(wrong.argsort(-1, descending=True))
         return torch.cat(parts, 1)[..., :-1]
 
     def _places(self) -> list[Tensor]:

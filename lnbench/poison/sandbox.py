@@ -69,7 +69,7 @@ class Box:
         scratch: folder for temporary files; used where nothing is mounted.
         scratch_mib: size of `/tmp` inside.
         threads: threads of the numerical libraries.
-        gpu: whether the GPU's devices are visible.
+        gpu: whether the GPU's devices are visible (untried: the binds are those others report to work).
     """
 
     inputs: Path

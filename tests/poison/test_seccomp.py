@@ -85,6 +85,24 @@ def test_every_call_of_the_tables(machine: str) -> None:
     assert allowed == free
 
 
+def test_without_namespaces(machine: str) -> None:
+    """Under Landlock the machine's processes and network are in reach, so the calls that reach them are refused."""
+    program, audit, column = seccomp.program(boxed=False, own=4711), AUDIT[machine], list(AUDIT).index(machine)
+    for table in (seccomp._PERM, seccomp._UNBOXED):
+        for name, calls in table.items():
+            if (call := calls[column]) is not None:
+                assert verdict(program, audit, call, 1) == ERRNO | errno.EPERM, name
+    for calls, allowed in (
+        (seccomp._TGKILL, {4711}),
+        (seccomp._PRLIMIT, {0, 4711}),
+        (seccomp._SET_AFFINITY, {0, 4711}),
+    ):
+        for pid in (0, 1, 4711, 4712):
+            assert verdict(program, audit, calls[column], pid) == (ALLOW if pid in allowed else ERRNO | errno.EPERM)
+    assert verdict(program, audit, NUMBERS[machine][SOCKETPAIR], 1) == ALLOW
+    assert verdict(seccomp.program(), audit, seccomp._UNBOXED["kill"][column] or 0, 1) == ALLOW
+
+
 def test_size(machine: str) -> None:
     program = seccomp.program()
     assert len(program) % 8 == 0 and len(program) // 8 < 4096

@@ -1,0 +1,60 @@
+"""`lnbench audit`: does a record's score survive the strong adversary?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lnbench.cli import _faults, _progress
+
+
+@click.command("audit")
+@click.argument("record", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where victims train."
+)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@click.option("--salt", default=None, help="The salt of a closed season, for records whose salt is not public.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Where the audit is written. [default: beside the record, as NAME.audit.json]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print exactly the audit on stdout.")
+def command(record: Path, device: str, workers: int | None, salt: str | None, out: Path | None, as_json: bool) -> None:
+    """Train a record's victims again and attack all three arms as strongly as known how.
+
+    Targeted and untargeted: APGD with two losses and every target, random search without gradients, twice the steps.
+    Exit code 1 if the record's conclusion does not survive.
+    """
+    from lnbench import audit, evaluate
+    from lnbench import record as records
+    from lnbench.protocol import canonical_json
+    from lnbench.store import write_atomically
+
+    found = records.read(record)
+    with _progress.reporter() as report:
+        document = audit.audit(found, device=device, workers=workers or evaluate.cores(), salt=salt, on_progress=report)
+    path = out or record.with_name(f"{record.stem}.audit.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, canonical_json(document))
+    if as_json:
+        click.echo(canonical_json(document), nl=False)
+    for arm, values in document["arms"].items():
+        click.echo(
+            f"{arm:<9} AA {100 * values['adv_acc']:.1f} % (record: {100 * values['plain_adv_acc']:.1f} %), untargeted "
+            f"{100 * values['untargeted_adv_acc']:.1f} % (record: {100 * values['plain_untargeted_adv_acc']:.1f} %)",
+            err=True,
+        )
+    same, total = document["reproduced"]
+    click.echo(f"{same} of {total} victims gave the record's bits again under the record's own attack.", err=True)
+    for sentence in document["verdict"]:
+        click.echo(_faults.clean(sentence, lines=1), err=True)
+    for flag in document["flags"]:
+        click.echo(f"doubt: {flag}", err=True)
+    click.echo(f"audit: {path}", err=True)
+    if not document["survives"]:
+        raise click.exceptions.Exit(1)
