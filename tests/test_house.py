@@ -258,7 +258,10 @@ def test_help_and_the_package_itself_import_nothing_heavy() -> None:
     assert not _loaded(show) & heavy
 
 
-@pytest.mark.parametrize("top", ["score", "record", "leaderboard", "verify", "audit", "store", "protocol", "data", "evaluate"])
+TORCH_FREE = ["protocol", "data", "store", "score", "record", "leaderboard", "verify", "evaluate", "audit"]
+
+
+@pytest.mark.parametrize("top", TORCH_FREE)
 def test_the_top_of_the_house_is_torch_free(top: str) -> None:
     assert not _loaded(f"import lnbench.{top}") & {"torch", "torchvision", "timm", "rich", "huggingface_hub"}
 

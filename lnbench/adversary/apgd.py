@@ -16,7 +16,7 @@ MOMENTUM = 0.75
 RISING = 0.75
 """ρ: the step halves if the objective rose in at most this share of the steps since the last checkpoint."""
 FIRST, SHORTER, SHORTEST = 0.22, 0.03, 0.06
-"""Length of the first interval between checkpoints, by how much each next one is shorter, and the least; shares of steps."""
+"""The first interval between checkpoints, by how much each next one is shorter, and the least: shares of the steps."""
 
 
 @dataclass

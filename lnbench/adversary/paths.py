@@ -64,8 +64,9 @@ def adversarial_paths(
 ) -> Paths:
     """Walk from every example to each victim's decision boundary.
 
-    x₀ = x;  xᵢ = xᵢ₋₁ ∓ ω · sign ∇ₓL(f(xᵢ₋₁), c), with L the cross-entropy, until f(xᵢ) is classified as c (targeted) or
-    no longer as c (untargeted). Nothing is projected; as in the thesis the box is ignored too, unless `bounds` are given.
+    x₀ = x;  xᵢ = xᵢ₋₁ ∓ ω · sign ∇ₓL(f(xᵢ₋₁), c), with L the cross-entropy, until f(xᵢ) is classified as c (targeted)
+    or no longer as c (untargeted). Nothing is projected; as in the thesis the box is ignored too, unless `bounds` are
+    given.
 
     A point with no gradient at all, or with a NaN logit, cannot move on and counts as never arriving.
 

@@ -55,6 +55,22 @@ def load_submission(name_or_path: str, settings: dict[str, str]) -> Any:
     return Submission.from_file(find_submission(name_or_path), settings)
 
 
+def sandbox(unsafe: bool, file: str) -> str:
+    """The sandbox to ask for; says so aloud if the submission will run without one."""
+    from lnbench import evaluate
+    from lnbench.poison import sandbox as sandboxes
+
+    wish = "none" if unsafe else "auto"
+    if evaluate.resolved_sandbox(wish) == sandboxes.NONE:
+        why = "" if unsafe else f" {sandboxes.diagnose().reason} `lnbench doctor` says how to get one."
+        click.echo(
+            f"WARNING: NO SANDBOX. {file} runs as a plain process with all your rights and sees all your files; the "
+            f"record will not be ranked.{why}",
+            err=True,
+        )
+    return wish
+
+
 def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """NAME=VALUE … as a dictionary; the poisoner's own fields give the values their types."""
     result: dict[str, str] = {}

@@ -25,8 +25,9 @@ from lnbench.cli import _faults, _progress
 )
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the audit on stdout.")
 def command(record: Path, device: str, workers: int | None, salt: str | None, out: Path | None, as_json: bool) -> None:
-    """Train a record's victims again and attack all three arms as strongly as known how.
+    """Attack a record's victims again with the strong adversary.
 
+    They are trained again first, and all three arms are attacked.
     Targeted and untargeted: APGD with two losses and every target, random search without gradients, twice the steps.
     Exit code 1 if the record's conclusion does not survive.
     """

@@ -20,7 +20,7 @@ def command(submission: str, track: str | None, settings: dict[str, str], unsafe
     poisoner = _options.load_submission(submission, settings)
     from lnbench import evaluate
 
-    found = evaluate.check(poisoner, chosen, sandbox="none" if unsafe_no_sandbox else "auto", splits=2)
+    found = evaluate.check(poisoner, chosen, sandbox=_options.sandbox(unsafe_no_sandbox, poisoner.file), splits=2)
     budget = chosen.noise.budget
     for split in found:
         again = "the same labels twice" if split.deterministic else "DIFFERENT labels when run again"

@@ -59,6 +59,7 @@ def command(
     from lnbench.cli import _report
     from lnbench.protocol import canonical_json
 
+    sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
     with _progress.reporter() as report:
         result = conductor.evaluate(
             poisoner,
@@ -67,7 +68,7 @@ def command(
             device=device,
             workers=workers,
             engine=engine,
-            sandbox="none" if unsafe_no_sandbox else "auto",
+            sandbox=sandbox,
             on_progress=report,
         )
     path = (out or Path("records") / chosen.name) / result.filename

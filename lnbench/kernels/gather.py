@@ -1,7 +1,8 @@
 """Training batches from resident data: every victim's own examples, optionally shifted and mirrored, in one pass.
 
 out[v, b] = inputs[index[v, b]], moved down and right by shift[v, b] pixels (zeros come in) and mirrored where
-flip[v, b]: the usual augmentation of CIFAR (pad, crop, flip). What is random is drawn by the caller; the kernel only moves data.
+flip[v, b]: the usual augmentation of CIFAR (pad, crop, flip). What is random is drawn by the caller; the
+kernel only moves data.
 """
 
 from __future__ import annotations

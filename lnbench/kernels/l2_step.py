@@ -1,8 +1,8 @@
 """One ℓ2 PGD step, fused: normalise the gradient, step, project on the ball, clip to the box.
 
-y = x + μ g/‖g‖₂ − c;  x ← clip(c + y · min(1, r/‖y‖₂)), each row with its own centre c, step μ and radius r. The gradient
-is scaled by its largest entry before it is squared, so that tiny gradients do not underflow. A row whose gradient is zero
-or not finite does not step. The box is met by clipping, which cannot leave the ball as long as c lies in the box.
+y = x + μ g/‖g‖₂ − c;  x ← clip(c + y · min(1, r/‖y‖₂)), each row with its own centre c, step μ and radius r. The
+gradient is scaled by its largest entry before it is squared, so that tiny gradients do not underflow. A row whose
+gradient is zero or not finite does not step. The box is met by clipping, which cannot leave the ball if c lies in it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from lnbench.kernels.device import configuration, on_gpu, power_of_two
@@ -53,11 +52,25 @@ def reference(
     bounds: tuple[float, float] | None,
 ) -> Tensor:
     """The same in PyTorch: the CPU path, and what the kernel is tested against."""
-    shape = (*place.shape, *[1] * (x.dim() - place.dim()))
-    clean, reach = origin[place], radius[place].view(shape)
-    moved = x + step[place].view(shape) * gradient.sign()
-    moved = torch.minimum(torch.maximum(moved, clean - reach), clean.add_(reach))
-    return moved if bounds is None else moved.clamp_(*bounds)
+    return between(x, gradient, per_row(step[place], x), *fence(origin, place, radius, bounds))
+
+
+def fence(origin: Tensor, place: Tensor, radius: Tensor, bounds: tuple[float, float] | None) -> tuple[Tensor, Tensor]:
+    """Lowest and highest value of every coordinate in ball and box, (…, *shape): the same for every step of a row."""
+    clean = origin[place]
+    reach = per_row(radius[place], clean)
+    low, high = clean - reach, clean.add_(reach)
+    return (low, high) if bounds is None else (low.clamp_(*bounds), high.clamp_(*bounds))
+
+
+def between(x: Tensor, gradient: Tensor, step: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The step, with the fence built already: to clamp to the ball, then to the box, is to clamp to what they share."""
+    return gradient.sign().mul_(step).add_(x).clamp_(low, high)
+
+
+def per_row(values: Tensor, like: Tensor) -> Tensor:
+    """(…) values shaped to broadcast over `like`, (…, *shape)."""
+    return values.view(*values.shape, *[1] * (like.dim() - values.dim()))
 
 
 def launch(

@@ -24,6 +24,7 @@ from lnbench.poison import memory, sandbox, seccomp
 
 LOG_BYTES = 65536
 PROCESSES = 64
+START_SECONDS = 30.0
 _TICK = 0.2
 _MARK = "LNBENCH_GUEST"
 
@@ -36,7 +37,7 @@ class Outcome:
         answer: bytes of the result pipe, at most one more than were allowed.
         log: first and last 32 kB of what it printed.
         code: its exit status; 128 + number, or -number, for a signal.
-        stopped: `""`, or why the referee ended it: `"time"`, `"bytes"` or `"memory"`.
+        stopped: `""`, or why the referee ended it: `"start"`, `"time"`, `"bytes"` or `"memory"`.
         seconds: wall clock.
         memory_cap: what bounds the whole tree: `"cgroup"`, `"watched"` or `"process"` (each process on its own only).
     """
@@ -190,7 +191,7 @@ def run(
     mode: str,
     *,
     most: int,
-    deadline: float,
+    seconds: float,
     memory_bytes: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Outcome:
@@ -198,7 +199,8 @@ def run(
 
     Args:
         most: bytes its answer may have; one more ends it.
-        deadline: `time.monotonic()` value at which it is killed.
+        seconds: time from its first byte, which it writes before it loads the submission, until it is killed. A busy
+            machine's slow start is not the submission's fault; it has a limit of its own.
         memory_bytes: cap on the whole tree, or None.
         cancel: ends the guest when set.
 
@@ -212,9 +214,16 @@ def run(
     except OSError as error:
         raise UnavailableError(f"the guest's process cannot be started: {error}.") from None
     with guest:
+        deadline = begin + START_SECONDS
         cap = "process"
         if memory_bytes is not None and sys.platform == "linux":
             cap = "watched" if guest.group is None else "cgroup"
+
+        def read(data: bytes) -> None:
+            nonlocal deadline
+            if not answer.head:
+                deadline = time.monotonic() + seconds
+            answer.add(data)
 
         def verdict() -> str:
             if cancel is not None and cancel.is_set():
@@ -222,12 +231,12 @@ def run(
             if len(answer.head) > most:
                 return "bytes"
             if time.monotonic() >= deadline:
-                return "time"
+                return "time" if answer.head else "start"
             if cap == "watched" and guest.first is not None and memory.exceeds(guest.first, memory_bytes or 0):
                 return "memory"
             return ""
 
-        stopped = _watch(guest, answer.add, log.add, verdict, deadline)
+        stopped = _watch(guest, read, log.add, verdict, lambda: deadline)
         guest.kill()
         _drain(guest.answer, answer.add)
         _drain(guest.log, log.add)
@@ -246,7 +255,7 @@ def probe(mode: str) -> str | None:
         job = {"probe": True, "limits": {}, "landlock": sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None}
         (box.inputs / "job.json").write_text(json.dumps(job), encoding="utf-8")
         try:
-            outcome = run(box, mode, most=64, deadline=time.monotonic() + 30, memory_bytes=8 << 30)
+            outcome = run(box, mode, most=64, seconds=START_SECONDS, memory_bytes=8 << 30)
         except UnavailableError as error:
             return str(error)
     if outcome.answer and outcome.code == 0:
@@ -260,7 +269,7 @@ def _watch(
     answer: Callable[[bytes], None],
     log: Callable[[bytes], None],
     verdict: Callable[[], str],
-    deadline: float,
+    deadline: Callable[[], float],
 ) -> str:
     """Read both pipes until the guest has ended or the verdict is to end it; returns the verdict."""
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
@@ -275,7 +284,7 @@ def _watch(
                 selector.register(ended, selectors.EVENT_READ)
         checked = 0.0
         while True:
-            for key, _ in selector.select(max(0.0, min(_TICK, deadline - time.monotonic()))):
+            for key, _ in selector.select(max(0.0, min(_TICK, deadline() - time.monotonic()))):
                 if key.fd == ended:
                     return ""
                 data = os.read(key.fd, 65536)
@@ -286,7 +295,7 @@ def _watch(
             if ended is None and guest.child.poll() is not None:
                 return ""
             now = time.monotonic()
-            if now >= min(checked + _TICK, deadline):
+            if now >= min(checked + _TICK, deadline()):
                 checked = now
                 if why := verdict():
                     return why

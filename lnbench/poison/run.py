@@ -9,7 +9,6 @@ import os
 import signal
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,7 +215,6 @@ def _run(
             for name, array in arrays.items():
                 np.save(box.inputs / f"{name}.npy", array)
                 (box.inputs / f"{name}.npy").chmod(0o644)
-            deadline = time.monotonic() + limits.seconds
             rest = {
                 "submission": str(box.seen_as(mode, box.submission) / submission.file),
                 "parameters": dict(submission.parameters),
@@ -224,14 +222,14 @@ def _run(
                 "memory_gib": limits.memory_gib,
                 "parent": 0 if mode == sandbox.BUBBLEWRAP else os.getpid(),
                 "landlock": sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None,
-                "deadline": deadline,
+                "seconds": limits.seconds,
             }
             (box.inputs / "job.json").write_text(json.dumps({**job, **rest}), encoding="utf-8")
             return process.run(
                 box,
                 mode,
                 most=most,
-                deadline=deadline + min(1.0, _GRACE * limits.seconds),  # for those who use their time to the last
+                seconds=limits.seconds + min(1.0, _GRACE * limits.seconds),  # for those who use their time to the last
                 memory_bytes=limits.memory_bytes,
                 cancel=cancel,
             )
@@ -250,8 +248,8 @@ def _check_end(outcome: process.Outcome, submission: Submission, limits: _Limits
     number = -code if code < 0 else code - 128 if code > 128 else 0
     if not outcome.answer.startswith(labels.MAGIC):  # the submission has not been loaded yet
         words = printable(outcome.log.decode("utf-8", errors="replace").strip().rpartition("\n")[2], 300)
-        if outcome.stopped == "time":
-            words = f"nothing happened in {limits.seconds:g} s"
+        if outcome.stopped == "start":
+            words = f"nothing happened in {process.START_SECONDS:g} s"
         raise UnavailableError(f"the sandbox did not start: {words or f'exit status {code}'}; see `lnbench doctor`.")
     if outcome.stopped == "time":
         raise SubmissionError(

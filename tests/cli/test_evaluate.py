@@ -77,6 +77,7 @@ def test_no_sandbox_is_loud_and_unranked(folder: Path, cache: Path) -> None:
     document = json.loads(done.stdout)
     assert (document["sandbox"], document["ranked"]) == ("none", False)
     assert {"no-sandbox", "quick"} <= set(document["flags"])
+    assert done.stderr.decode().startswith("WARNING: NO SANDBOX. first.py runs as a plain process with all your rights")
     assert "ran without a sandbox" in " ".join(done.stderr.decode().split())
 
 

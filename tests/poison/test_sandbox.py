@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lnbench.errors import UnavailableError
 from lnbench.poison import installation, landlock, process, sandbox
 from lnbench.poison.run import Submission, poison
 
@@ -100,7 +101,6 @@ def test_a_sandbox_that_breaks_is_not_the_submissions_fault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Any, track: Any, streams: Any
 ) -> None:
     pretend(tmp_path, monkeypatch, "bwrap: Can t do it today")
-    from lnbench.errors import UnavailableError
 
     submission = Submission.from_bytes("a.py", b"")
     with pytest.raises(UnavailableError, match="the sandbox did not start: bwrap: Can t do it today"):
@@ -243,3 +243,18 @@ def test_probe_leaves_nothing(bubblewrap: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert process.probe(sandbox.BUBBLEWRAP) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slow_start_is_not_the_submissions_fault(
+    bubblewrap: str, monkeypatch: pytest.MonkeyPatch, data: Any, track: Any, streams: Any
+) -> None:
+    """The submission's clock starts when the guest is up; the start has a limit of its own."""
+    source = (
+        b"import lnbench\nclass A(lnbench.Poisoner):\n    def poison(self, problem):\n        return problem.labels\n"
+    )
+    submission = Submission.from_bytes("a.py", source)
+    monkeypatch.setattr(sandbox, "_LIBRARY", "import time; time.sleep(1); " + sandbox._LIBRARY)
+    poison(submission, data, track, 0, streams, mode="bubblewrap", seconds=0.5)
+    monkeypatch.setattr(process, "START_SECONDS", 0.5)
+    with pytest.raises(UnavailableError, match=r"nothing happened in 0\.5 s"):
+        poison(submission, data, track, 0, streams, mode="bubblewrap")
