@@ -73,8 +73,8 @@ def test_a_victim_that_gives_no_direction_is_never_crossed(broken):
         return torch.cat([logits[:2], logits[2:] * float("nan") if broken == "nan" else logits[2:] * 0 + torch.arange(5)])
 
     lengths = path_lengths(model, examples(), torch.zeros(40, dtype=torch.long), max_steps=50)
-    assert torch.equal(lengths[:2], path_lengths(network(), examples(), torch.zeros(40, dtype=torch.long), max_steps=50)[:2])
-    assert (lengths[2] == 51).all()
+    assert torch.equal(lengths[:2], path_lengths(network(), examples(), torch.zeros(40, dtype=torch.long),
+    max_steps=50)[:2]) assert (lengths[2] == 51).all()
 
 
 def test_no_examples_have_no_paths():

@@ -7,10 +7,10 @@ import importlib
 import numpy as np
 import pytest
 import torch
-from adversary.linear import examples, gain, linear, margins, network
 from scipy.optimize import linprog
 
 import lnbench.adversary.stack as stack
+from adversary.linear import examples, gain, linear, margins, network
 from lnbench.adversary import PRESETS, fgsm, pgd
 from lnbench.errors import ProtocolError
 
@@ -89,7 +89,14 @@ def test_pgd_of_three_classes_agrees_with_a_linear_programme():
     model, inputs = linear(victims=2, classes=3), examples(batch=12)
     epsilon, target = 0.12, 2
     attacked = pgd(
-        model, inputs, torch.full((12,), target), targeted=True, epsilons=[epsilon], steps=200, rule="any", loss="margin"
+        model,
+        inputs,
+        torch.full((12,), target),
+        targeted=True,
+        epsilons=[epsilon],
+        steps=200,
+        rule="any",
+        loss="margin",
     )
     exact = torch.zeros(2, 12, dtype=torch.bool)
     slack = torch.zeros(2, 12)

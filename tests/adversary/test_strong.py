@@ -80,7 +80,9 @@ def test_every_input_a_component_asks_about_lies_in_the_ball_and_in_the_box(norm
         return model(x)
 
     epsilon = RADII[norm][0]
-    strong(watched, inputs, ZEROS[:6], targeted=True, epsilons=[epsilon], norm=norm, generator=seeded(), steps=6, queries=9)
+    strong(
+        watched, inputs, ZEROS[:6], targeted=True, epsilons=[epsilon], norm=norm, generator=seeded(), steps=6, queries=9
+    )
     order = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}[norm]
     for x in seen:
         offset = (x[:, :, None] - inputs[None, None]).flatten(3)

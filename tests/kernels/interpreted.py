@@ -1,0 +1,22 @@
+"""Every kernel under Triton's interpreter, on CPUs. Run by `test_interpreter.py` in a process of its own."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from kernels.cases import CASES, DTYPES, TILES, Case
+
+pytestmark = [
+    pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") != "1", reason="Triton reads TRITON_INTERPRET when imported"),
+    # The interpreter computes with NumPy, which warns of the NaN and infinity that the cases put in on purpose.
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+]
+
+
+@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_kernel(case: Case, dtype, tile):
+    case.run("cpu", dtype, tile)

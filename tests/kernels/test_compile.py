@@ -1,0 +1,65 @@
+"""Every kernel, in every branch, compiles ahead of time for sm_80 (A100) and sm_90 (H100, H200) with no GPU present."""
+
+from __future__ import annotations
+
+import pytest
+
+from kernels.cases import op
+
+triton = pytest.importorskip("triton")
+
+_STEP = {
+    "x": "f",
+    "gradient": "f",
+    "origin": "f",
+    "place": "*i64",
+    "step": "f",
+    "radius": "f",
+    "rows": "i32",
+    "size": "i32",
+}
+_BOX = {"LOW": 0.0, "HIGH": 1.0}
+SIGNATURES = {
+    "linf_step": _STEP,
+    "l2_step": _STEP,
+    "gather": {"inputs": "f", "index": "*i64", "shift": "*i64", "flip": "*i64", "out": "f"}
+    | {"size": "i32", "height": "i32", "width": "i32"},
+    "cross_entropy": {"logits": "f", "classes": "*i64", "losses": "f", "gradient": "f", "rows": "i32", "size": "i32"},
+    "neighbours": {"points": "f", "others": "f", "gamma": "*fp64", "counts": "*i64", "starts": "*i64", "edges": "*i64"}
+    | {"n": "i32", "m": "i32", "size": "i32"},
+}
+BRANCHES = [
+    *(("linf_step", _BOX | {"BOUNDED": b, "ROWS": 4, "COLUMNS": 256}) for b in (True, False)),
+    *(("l2_step", _BOX | {"BOUNDED": b, "WHOLE": True, "ROWS": 4, "COLUMNS": 256}) for b in (True, False)),
+    *(("l2_step", _BOX | {"BOUNDED": b, "WHOLE": False, "ROWS": 1, "COLUMNS": 1024}) for b in (True, False)),
+    *(
+        ("gather", {"SHIFTED": s, "FLIPPED": f, "COLUMNS": 1024})
+        for s, f in ((True, True), (True, False), (False, True))
+    ),
+    ("cross_entropy", {"WHOLE": True, "ROWS": 64, "COLUMNS": 16}),
+    ("cross_entropy", {"WHOLE": False, "ROWS": 1, "COLUMNS": 1024}),
+    *(
+        ("neighbours", {"PAIRS": pairs, "NORM": norm, "WRITE": write, "ROWS": 16, "COLUMNS": 64})
+        for pairs, norm, write in ((0, 0, True), (0, 1, False), (-1, 2, False), (-2, 2, False))
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TRITON_DEFAULT_FP_FUSION", "1")
+
+
+@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize(("name", "constants"), BRANCHES)
+def test_a_kernel_compiles_without_a_gpu(name, constants, capability):
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    types = SIGNATURES[name]
+    pointer = "*fp64" if name == "neighbours" and constants["WRITE"] else "*fp32"
+    signature = {k: pointer if v == "f" else v for k, v in types.items()} | dict.fromkeys(constants, "constexpr")
+    source = ASTSource(fn=op(name).kernel(), signature=signature, constexprs=constants)
+    made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4})
+    assert f"sm_{capability}" in made.asm["ptx"] and len(made.asm["cubin"]) > 1000
