@@ -6,7 +6,8 @@ Points are sorted by it and cut into five buckets of equal size; the flips are d
 The thesis (figs 11, 15, 17) finds the nearest bucket nearly harmless and the impact rising with distance, on all ten
 classes of MNIST until it falls again. Lengths are medians over `surrogates` networks; a point none of which lets go
 counts as farthest; ties are broken at random. Threat model: knows the training set, trains its own networks.
-Source: "Crafting Label Noise", 2021, §4.10.1–4.10.3; networks, number and cut are our choice where the thesis is silent.
+Source: "Crafting Label Noise", 2021, §4.10.1–4.10.3; networks, their number and the cut are our choice, since the
+thesis is silent.
 """
 
 import numpy as np

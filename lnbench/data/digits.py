@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lnbench.data import Split
-from lnbench.errors import DataError
+from lnbench.errors import DataError, ProtocolError
 from lnbench.protocol.hashes import sha256
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import DataSpec
@@ -22,6 +22,10 @@ _SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
 def load(spec: DataSpec, split: int, streams: Streams) -> Split:
     """Split `split`: `spec.train` training points, stratified by class; all others are its test points."""
     inputs, labels = _base()
+    if spec.train >= len(labels):
+        raise ProtocolError(
+            f"the digits are {len(labels)} points, some of them for testing; got data.train = {spec.train}."
+        )
     order = streams.permutation(len(labels), "split", split)
     train = np.sort(_stratified(labels[order], spec.train))
     chosen = np.zeros(len(labels), dtype=bool)
@@ -38,7 +42,8 @@ def _base() -> tuple[np.ndarray, np.ndarray]:
         images, labels = digits.images.astype(np.uint8), digits.target.astype(np.int64)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
-            f"scikit-learn's bundled digits cannot be read ({error}); reinstall it: pip install --force-reinstall scikit-learn."
+            f"scikit-learn's bundled digits cannot be read ({error}); "
+            "reinstall it: pip install --force-reinstall scikit-learn."
         ) from None
     found = sha256(images.tobytes() + labels.astype("<i8").tobytes())
     if found != _SHA256:

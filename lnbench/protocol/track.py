@@ -270,6 +270,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         if len(kinds) != len(value):
             raise ProtocolError(f"{where}: expected {len(kinds)} values, got {_show(value)}.")
         return tuple(_convert(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ProtocolError(f"{where}: expected a number of at most 63 bits, got one of {value.bit_length()}.")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     expected = Mapping if origin is not None else kind

@@ -1,9 +1,9 @@
-"""Is the interval honest?  An independent random draw, scored under many public salts, should contain 0 about 19 times of 20.
+"""Is the interval honest? That of an independent random draw should contain 0 under 19 of 20 public salts.
 
     python tests/bench/null_salts.py --salts 20 --track digits-9to0 --quick
 
-Under each salt splits, seeds, the random arm's flips and the poisoner's stream are all new. Prints one line per salt and
-the count; results stay in the store, so a killed run resumes.
+Under each salt splits, seeds, the random arm's flips and the poisoner's stream are all new. Prints one line per salt
+and the count; results stay in the store, so a killed run resumes.
 """
 
 from __future__ import annotations

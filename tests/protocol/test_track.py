@@ -39,6 +39,8 @@ def _with(value: Any, *path: Any) -> Callable[[Document], None]:
 # Every way to break a track that the reader knows, and the words a person reads.
 MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     "unknown key, near": (_with(1, "datta"), "unknown key 'datta'; did you mean 'data'?"),
+    "huge integer": (_with(10**5000, "version"), "version: expected a number of at most 63 bits"),
+    "huge float": (_with(10**400, "adversary", "epsilon"), "adversary: epsilon: expected a number of at most 63 bits"),
     "unknown key, far": (_with(1, "zzzz"), "unknown key 'zzzz'; it may hold: name, version, title"),
     "unknown key, nested": (_with(3, "noise", "budgets"), "noise: unknown key 'budgets'; did you mean 'budget'?"),
     "missing key": (lambda d: _without(d, "noise"), "the key 'noise' is missing."),

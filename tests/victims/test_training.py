@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -137,9 +138,8 @@ def test_a_victim_whose_weights_explode_is_marked_and_its_neighbour_is_not() -> 
 def test_an_unknown_architecture_or_option_is_refused_with_the_nearest_name(
     name: str, options: dict, said: str
 ) -> None:
-    with pytest.raises(ProtocolError, match=".") as caught:
+    with pytest.raises(ProtocolError, match=re.escape(said)):
         architecture(name, options)
-    assert said in str(caught.value)
 
 
 def test_a_network_too_deep_for_the_images_is_refused() -> None:
