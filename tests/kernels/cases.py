@@ -188,5 +188,5 @@ CASES = [
         for n, size in ((1, 2), (37, 5), (97, 3))
     ),
 ]
-TILES = (16, 1024)
+TILES = (32, 1024)
 """Smaller than some rows and larger than all: both branches of every launch."""

@@ -15,8 +15,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("tile", TILES)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("dtype", "tile"), list(zip(DTYPES, TILES, strict=True)), ids=str)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_kernel(case: Case, dtype, tile):
     case.run("cpu", dtype, tile)
