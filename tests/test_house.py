@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
     "audit": _LEAVES | _CONDUCTING | {"rederive"},
     "hub": _LEAVES | {"record", "data"},
-    "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "audit", "experiments"},
+    "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "experiments"},
     "experiments": _LEAVES
     | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
     "__init__": set(),
