@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import glob
 import os
+import stat
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -61,7 +64,8 @@ def open_paths() -> tuple[list[str], list[str]]:
                 read.append(path)
             elif path not in hidden:
                 listed.append(path)
-                queue += [entry.path for entry in os.scandir(path) if not entry.is_symlink()]  # a link opens its target
+                with contextlib.suppress(OSError):  # what cannot be listed stays shut
+                    queue += [e.path for e in os.scandir(path) if not e.is_symlink()]  # a link opens its target
     return [*read, str(PACKAGE)], listed
 
 
@@ -89,5 +93,25 @@ def links(path: str) -> Iterator[tuple[str, str]]:
             return
 
 
+def needed() -> list[str]:
+    """What a guest reads on the machine's own file system where nothing is mounted for it, temporary files included."""
+    return [*prefixes(), os.path.dirname(os.path.realpath(os.__file__)), str(PACKAGE), tempfile.gettempdir()]
+
+
+def shut(paths: Sequence[str]) -> tuple[str, str] | None:
+    """The first folder that keeps users other than its owner from one of the paths, by its permission bits.
+
+    Returns:
+        (the folder, the path below it or the same), or None if every user may enter them all.
+    """
+    for path in paths:
+        for folder in (*reversed(Path(path).parents), Path(path)):
+            with contextlib.suppress(OSError):
+                if not folder.stat().st_mode & stat.S_IXOTH:
+                    return str(folder), path
+    return None
+
+
 def inside(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path is one of the folders or lies below one, by its name alone: links are not followed."""
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)

@@ -250,14 +250,15 @@ def run(
 
 def probe(mode: str) -> str | None:
     """Run an empty guest in a sandbox with the options every guest gets: None, or the words it failed with."""
-    with tempfile.TemporaryDirectory(prefix="lnbench-") as folder:
-        box = sandbox.make_box(Path(folder), b"", "probe.py", b"")
-        job = {"probe": True, "limits": {}, "landlock": sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None}
-        (box.inputs / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="lnbench-", ignore_cleanup_errors=True) as folder:
+            box = sandbox.make_box(Path(folder), b"", "probe.py", b"")
+            confined = sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None
+            job = {"probe": True, "limits": {}, "landlock": confined}
+            (box.inputs / "job.json").write_text(json.dumps(job), encoding="utf-8")
             outcome = run(box, mode, most=64, seconds=START_SECONDS, memory_bytes=8 << 30)
-        except UnavailableError as error:
-            return str(error)
+    except (UnavailableError, OSError) as error:  # no folder for temporary files, no right to hand one over, …
+        return str(error).rstrip(".")
     if outcome.answer and outcome.code == 0:
         return None
     words = outcome.log.decode(errors="replace").strip().splitlines()

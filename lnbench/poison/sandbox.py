@@ -2,7 +2,7 @@
 
 Bubblewrap makes a file system of read-only binds (the Python installation, the lnbench package, one problem, one
 submission) and small memory disks, without network, in namespaces of its own. As root the kernel identity is dropped to
-an unused user inside; as an ordinary user a user namespace does the same. `mode()` tries the very options it would use.
+an unused user inside; an ordinary user's guest is in a user namespace. `mode()` tries the very options it would use.
 """
 
 from __future__ import annotations
@@ -37,9 +37,16 @@ _USER_NAMESPACES = (
     "`sudo apparmor_parser -r /etc/apparmor.d/bwrap`",
     "on other systems see that `sysctl user.max_user_namespaces` is above 0 and, on Debian, "
     "`sysctl kernel.unprivileged_userns_clone` is 1",
-    "inside Docker start the container with `--security-opt seccomp=unconfined --security-opt systempaths=unconfined "
-    "--security-opt apparmor=unconfined`",
+    "inside Docker start the container as an ordinary user: `--user 1000:1000 --security-opt seccomp=unconfined "
+    "--security-opt systempaths=unconfined --security-opt apparmor=unconfined`",
 )
+_CAPABILITIES = {
+    BUBBLEWRAP: {"CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21},
+    LANDLOCK: {"CAP_CHOWN": 0, "CAP_SETGID": 6, "CAP_SETUID": 7},
+}
+"""What root needs to build the sandbox and to make its guest another user."""
+
+_ORDINARY = "run lnbench as an ordinary user; in a container, `--user 1000:1000`"
 _INSTALL = ("install bubblewrap 0.8 or later: `sudo apt install bubblewrap`, `sudo dnf install bubblewrap`",)
 
 
@@ -108,8 +115,8 @@ def mode() -> str:
 
 @functools.lru_cache(maxsize=1)
 def diagnose() -> Diagnosis:
-    """Which sandbox this machine gives, why, and how to get a better one. Tried once for each process."""
-    from lnbench.poison import landlock, process, seccomp
+    """Which sandbox this machine gives, why, and how to get a better one. Tried once for each process, never raises."""
+    from lnbench.poison import seccomp
 
     if sys.platform != "linux":
         return Diagnosis(NONE, f"bubblewrap needs Linux, this is {sys.platform}.", ("use a Linux virtual machine",))
@@ -119,10 +126,9 @@ def diagnose() -> Diagnosis:
     if not reason:
         who = "as root, with the user dropped inside" if dropped_user() is not None else "as an ordinary user"
         return Diagnosis(BUBBLEWRAP, f"bubblewrap works here {who}.")
-    if landlock.version() < landlock.OLDEST:
-        return Diagnosis(NONE, f"{reason} The kernel has no Landlock {landlock.OLDEST} either.", remedies)
-    if problem := process.probe(LANDLOCK):
-        return Diagnosis(NONE, f"{reason} Landlock does not work either: {problem}.", remedies)
+    trouble, more = _landlock_trouble()
+    if trouble:
+        return Diagnosis(NONE, f"{reason} {trouble}", (*remedies, *(r for r in more if r not in remedies)))
     return Diagnosis(LANDLOCK, f"{reason} Landlock works, a weaker sandbox.", remedies)
 
 
@@ -134,6 +140,8 @@ def _bubblewrap_trouble() -> tuple[str, tuple[str, ...]]:
         return "bubblewrap (bwrap) is not installed.", _INSTALL
     if dropped_user() is not None and not Path("/usr/bin/setpriv").exists():
         return "setpriv is not installed.", ("install util-linux",)
+    if missing := missing_capabilities(BUBBLEWRAP):
+        return f"bubblewrap cannot build the sandbox: this process is root without {missing}.", (_ORDINARY,)
     problem = process.probe(BUBBLEWRAP)
     if problem is None:
         return "", ()
@@ -146,6 +154,44 @@ def _bubblewrap_trouble() -> tuple[str, tuple[str, ...]]:
     return f"Python does not start inside bubblewrap: {problem}.", (
         "install lnbench into a virtual environment that every user may read (chmod -R a+rX), not with pip --user",
     )
+
+
+def _landlock_trouble() -> tuple[str, tuple[str, ...]]:
+    """Why Landlock cannot be used, in a sentence, and the remedies; empty if it can."""
+    from lnbench.poison import landlock, process
+
+    if landlock.version() < landlock.OLDEST:
+        return f"The kernel has no Landlock {landlock.OLDEST} either.", ()
+    if missing := missing_capabilities(LANDLOCK):
+        return f"Landlock does not work either: this process is root without {missing}.", (_ORDINARY,)
+    problem = process.probe(LANDLOCK)
+    if problem is None:
+        return "", ()
+    if dropped_user() is None or (found := installation.shut(installation.needed())) is None:
+        return f"Landlock does not work either: {problem}.", ()
+    folder, path = found
+    way = "" if folder == path else f", on the way to {path},"
+    return (
+        f"Landlock does not work either: a guest of root becomes another user, and {folder}{way} is closed to others.",
+        (f"for Landlock, put Python, lnbench and TMPDIR where every user may read, not below {folder}", _ORDINARY),
+    )
+
+
+def missing_capabilities(mode: str) -> str:
+    """Names of the rights that this process, if it is root and to drop its user, lacks for a sandbox; empty if none."""
+    if dropped_user() is None:
+        return ""
+    held = _capabilities()
+    return ", ".join(name for name, bit in _CAPABILITIES[mode].items() if not held >> bit & 1)
+
+
+def _capabilities() -> int:
+    """This process's effective capabilities as a bit mask; all of them if the kernel does not tell."""
+    try:
+        found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return -1 if found is None else int(found[1], 16)
 
 
 def bubblewrap() -> str | None:

@@ -212,6 +212,20 @@ def test_the_rule_any_counts_the_clean_input_and_every_iterate():
     assert torch.all(pgd(bowl, inputs, classes, **overshooting).broken | ~far)
 
 
+def test_a_random_start_does_not_spare_the_clean_input():
+    inputs = torch.full((7, 5), 0.5, dtype=torch.float64)
+
+    def peak(x):
+        distance = (x.flatten(2) - 0.5).abs().sum(-1)
+        return torch.stack([0.01 - distance, torch.zeros_like(distance)], -1)
+
+    options = {"targeted": True, "epsilons": [0.3], "steps": 1, "random_start": torch.Generator().manual_seed(0)}
+    found = pgd(peak, inputs, torch.zeros(7, dtype=torch.long), **options)
+    assert found.broken.all() and found.zero_gradient.all()
+    last = pgd(peak, inputs, torch.zeros(7, dtype=torch.long), **options, rule="last")
+    assert not last.broken.any() and last.zero_gradient.all()
+
+
 def test_presets_are_arguments_of_pgd():
     model, inputs = network(), examples()
     classes = torch.zeros(len(inputs), dtype=torch.long)

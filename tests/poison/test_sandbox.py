@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,8 +74,119 @@ def test_landlock_is_second(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_pa
         found = sandbox.diagnose()
         assert found.mode == expected and "bubblewrap (bwrap) is not installed" in found.reason and found.remedies
     monkeypatch.setattr(process, "probe", lambda mode: "no numpy")
+    monkeypatch.setattr(installation, "shut", lambda paths: None)
     sandbox.diagnose.cache_clear()
     assert sandbox.mode() == "none" and "Landlock does not work either: no numpy." in sandbox.diagnose().reason
+
+
+@pytest.fixture
+def hidden(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A root that may drop its user, on a kernel with Landlock, without bubblewrap."""
+    monkeypatch.setattr(sandbox, "bubblewrap", lambda: None)
+    monkeypatch.setattr(landlock, "version", lambda: 6)
+    monkeypatch.setattr(sandbox, "dropped_user", lambda: 60001)
+    monkeypatch.setattr(sandbox, "_capabilities", lambda: -1)
+
+
+@pytest.fixture
+def everyones() -> Iterator[Path]:
+    """A folder that every user may enter; those that pytest gives are its user's alone."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_root_without_capabilities(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with every capability dropped: no identity to take, no file to give away."""
+    monkeypatch.setattr(landlock, "version", lambda: 6)
+    monkeypatch.setattr(sandbox, "dropped_user", lambda: 60001)
+    monkeypatch.setattr(sandbox, "bubblewrap", lambda: "bwrap")
+    monkeypatch.setattr(process, "probe", lambda mode: pytest.fail("there is nothing to try"))
+    for held, bubblewrap, landlocked in (
+        (0, "CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_NET_ADMIN, CAP_SYS_ADMIN", "CAP_CHOWN, CAP_SETGID, CAP_SETUID"),
+        (0xA80425FA, "CAP_NET_ADMIN, CAP_SYS_ADMIN", "CAP_CHOWN"),  # Docker's own without CAP_CHOWN
+    ):
+        sandbox.diagnose.cache_clear()
+        monkeypatch.setattr(sandbox, "_capabilities", lambda held=held: held)
+        found = sandbox.diagnose()
+        assert found.mode == "none"
+        assert found.reason == (
+            f"bubblewrap cannot build the sandbox: this process is root without {bubblewrap}. "
+            f"Landlock does not work either: this process is root without {landlocked}."
+        )
+        assert found.remedies == ("run lnbench as an ordinary user; in a container, `--user 1000:1000`",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give its capabilities up")
+def test_root_without_capabilities_for_real() -> None:
+    code = "from lnbench.poison import sandbox; print(sandbox.diagnose())"
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", code]
+    variables = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
+    done = subprocess.run(command, capture_output=True, text=True, env=variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Diagnosis(mode='none', reason=") and "run lnbench as an ordinary" in done.stdout
+
+
+def test_a_probe_that_cannot_be_set_up_is_a_reason(hidden: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No right to give a folder away, no room, no folder at all: the diagnosis says so instead of failing."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refused)
+    monkeypatch.setattr(installation, "shut", lambda paths: None)
+    found = sandbox.diagnose()
+    assert found.mode == "none" and "either: [Errno 1] Operation not permitted." in found.reason
+    sandbox.diagnose.cache_clear()
+    monkeypatch.setattr(sandbox, "dropped_user", lambda: None)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    assert "No such file or directory: '/nowhere/lnbench-" in sandbox.diagnose().reason
+
+
+def test_landlock_with_python_in_a_closed_folder(
+    hidden: None, everyones: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root with Python in /root: the user that the guest becomes may not go there, whatever Landlock allows."""
+    home, prefix = everyones / "home", everyones / "home" / "python"
+    prefix.mkdir(parents=True)
+    home.chmod(0o700)
+    monkeypatch.setattr(installation, "needed", lambda: [str(everyones), str(prefix)])
+    monkeypatch.setattr(process, "probe", lambda mode: "ModuleNotFoundError: No module named 'difflib'")
+    found = sandbox.diagnose()
+    assert found.mode == "none" and found.reason == (
+        "bubblewrap (bwrap) is not installed. Landlock does not work either: a guest of root becomes another user, and "
+        f"{home}, on the way to {prefix}, is closed to others."
+    )
+    assert "apt install bubblewrap" in found.remedies[0] and found.remedies[1] == (
+        f"for Landlock, put Python, lnbench and TMPDIR where every user may read, not below {home}"
+    )
+    home.chmod(0o711)
+    sandbox.diagnose.cache_clear()
+    assert "No module named 'difflib'" in sandbox.diagnose().reason
+
+
+def test_what_landlock_needs_is_the_whole_of_python() -> None:
+    """An environment's base has the standard library; it is opened as well, under its real name too."""
+    read, listed = installation.open_paths()
+    needed = [*map(os.path.realpath, installation.needed()), "/usr"]
+    assert all(installation.inside(os.path.realpath(folder), needed) for folder in (sys.prefix, sys.base_prefix))
+    assert installation.inside(os.path.realpath(os.__file__), read) and str(installation.PACKAGE) in read
+    assert not installation.inside(str(installation.PACKAGE.parent), [*read, *listed])
+
+
+def test_shut(everyones: Path) -> None:
+    inner = everyones / "a" / "b"
+    inner.mkdir(parents=True)
+    assert installation.shut([str(everyones), str(inner), str(inner / "missing")]) is None
+    inner.chmod(0o700)
+    assert installation.shut([str(everyones), str(inner)]) == (str(inner), str(inner))
+    inner.parent.chmod(0o750)
+    assert installation.shut([str(inner)]) == (str(inner.parent), str(inner))
+
+
+def test_inside() -> None:
+    assert installation.inside("/usr", ["/usr"]) and installation.inside("/usr/lib", ["/opt", "/usr/"])
+    assert not installation.inside("/usrlocal", ["/usr"]) and not installation.inside("/", ["/usr"])
 
 
 def test_too_old(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -238,8 +351,6 @@ def test_process_count_without_a_namespace(bubblewrap: str, monkeypatch: pytest.
 
 
 def test_probe_leaves_nothing(bubblewrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tempfile
-
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert process.probe(sandbox.BUBBLEWRAP) is None
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,266 @@
+"""Our attacks beside foolbox, torchattacks and ART: agreement, strength, and time per (victim × example × step).
+
+    python tests/bench/bench_adversary.py --victims 1 8 32 --data digits --repeats 3
+    python tests/bench/bench_adversary.py --data mnist --examples 100 --victims 1 8 --repeats 1
+    python tests/bench/bench_adversary.py --strong --victims 2
+
+Needs the packages of requirements.txt; README.md says how to install them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lnbench.adversary import pgd, strong
+from lnbench.data import digits
+from lnbench.protocol.seeds import Streams
+from lnbench.protocol.track import Recipe, load
+from lnbench.victims import Victims, architecture, train
+
+SOURCE, TARGET, STEPS = 9, 0, 20
+RADII = {"digits": {"linf": 0.1, "l2": 0.6}, "mnist": {"linf": 0.1, "l2": 1.5}}
+
+
+def main() -> None:
+    """Parse, train, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--victims", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--data", choices=sorted(RADII), default="digits")
+    parser.add_argument("--architectures", nargs="+", default=["mlp", "cnn"])
+    parser.add_argument("--examples", type=int, default=90)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--strong", action="store_true", help="compare with torchattacks' AutoAttack instead")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in options.architectures:
+        most = max(options.victims)
+        victims, inputs = trained(options.data, name, most, options.examples, options.device)
+        modules = [module(victims, v, inputs.shape[1]) for v in range(most)]
+        gap = max(float((m(inputs) - victims(inputs.unsqueeze(0))[v]).abs().max()) for v, m in enumerate(modules))
+        print(f"\n{options.data}, {name}: {len(inputs)} examples, {STEPS} steps; logits differ by at most {gap:.1e}")
+        if options.strong:
+            compare_strong(victims, modules, inputs, RADII[options.data]["linf"], options)
+            continue
+        for norm, epsilon in RADII[options.data].items():
+            agreement(victims, modules[:4], inputs, norm, epsilon)
+        for count in options.victims:
+            few = Victims(victims.architecture, {k: p[:count] for k, p in victims.parameters.items()})
+            timing(few, modules[:count], inputs, RADII[options.data]["linf"], options)
+
+
+def trained(data: str, name: str, count: int, examples: int, device: str) -> tuple[Victims, Tensor]:
+    """Victims with a few random flips each, and the source-class test inputs."""
+    track = load("digits-9to0")
+    if data == "digits":
+        split = digits.load(track.data, 0, Streams("bench"))
+        inputs, labels, tests, truths = split.inputs, split.labels, split.test_inputs, split.test_labels
+        victim = track.victim(name)
+        family, recipe = architecture(victim.architecture, victim.options), victim.recipe
+    else:
+        inputs, labels = mnist("train", 4000)
+        tests, truths = mnist("t10k", 10000)
+        options = {"width": 256, "depth": 2} if name == "mlp" else {"channels": (16, 32), "kernel": 5, "hidden": 128}
+        family, recipe = architecture(name, options), Recipe(steps=250, batch=64, learning_rate=3e-3)
+    stacked = np.tile(labels, (count, 1))
+    for v in range(count):
+        nines = np.flatnonzero(labels == SOURCE)
+        stacked[v, np.random.Generator(np.random.PCG64(v)).choice(nines, 4, replace=False)] = TARGET
+    victims = train(
+        family,
+        recipe,
+        torch.from_numpy(inputs).to(device),
+        torch.from_numpy(stacked).to(device),
+        init=range(count),
+        order=range(count),
+        num_classes=10,
+    )
+    return victims, torch.from_numpy(tests[truths == SOURCE][:examples]).to(device)
+
+
+def mnist(part: str, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first n images (n, 1, 28, 28) float32 in [0, 1] and labels of the raw MNIST files."""
+    folder = Path(os.environ.get("LNBENCH_DATA", "data")) / "MNIST" / "raw"
+    images = np.fromfile(folder / f"{part}-images-idx3-ubyte", dtype=np.uint8)[16:].reshape(-1, 1, 28, 28)
+    labels = np.fromfile(folder / f"{part}-labels-idx1-ubyte", dtype=np.uint8)[8:]
+    return images[:n].astype(np.float32) / 255, labels[:n].astype(np.int64)
+
+
+def module(victims: Victims, index: int, channels: int) -> nn.Module:
+    """One victim as the peers want it."""
+    family, parameters = victims.architecture, {k: p[index] for k, p in victims.parameters.items()}
+    layers: list[nn.Module] = []
+    for i, out in enumerate(getattr(family, "channels", ())):
+        convolution = nn.Conv2d(channels, out, family.kernel, padding=family.padding)
+        convolution.weight.data, convolution.bias.data = parameters[f"kernel{i}"], parameters[f"shift{i}"]
+        layers += [convolution, nn.MaxPool2d(2), nn.ReLU()]
+        channels = out
+    layers.append(nn.Flatten())
+    last = sum(k.startswith("weight") for k in parameters) - 1
+    for i in range(last + 1):
+        weight = parameters[f"weight{i}"]
+        linear = nn.Linear(*weight.shape)
+        linear.weight.data, linear.bias.data = weight.t().contiguous(), parameters[f"bias{i}"].flatten()
+        layers += [linear, nn.ReLU()] if i < last else [linear]
+    return nn.Sequential(*layers).eval()
+
+
+Attack = Callable[[nn.Module, Tensor, float], Tensor]
+"""(module, inputs, ε) -> adversarial inputs."""
+
+
+def targets(inputs: Tensor) -> Tensor:
+    """The target class, once per input."""
+    return torch.full((len(inputs),), TARGET, device=inputs.device)
+
+
+def peers(norm: str) -> dict[str, Attack]:
+    """The contestants' targeted PGD in this norm, with our settings."""
+    import foolbox
+    import torchattacks
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+    from art.estimators.classification import PyTorchClassifier
+
+    def with_foolbox(model: nn.Module, inputs: Tensor, epsilon: float) -> Tensor:
+        kind = foolbox.attacks.LinfPGD if norm == "linf" else foolbox.attacks.L2PGD
+        attack = kind(abs_stepsize=2.5 * epsilon / STEPS, steps=STEPS, random_start=False)
+        wrapped = foolbox.PyTorchModel(model, bounds=(0, 1), device=inputs.device)
+        criterion = foolbox.criteria.TargetedMisclassification(targets(inputs))
+        found: Tensor = attack(wrapped, inputs, criterion, epsilons=epsilon)[1]
+        return found
+
+    def with_torchattacks(model: nn.Module, inputs: Tensor, epsilon: float) -> Tensor:
+        kind = torchattacks.PGD if norm == "linf" else torchattacks.PGDL2
+        attack = kind(model, eps=epsilon, alpha=2.5 * epsilon / STEPS, steps=STEPS, random_start=False)
+        attack.set_mode_targeted_by_label(quiet=True)
+        found: Tensor = attack(inputs, targets(inputs))
+        return found
+
+    def with_art(model: nn.Module, inputs: Tensor, epsilon: float) -> Tensor:
+        classifier = PyTorchClassifier(
+            model,
+            loss=nn.CrossEntropyLoss(),
+            input_shape=tuple(inputs.shape[1:]),
+            nb_classes=10,
+            clip_values=(0.0, 1.0),
+            device_type="gpu" if inputs.is_cuda else "cpu",
+        )
+        attack = ProjectedGradientDescentPyTorch(
+            classifier,
+            norm=np.inf if norm == "linf" else 2,
+            eps=epsilon,
+            eps_step=2.5 * epsilon / STEPS,
+            max_iter=STEPS,
+            targeted=True,
+            batch_size=len(inputs),
+            verbose=False,
+        )
+        wanted = np.eye(10, dtype=np.float32)[targets(inputs).cpu().numpy()]
+        return torch.from_numpy(attack.generate(x=inputs.cpu().numpy(), y=wanted)).to(inputs.device)
+
+    return {"foolbox": with_foolbox, "torchattacks": with_torchattacks, "ART": with_art}
+
+
+def plain(model: nn.Module, inputs: Tensor, epsilon: float) -> Tensor:
+    """The dozen lines everybody writes."""
+    x = inputs.clone()
+    for _ in range(STEPS):
+        x.requires_grad_()
+        loss = nn.functional.cross_entropy(model(x), targets(inputs), reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, x)
+        x = x.detach() - 2.5 * epsilon / STEPS * gradient.sign()
+        x = torch.minimum(torch.maximum(x, inputs - epsilon), inputs + epsilon).clamp(0, 1)
+    return x
+
+
+def success(model: nn.Module, adversarial: Tensor) -> Tensor:
+    """(batch,) bool: classified as the target."""
+    with torch.no_grad():
+        return model(adversarial).argmax(1) == TARGET
+
+
+def agreement(victims: Victims, modules: list[nn.Module], inputs: Tensor, norm: str, epsilon: float) -> None:
+    """Share of (victim, example) on which each peer's verdict is ours."""
+    few = Victims(victims.architecture, {k: p[: len(modules)] for k, p in victims.parameters.items()})
+    options = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "norm": norm}
+    ours = pgd(few, inputs, targets(inputs), **options, rule="last").broken[:, 0]
+    line = [f"{norm} ε = {epsilon}: broken {float(ours.double().mean()):.1%}; the same verdict"]
+    for name, attack in peers(norm).items():
+        theirs = torch.stack([success(m, attack(m, inputs, epsilon)) for m in modules])
+        line.append(f"{name} {float((ours == theirs).double().mean()):.2%}")
+    print("  " + ", ".join(line))
+
+
+def timing(
+    victims: Victims, modules: list[nn.Module], inputs: Tensor, epsilon: float, options: argparse.Namespace
+) -> None:
+    """Microseconds per (victim × example × step), ℓ∞, the least of the rounds."""
+
+    def ours(rule: str) -> Callable[[], object]:
+        fixed = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "rule": rule}
+        return lambda: pgd(victims, inputs, targets(inputs), **fixed).broken
+
+    def theirs(attack: Attack) -> Callable[[], object]:
+        return lambda: [success(m, attack(m, inputs, epsilon)) for m in modules]
+
+    runs = {"plain loop": theirs(plain), **{name: theirs(attack) for name, attack in peers("linf").items()}}
+    runs |= {"lnbench (last)": ours("last"), "lnbench (any)": ours("any")}
+    least = dict.fromkeys(runs, float("inf"))
+    for _ in range(options.repeats + 1):
+        for name, run in runs.items():
+            least[name] = min(least[name], seconds(run, inputs.is_cuda))
+    units = len(modules) * len(inputs) * STEPS
+    best = min(least[name] for name in ("foolbox", "torchattacks", "ART"))
+    row = ", ".join(f"{name} {1e6 * value / units:.2f}" for name, value in least.items())
+    gains = " and ".join(f"{best / least[name]:.2f}" for name in ("lnbench (last)", "lnbench (any)"))
+    print(f"  {len(modules)} victims, µs: {row}; the fastest peer over ours: {gains}")
+
+
+def seconds(run: Callable[[], object], cuda: bool) -> float:
+    """CPU seconds of one run; on a GPU wall-clock seconds."""
+    if cuda:
+        torch.cuda.synchronize()
+    clock = time.perf_counter if cuda else time.process_time
+    start = clock()
+    run()
+    if cuda:
+        torch.cuda.synchronize()
+    return clock() - start
+
+
+def compare_strong(
+    victims: Victims, modules: list[nn.Module], inputs: Tensor, epsilon: float, options: argparse.Namespace
+) -> None:
+    """Untargeted adversarial accuracy under our strong adversary and under torchattacks' AutoAttack."""
+    import torchattacks
+
+    labels = torch.full((len(inputs),), SOURCE, device=inputs.device)
+    few = Victims(victims.architecture, {k: p[: len(modules)] for k, p in victims.parameters.items()})
+    begin = time.process_time()
+    generator = torch.Generator().manual_seed(0)
+    ours = strong(few, inputs, labels, targeted=False, epsilons=[epsilon], generator=generator).broken[:, 0]
+    middle = time.process_time()
+    theirs = []
+    for model in modules:
+        attack = torchattacks.AutoAttack(model, norm="Linf", eps=epsilon, n_classes=10, seed=0)
+        with torch.no_grad():
+            theirs.append(model(attack(inputs, labels)).argmax(1) != SOURCE)
+    end = time.process_time()
+    found = torch.stack(theirs)
+    print(
+        f"  ε = {epsilon}: untargeted adversarial accuracy {1 - float(ours.double().mean()):.2%} (ours, "
+        f"{middle - begin:.0f} s) and {1 - float(found.double().mean()):.2%} (AutoAttack, {end - middle:.0f} s); "
+        f"only ours breaks {int((ours & ~found).sum())}, only AutoAttack {int((found & ~ours).sum())} of {found.numel()}"
+    )
+
+
+if __name__ == "__main__":
+    main()
