@@ -118,7 +118,7 @@ def _steps(document: dict[str, Any]) -> None:
 
 
 def _memorised(document: dict[str, Any]) -> None:
-    document["victims"][2]["memorised_count"] = 5
+    document["victims"][2]["memorised_count"] = document["victims"][2]["flipped"] + 1
 
 
 def _flipped(document: dict[str, Any]) -> None:

@@ -54,6 +54,7 @@ def _again(
 ) -> list[Check]:
     """What was asked for beyond reading."""
     from lnbench import evaluate, rederive
+    from lnbench.errors import UnavailableError
 
     def tell(what: str) -> rederive.OnSplit:
         return lambda done, total: click.echo(f"{what}: {done}/{total}", err=True)
@@ -61,6 +62,10 @@ def _again(
     found = []
     if repoison:
         mode = evaluate.resolved_sandbox("auto")
+        if mode == "none":
+            raise UnavailableError(
+                "--repoison runs a stranger's source, and no sandbox works here; `lnbench doctor` says how to get one."
+            )
         found.append(rederive.repoison(record, mode=mode, salt=salt, on_split=tell("poisoning again")))
     if retrain is not None:
         found.append(

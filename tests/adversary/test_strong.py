@@ -57,7 +57,7 @@ def test_each_component_alone_nears_the_optimum_of_a_linear_model_and_never_pass
     possible = worst < 0
     assert not found[worst > 1e-9].any()
     assert 0.2 < possible[margin > 0].double().mean() < 0.95
-    least = 0.75 if component == "square" else 0.97
+    least = 0.9 if component == "square" else 0.97
     assert found[possible].double().mean() >= least
 
 
@@ -68,6 +68,29 @@ def test_a_stack_is_attacked_as_its_victims_are_one_at_a_time():
     for v in range(3):
         alone = strong(model.victim(v), inputs, ZEROS, **options, generator=seeded(4))
         assert torch.equal(together.by[v], alone.by[0])
+
+
+def test_squares_draws_do_not_depend_on_who_is_attacked_together():
+    model, inputs = network(), examples(shape=(1, 3, 4))
+    options = {"targeted": False, "epsilons": [0.04, 0.08], "queries": 25, "components": ("square",)}
+    together = strong(model, inputs, ZEROS, **options, generator=seeded(4), chunk=60)
+    assert 0.05 < (together.by == 0).double().mean() < 0.95
+    for v in range(3):
+        alone = strong(model.victim(v), inputs, ZEROS, **options, generator=seeded(4))
+        assert torch.equal(together.by[v], alone.by[0])
+
+
+def test_apgd_homes_in_on_a_goal_smaller_than_its_first_steps():
+    inputs = examples(batch=1)
+    goal = inputs + 0.037 * torch.where(examples(batch=1, seed=5) < 0.5, -1.0, 1.0)
+
+    def pinhole(x):
+        distance = (x.flatten(2) - goal).abs().sum(-1)
+        return torch.stack([0.01 - distance, torch.zeros_like(distance)], -1)
+
+    options = {"targeted": True, "epsilons": [0.1], "bounds": None, "components": ("apgd-ce",)}
+    found = strong(pinhole, inputs, ZEROS[:1], **options, generator=seeded(), steps=200)
+    assert found.broken.all() and (found.by == 0).all()
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
