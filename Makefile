@@ -25,5 +25,6 @@ board:  ## the board must be what its records say; `lnbench leaderboard build` r
 gpu:    ## the tests that need a CUDA device
 	pytest -m gpu
 
-bench:  ## timings (pytest-benchmark)
-	pytest tests/bench --benchmark-enable --benchmark-only -m ""
+bench:  ## timings and agreement with the peers; tests/bench/README.md says what they need
+	python tests/bench/bench_kernels.py
+	python tests/bench/bench_adversary.py --victims 1 8 32

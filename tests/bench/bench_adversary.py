@@ -26,7 +26,7 @@ from lnbench.protocol.track import Recipe, load
 from lnbench.victims import Victims, architecture, train
 
 SOURCE, TARGET, STEPS = 9, 0, 20
-RADII = {"digits": {"linf": 0.1, "l2": 0.6}, "mnist": {"linf": 0.1, "l2": 1.5}}
+RADII = {"digits": {"linf": 0.1, "l2": 0.6}, "mnist": {"linf": 0.2, "l2": 3.0}}
 
 
 def main() -> None:
