@@ -6,7 +6,7 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,25 @@ FLAGS: dict[str, tuple[bool, str]] = {
     "redirection": (False, "The untargeted drop is under half of the targeted one: errors moved rather than came."),
     "floor": (False, "The random arm's adversarial accuracy on this architecture is below 30 %: little room to fall."),
     "ceiling": (False, "The random arm's adversarial accuracy on this architecture is above 70 %: a weak adversary."),
+    "zero-gradient": (
+        False,
+        "More than 1 % of this arm's attacks found no input gradient at the clean input (saturation, dead units or "
+        "underflow): a gradient attack has nothing to follow there. Run `lnbench audit`.",
+    ),
+    "not-monotone": (
+        False,
+        "Somewhere on the ε curve of this arm and architecture a larger radius broke clearly fewer examples, which "
+        "nested balls cannot: the attack missed them. Run `lnbench audit`.",
+    ),
     "split-block": (False, "A block of seeds was trained in parts for want of memory."),
 }
 """Flag (the part before the first colon) -> (whether it keeps a record from ranking, what it means)."""
 
 REPORTED = frozenset({"split-block"})
 """Flags that only the run can know; all others follow from the record."""
+
+ZERO_GRADIENT, NOT_MONOTONE = 0.01, 0.02
+"""Shares above which an arm's attack is doubted; `lnbench.adversary.doubt` has the per-example versions."""
 
 BAND = (0.30, 0.70)
 """Where the random arm's adversarial accuracy should lie."""
@@ -261,6 +274,7 @@ def _flags(
             flags.append(f"floor:{victim.name}")
         if level is not None and level > BAND[1]:
             flags.append(f"ceiling:{victim.name}")
+    flags += _doubts(arms)
     for name, share, most in (
         ("clean", "clean_acc", track.stealth.clean_pp),
         ("source", "source_clean_acc", track.stealth.source_clean_pp),
@@ -271,6 +285,22 @@ def _flags(
     if result.ci95_pp is not None and result.ci95_pp[0] > 0 and result.drop_pp is not None:
         if (result.untargeted_drop_pp or 0.0) < 0.5 * result.drop_pp:
             flags.append("redirection")
+    return flags
+
+
+def _doubts(arms: Mapping[str, Any]) -> list[str]:
+    """Signs in the record's own counts that an arm's attack was weak, which would flatter that arm."""
+    flags = []
+    for arm in ARMS:
+        shares = arms[arm]["zero_gradient"].values()
+        if any(share is not None and share > ZERO_GRADIENT for share in shares):
+            flags.append(f"zero-gradient:{arm}")
+        for name, curve in arms[arm]["curve"].items():
+            for goal in ("targeted", "untargeted"):
+                accuracy = curve[goal] or []
+                rises = (b - a for a, b in pairwise(accuracy))
+                if any(rise > NOT_MONOTONE for rise in rises) and f"not-monotone:{arm}:{name}" not in flags:
+                    flags.append(f"not-monotone:{arm}:{name}")
     return flags
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import factories
 from lnbench import record
 from lnbench._record_checks import checks
+from lnbench._record_derived import scored_at
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.protocol import canonical_json
 from lnbench.record import FLAGS, RefusedError, assemble, meaning, pack, unpack
@@ -240,3 +241,23 @@ def test_every_flag_has_a_sentence() -> None:
 def test_assemble_takes_keywords_only() -> None:
     with pytest.raises(TypeError):
         assemble(None)  # type: ignore[call-arg]
+
+
+def test_an_attack_that_its_own_counts_contradict_is_doubted_and_still_ranks_as_before(made: record.Record) -> None:
+    def blunt(victim: dict[str, Any]) -> None:
+        if victim["arm"] == "random":
+            victim["zero_gradient"]["targeted"] = victim["clean"]["source_points"] // 10
+
+    def dented(victim: dict[str, Any]) -> None:
+        if victim["arm"] == "poisoned":
+            curve = victim["broken"]["untargeted"]
+            at = scored_at(made.track, victim["architecture"])
+            curve[(at + 1) % len(curve)] = 0 if at + 1 < len(curve) else victim["clean"]["source_points"]
+
+    doubts = {"zero-gradient", "not-monotone"}
+    assert not {flag.split(":")[0] for flag in made.flags} & doubts
+    for change, expected in ((blunt, "zero-gradient:random"), (dented, "not-monotone:poisoned:")):
+        found = factories.make(made.track, change=change)
+        raised = [flag for flag in found.flags if flag.split(":")[0] in doubts]
+        assert raised and all(flag.startswith(expected) for flag in raised)
+        assert found.ranked == made.ranked
