@@ -114,7 +114,7 @@ def retrain(
                     "retrain",
                     False,
                     f"trained again in the record's own environment, the {cell['victim']} of arm {arm}, split "
-                    f"{cell['split']}, seed {entry['seed']} differs in {field}.",
+                    f"{entry['split']}, seed {entry['seed']} differs in {field}.",
                 )
             shift = _accuracy(record, cell, entry) - _accuracy(record, cell, claim)
             differences.setdefault(arm, []).append(shift)
@@ -138,12 +138,13 @@ def retrain(
 
 
 def _stated(record: Record, arm: str, cell: dict[str, Any]) -> Sequence[dict[str, Any]]:
-    """The record's victims of a cell, by seed."""
-    return [
-        v
+    """The record's victims of a cell, in its order."""
+    found = {
+        (v["split"], v["seed"]): v
         for v in record.document["victims"]
-        if (v["arm"], v["architecture"], v["split"]) == (arm, cell["victim"], cell["split"])
-    ]
+        if (v["arm"], v["architecture"]) == (arm, cell["victim"])
+    }
+    return [found[split, seed] for split, seed in cell["places"]]
 
 
 def _accuracy(record: Record, cell: dict[str, Any], victim: dict[str, Any]) -> float:

@@ -100,7 +100,7 @@ def train(
             )
         )
         _spent += len(rows[some])
-    return Victims(made, {k: torch.cat([s.parameters[k] for s in stacks]) for k in stacks[0].parameters})
+    return Victims.joined(stacks)
 
 
 def logits(victims: Victims, inputs: np.ndarray | Tensor, chunk: int = 512) -> Tensor:
