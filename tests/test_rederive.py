@@ -81,7 +81,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_victims_trained_again_are_equal_bit_for_bit_and_forged_ones_are_caught(record: Record) -> None:
     check = rederive.retrain(record, 99, rng=random.Random(0))
     assert check.passed, check.sentence
-    assert "12 victims of 6 random cells trained again are equal bit for bit" in check.sentence
+    assert "12 victims of 3 random cells trained again are equal bit for bit" in check.sentence
     forged = rederive.retrain(_altered(record, "victims"), 99, rng=random.Random(0))
     assert forged.passed is False
     assert "of arm poisoned" in forged.sentence
