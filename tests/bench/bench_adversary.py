@@ -72,8 +72,8 @@ def trained(data: str, name: str, count: int, examples: int, device: str) -> tup
     else:
         inputs, labels = mnist("train", 4000)
         tests, truths = mnist("t10k", 10000)
-        options = {"width": 256, "depth": 2} if name == "mlp" else {"channels": (16, 32), "kernel": 5, "hidden": 128}
-        family, recipe = architecture(name, options), Recipe(steps=250, batch=64, learning_rate=3e-3)
+        family = architecture(name, load("mnist10k-9to0").victim(name).options)
+        recipe = Recipe(steps=250, batch=64, learning_rate=3e-3)
     stacked = np.tile(labels, (count, 1))
     for v in range(count):
         nines = np.flatnonzero(labels == SOURCE)
@@ -103,9 +103,9 @@ def module(victims: Victims, index: int, channels: int) -> nn.Module:
     family, parameters = victims.architecture, {k: p[index] for k, p in victims.parameters.items()}
     layers: list[nn.Module] = []
     for i, out in enumerate(getattr(family, "channels", ())):
-        convolution = nn.Conv2d(channels, out, family.kernel, padding=family.padding)
+        convolution = nn.Conv2d(channels, out, family.kernel, stride=family.stride, padding=family.padding)
         convolution.weight.data, convolution.bias.data = parameters[f"kernel{i}"], parameters[f"shift{i}"]
-        layers += [convolution, nn.MaxPool2d(2), nn.ReLU()]
+        layers += [convolution, *([nn.MaxPool2d(2)] if family.stride == 1 else []), nn.ReLU()]
         channels = out
     layers.append(nn.Flatten())
     last = sum(k.startswith("weight") for k in parameters) - 1

@@ -4,7 +4,7 @@ The thesis does not give its "standard" network; the 16/32-channel 5×5 network 
 halve the side by stride 2: that memorises as well as max-pooling after stride 1, at a third of the arithmetic or less.
 All victims of a stack are one grouped convolution in channels-last layout: on CPUs it runs at the rate of the best
 single convolutions where `vmap` and explicit patch matrices run at half of it or less, and pooling, which dominates in
-channels-first layout, is then vectorised over the victims' channels.
+channels-first layout, is then vectorised over the victims' channels. A single victim is fastest as it comes.
 """
 
 from __future__ import annotations
@@ -70,10 +70,11 @@ class Architecture:
         """Penultimate activations, (victim, batch, hidden)."""
         victims, batch = len(parameters["weight0"]), inputs.shape[1]
         maps = inputs.expand(victims, *inputs.shape[1:]).transpose(0, 1).flatten(1, 2)
-        maps = maps.contiguous(memory_format=torch.channels_last)
+        if victims > 1:
+            maps = maps.contiguous(memory_format=torch.channels_last)
         for i in range(len(self.channels)):
             kernel, shift = parameters[f"kernel{i}"].flatten(0, 1), parameters[f"shift{i}"].flatten()
-            wanted = i == 0 and maps.requires_grad and maps.device.type == "cpu"
+            wanted = i == 0 and victims > 1 and maps.requires_grad and maps.device.type == "cpu"
             convolve = _InputConvolution.apply if wanted else F.conv2d
             maps = convolve(maps, kernel, shift, self.stride, self.padding, 1, victims)
             maps = F.max_pool2d(maps, 2).relu() if self.stride == 1 else maps.relu()
