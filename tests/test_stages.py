@@ -36,11 +36,14 @@ def test_cells_hold_consecutive_victims_of_one_arm_and_every_victim_once(stack: 
         assert places == [[split, seed] for split in range(3) for seed in range(2)]
         for cell in of_arm:
             for (split, seed), flips in zip(cell["places"], cell["flips"], strict=True):
-                assert flips == {
-                    "clean": [],
-                    "random": [[10 * split + seed, 9, 0]],
-                    "poisoned": [[split, 9, 0]],
-                }[arm]
+                assert (
+                    flips
+                    == {
+                        "clean": [],
+                        "random": [[10 * split + seed, 9, 0]],
+                        "poisoned": [[split, 9, 0]],
+                    }[arm]
+                )
 
 
 def test_a_gpu_takes_larger_stacks_whatever_the_track_says_of_cpus() -> None:
