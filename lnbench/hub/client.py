@@ -115,7 +115,8 @@ def asked(address: Address, doing: str, call: Callable[[], T], *, writing: bool 
     for wait in (*_WAITS, None):
         try:
             return call()
-        except Exception as error:
+        except Exception as raised:
+            error = _bare(raised)
             if wait is not None and _status(error) == 429:
                 time.sleep(_asked_wait(error, wait))
                 continue
@@ -216,6 +217,12 @@ def _forget(path: Path) -> None:
     content = path.resolve()
     path.unlink(missing_ok=True)
     content.unlink(missing_ok=True)
+
+
+def _bare(error: Exception) -> Exception:
+    """What really happened: the client wraps a failed upload of one of several files in a RuntimeError."""
+    cause = error.__cause__
+    return _bare(cause) if isinstance(error, RuntimeError) and isinstance(cause, Exception) else error
 
 
 def _status(error: BaseException) -> int | None:

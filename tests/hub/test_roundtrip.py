@@ -65,7 +65,8 @@ def test_what_is_pulled_is_what_was_scored_and_a_second_pull_asks_nothing(
         "import numpy as np\n"
         "result = [hashlib.sha256(d.labels.numpy().astype('<i8').tobytes()).hexdigest() for d in data]\n"
         "one = data[1]\n"
-        "result += [len(one), one[0][0].shape[0], int(one.flipped.sum()), int((one.labels != one.clean_labels).sum())]\n"
+        "wrong = int((one.labels != one.clean_labels).sum())\n"
+        "result += [len(one), one[0][0].shape[0], int(one.flipped.sum()), wrong]\n"
         f"test = lnbench.load_poisoned({REPO + '@' + commit!r}, split=1, train=False)\n"
         "result += [len(test), int(test.flipped.sum())]\n"
     )
