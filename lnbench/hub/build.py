@@ -89,16 +89,19 @@ def build(
     files |= {path: _stated(file) for path, file in (extra or {}).items()}
     _write(folder / layout.FIGURE, _figure(record))
     files[layout.FIGURE] = _stated(folder / layout.FIGURE)
-    facts: dict[str, Any] = {"salt": salt, "images": images, "splits": splits}
-    bare = manifest.make(record, files=files, **facts)
-    _write(folder / layout.CARD, card.render(record, bare, repo))
-    files[layout.CARD] = _stated(folder / layout.CARD)
-    found = manifest.make(record, files=files, **facts)
+    found = manifest.make(record, salt=salt, images=images, splits=splits, files=files)
     (folder / manifest.NAME).write_bytes(found.data)
-    listed = [Entry(path, entry["bytes"], None, entry["sha256"]) for path, entry in files.items()]
-    layout.judge_tables(found, layout.judge([*listed, Entry(manifest.NAME, len(found.data), None, None)]))
-    card.judge((folder / layout.CARD).read_bytes(), found)
+    _write(folder / layout.CARD, card.render(record, found, repo))
+    _judge_as_a_stranger_would(folder, found)
     return found
+
+
+def _judge_as_a_stranger_would(folder: Path, found: Manifest) -> None:
+    """What `pull` would refuse is not pushed."""
+    listed = [Entry(path, entry["bytes"], None, None) for path, entry in found.document["files"].items()]
+    own = [Entry(path, (folder / path).stat().st_size, None, None) for path in (layout.CARD, manifest.NAME)]
+    layout.judge_tables(found, layout.judge([*listed, *own]))
+    card.judge((folder / layout.CARD).read_bytes(), found)
 
 
 def _rows(record: Record, split: int, points: data.Split) -> tuple[parquet.Rows, parquet.Rows]:

@@ -64,7 +64,7 @@ def render(record: Record, found: Manifest, repo: str) -> str:
         _load(repo, found, first),
         _columns(found),
         "## Check",
-        "`lnbench.json` names the track, the record and the hash of every file and of every split's labels. "
+        "`lnbench.json` names the track, the record and the hash of every table and of every split's labels. "
         "`lnbench pull` rebuilds the labels on the pinned base data and refuses anything that differs; "
         f"`lnbench evaluate hf://{repo}` trains and attacks victims on them again.",
         f"- track `{track.name}` version {track.version}, sha256 `{track.sha256}`\n"

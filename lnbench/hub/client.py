@@ -112,19 +112,19 @@ def asked(address: Address, doing: str, call: Callable[[], T], *, writing: bool 
         ProtocolError: the name is none.
     """
     online(address, doing)
-    for wait in (*_WAITS, None):
+    waits = iter(_WAITS)
+    while True:
         try:
             return call()
         except Exception as raised:
             error = _bare(raised)
-            if wait is not None and _status(error) == 429:
-                time.sleep(_asked_wait(error, wait))
-                continue
-            known = _sentence(error, address, doing, writing)
-            if known is None:
-                raise
-            raise known from None
-    raise AssertionError  # the last round returns or raises
+            wait = next(waits, None) if _status(error) == 429 else None
+            if wait is None:
+                known = _sentence(error, address, doing, writing)
+                if known is None:
+                    raise
+                raise known from None
+        time.sleep(_asked_wait(error, wait))
 
 
 def online(address: Address, doing: str) -> None:

@@ -16,7 +16,9 @@ VICTIMS = "victims"
 CARD_BYTES = 1 << 20
 FIGURE_BYTES = 1 << 20
 VICTIM_BYTES = 2 << 30
-_OWN = {CARD, manifest.NAME, FIGURE, ".gitattributes"}
+UNSTATED = (CARD, manifest.NAME)
+"""Files that the manifest does not list: itself, and the card, which its author may edit."""
+_OWN = {*UNSTATED, FIGURE, ".gitattributes"}
 _VICTIM = re.compile(rf"{VICTIMS}/(?:README\.md|[a-z0-9][a-z0-9_-]{{0,39}}/split-\d{{2,4}}/[a-z]{{3,20}}\.safetensors)")
 _TABLE = re.compile(r"data/(?:split-\d{2,4}|test)/(?:train|test)-\d{5}-of-\d{5}\.parquet")
 
@@ -85,7 +87,7 @@ def judge_tables(found: Manifest, entries: dict[str, Entry]) -> list[Entry]:
         RecordError: if one is missing, one too many, or larger than its rows can need.
     """
     stated = found.document["files"]
-    listed = {path for path in entries if path not in (manifest.NAME, ".gitattributes")}
+    listed = {path for path in entries if path not in (*UNSTATED, ".gitattributes")}
     if listed != set(stated):
         odd = sorted(listed ^ set(stated))[0]
         raise RecordError(f"{odd[:100]!r} is {'not in' if odd in listed else 'only in'} {manifest.NAME}.")

@@ -109,7 +109,7 @@ def make(
     """The manifest of some splits of a record.
 
     Args:
-        files: path -> `bytes` and `sha256` of every file but `lnbench.json` itself.
+        files: path -> `bytes` and `sha256` of every file but the card and `lnbench.json` itself.
     """
     document, flips = record.document, record.document["flips"]["poisoned"]
     block = document["poisoner"]

@@ -142,7 +142,7 @@ def _checked(address: Address, on_share: OnShare | None) -> tuple[Manifest, dict
     judge_source(found)
     tables = layout.judge_tables(found, entries)
     client.download(address, tables)
-    _judge_hashes(folder, found, [entries[layout.CARD], *tables])
+    _judge_hashes(folder, found, tables)
     job = {"folder": str(folder), "manifest": dict(found.document)}
     for _, share, result in engine.engine("local", 1).map(_CHECK, [job]):
         if result is not None:

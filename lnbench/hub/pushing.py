@@ -84,7 +84,7 @@ def push(
         found = build.build(
             record, folder, address.repo, salt=drawn, images=images, splits=chosen, extra=extra, on_split=on_split
         )
-        files = {path: extra.get(path, folder / path) for path in (*found.document["files"], manifest.NAME)}
+        files = {path: extra.get(path, folder / path) for path in (*found.document["files"], *layout.UNSTATED)}
         return _publish(record, address, found, files, private, create_pr)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -116,7 +117,8 @@ def fresh(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def client(_child: Client, hub: loopback.Hub) -> Client:
-    """The real client, set to the Hub."""
+    """The real client, set to the Hub, with nothing in its own cache."""
+    shutil.rmtree(_child.home / "hf" / "hub", ignore_errors=True)
     return _child
 
 

@@ -87,6 +87,7 @@ def test_kept_victims_are_the_records(world: tuple[Path, Path]) -> None:
     assert right.tolist() == [v["clean"]["correct"] for v in stated]
 
 
+@pytest.mark.slow  # it trains once more
 def test_kept_victims_are_not_trained_twice(client: Any, hub: loopback.Hub, world: tuple[Path, Path]) -> None:
     folder, _ = world
     times = {p: p.stat().st_mtime_ns for p in (folder / "victims").rglob("*.safetensors")}

@@ -88,7 +88,6 @@ def test_a_revision_that_is_gone(client: Any, hub: loopback.Hub, pushed: Push, f
         (f"POST {API}/commit/main", 403, "this token may not do that there"),
         (f"POST {API}/commit/main", 500, "has trouble of its own (HTTP 500)"),
         (f"POST {API}/preupload/main", 507, "has no room for it"),
-        ("POST /api/repos/create", 403, "this token may not do that there"),
     ],
 )
 def test_a_push_that_the_hub_refuses_writes_nothing(
@@ -101,6 +100,14 @@ def test_a_push_that_the_hub_refuses_writes_nothing(
     _one_sentence(done)
     assert words in done.error
     assert hub.repos[REPO].refs["main"] == before and not hub.repos[REPO].tags
+
+
+def test_a_repository_may_not_be_made(client: Any, hub: loopback.Hub, path: Path) -> None:
+    hub.fail("POST /api/repos/create", 403)
+    done = client.run("push", path, "--repo", REPO, "--split", "0")
+    _one_sentence(done)
+    assert "this token may not do that there" in done.error or "there is no dataset" in done.error
+    assert not hub.repos
 
 
 def test_somebody_pushes_meanwhile(client: Any, hub: loopback.Hub, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +212,7 @@ def test_nobody_answers(client: Any, hub: loopback.Hub, path: Path, fresh: dict[
     assert _left(fresh) == []
 
 
+@pytest.mark.slow  # the client waits half a minute before it gives up
 def test_a_hub_that_hangs_up(client: Any, hub: loopback.Hub, pushed: Push, fresh: dict[str, str]) -> None:
     pushed(REPO, "--split", "0")
     hub.fail(f"GET {API}/tree", "drop", times=99)

@@ -35,7 +35,7 @@ def test_a_push_is_one_commit_and_a_tag(client: Any, hub: loopback.Hub, path: Pa
     assert found.document["track"]["sha256"] == made.track.sha256
     assert found.document["poisoner"]["sha256"] == made.document["poisoner"]["sha256"]
     assert commit in done.out and tag in done.out
-    assert set(repo.files) == {".gitattributes", "lnbench.json", *found.document["files"]}
+    assert set(repo.files) == {".gitattributes", "README.md", "lnbench.json", *found.document["files"]}
 
     again = client.run("push", path, "--repo", REPO)
     assert again.code == 0 and again.out.startswith("unchanged: ")
@@ -184,6 +184,14 @@ def test_a_repository_with_other_things_is_left_alone(client: Any, hub: loopback
     done = client.run("push", path, "--repo", REPO, "--split", "0")
     assert done.code == 2 and "holds other things already ('train.csv'); nothing was pushed" in done.error
     assert hub.repos[REPO].refs["main"] == before
+
+
+def test_an_author_may_edit_the_card(client: Any, hub: loopback.Hub, pushed: Push, fresh: dict[str, str]) -> None:
+    pushed(REPO, "--split", "0", "--labels-only")
+    files = dict(hub.repos[REPO].files)
+    files["README.md"] += b"\n## News\n\nWe wrote a paper.\n"
+    hub.repos[REPO].commit("main", files)
+    assert client.run("pull", REPO, **fresh).code == 0
 
 
 def test_search_lists_by_track_tag_and_score(client: Any, hub: loopback.Hub, pushed: Push, made: Record) -> None:
