@@ -141,7 +141,7 @@ def commit_of(address: Address) -> str:
         return address.revision
     from huggingface_hub import HfApi
 
-    info = asked(address, "pulling", lambda: HfApi().dataset_info(address.repo, revision=address.revision))
+    info = asked(address, "pulling", lambda: HfApi().dataset_info(address.repo, revision=address.revision or "main"))
     if not isinstance(info.sha, str) or _COMMIT.fullmatch(info.sha) is None:
         raise UnavailableError(
             f"the Hub names no commit of {address}; try again, or give one as {address.repo}@COMMIT."
@@ -199,16 +199,17 @@ def download(address: Address, entries: list[Entry]) -> Path:
             )
         ),
     )
-    for entry in entries:
-        path = folder / entry.path
-        if not path.is_file():
-            raise UnavailableError(f"{entry.path} of {address} did not arrive; run it again.")
-        if not entry.describes(path):
-            _forget(path)
-            raise UnavailableError(
-                f"{entry.path} of {address} arrived with other content than its etag states, and was thrown away; "
-                "run it again, and if it stays so, something between here and the Hub alters files."
-            )
+    missing = [entry for entry in entries if not (folder / entry.path).is_file()]
+    if missing:
+        raise UnavailableError(f"{missing[0].path} of {address} did not arrive; run it again.")
+    altered = [entry for entry in entries if not entry.describes(folder / entry.path)]
+    for entry in altered:
+        _forget(folder / entry.path)
+    if altered:
+        raise UnavailableError(
+            f"{altered[0].path} of {address} arrived with other content than its etag states, and was thrown away; "
+            "run it again, and if it stays so, something between here and the Hub alters files."
+        )
     return folder
 
 

@@ -144,12 +144,12 @@ def test_too_many_requests_are_waited_out(client: Any, hub: loopback.Hub, path: 
     hub.fail(f"POST {API}/commit/main", 429, times=2, Retry_After="0")
     assert client.run("push", path, "--repo", REPO, "--split", "0").code == 0
     assert sum("/commit/main" in line for line in hub.took()) == 3
-    hub.fail(f"GET {API}$", 429, times=2, Retry_After="0")
+    hub.fail(f"GET {API}/revision/main$", 429, times=2, Retry_After="0")
     assert client.run("pull", REPO, **fresh).code == 0
 
 
 def test_too_many_requests_for_too_long(client: Any, hub: loopback.Hub, fresh: dict[str, str]) -> None:
-    hub.fail(f"GET {API}$", 429, times=99, Retry_After="0")
+    hub.fail(f"GET {API}/revision/main$", 429, times=99, Retry_After="0")
     done = client.run("pull", REPO, **fresh)
     _one_sentence(done)
     assert "still says too many requests after waiting" in done.error
