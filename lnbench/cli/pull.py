@@ -15,9 +15,12 @@ def command(dataset: str) -> None:
     that was pulled before is not asked for again.
     """
     from lnbench import hub
+    from lnbench.cli import _progress
+    from lnbench.evaluate import Progress
     from lnbench.leaderboard.text import interval, plain, points
 
-    found = hub.pull(dataset)
+    with _progress.reporter() as report:
+        found = hub.pull(dataset, on_share=lambda share: report(Progress("checking", 100 * share, 100, 0, None)))
     facts, track = found.manifest.document, found.track
     poisoner, splits = facts["poisoner"], found.manifest.splits
     what = "images and labels" if found.manifest.images else "labels only"

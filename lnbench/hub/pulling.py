@@ -184,6 +184,9 @@ def _remembered(address: Address, store: Store) -> Pulled | None:
         kept = store.get("hub", _name(address))
     if kept is None or address.revision is None:
         return None
-    found = manifest.parse(canonical_json(kept["manifest"]))
+    try:
+        found = manifest.parse(canonical_json(kept["manifest"]))
+    except RecordError:  # kept by another version of lnbench
+        return None
     flips = {int(split): [(i, a, b) for i, a, b in entries] for split, entries in kept["flips"].items()}
     return Pulled(address.repo, address.revision, found, flips, cached=True)
