@@ -27,7 +27,8 @@ def command(dataset: str) -> None:
     claimed = f"{points(facts['record']['drop_pp'])} pp {interval(facts['record']['ci95_pp'])}"
     click.echo(f"{found.source}{' (pulled before)' if found.cached else ''}")
     click.echo(f"poisoner: {plain(poisoner['name'], 40)}: {plain(poisoner['description'], 200)}")
-    click.echo(f"track:    {track.name}, version {track.version}")
+    known = "" if hub.shipped(track) else "; it does not ship with this lnbench, so look at its budget and pairs"
+    click.echo(f"track:    {track.name}, version {track.version}{known}")
     click.echo(
         f"labels:   {sum(map(len, found.flips.values()))} flips in {len(splits)} splits, {what}; as their hashes say"
     )

@@ -20,6 +20,7 @@ _INDEX = {
     "pull": "pulling",
     "push": "pushing",
     "search": "finding",
+    "shipped": "pulling",
 }
 
 __all__ = [
@@ -33,13 +34,14 @@ __all__ = [
     "pull",
     "push",
     "search",
+    "shipped",
 ]
 
 if TYPE_CHECKING:
     from lnbench.hub.client import Address
     from lnbench.hub.dataset import load_poisoned
     from lnbench.hub.finding import Found, search
-    from lnbench.hub.pulling import Pulled, own_track, pull
+    from lnbench.hub.pulling import Pulled, own_track, pull, shipped
     from lnbench.hub.pushing import Pushed, push
     from lnbench.hub.victims import load_victims
 

@@ -83,8 +83,8 @@ def _split(folder: Path, found: Manifest, entry: Mapping[str, Any], *, first: bo
 
 def _bounded() -> None:
     """Let this process take at most `ROOM` more address space than it has."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        now = int(file.read().split()[0]) * resource.getpagesize()
+    sizes = Path("/proc/self/statm")
+    now = int(sizes.read_text().split()[0]) * resource.getpagesize() if sizes.exists() else 0
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = now + ROOM if hard == resource.RLIM_INFINITY else min(now + ROOM, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))

@@ -139,7 +139,7 @@ def _checked(address: Address, on_share: OnShare | None) -> tuple[Manifest, dict
     entries = layout.judge(client.listing(address))
     folder = client.download(address, [entries[layout.CARD], entries[manifest.NAME]])
     found = manifest.parse((folder / manifest.NAME).read_bytes())
-    judge_source(found)
+    judge_track(found.track)
     tables = layout.judge_tables(found, entries)
     client.download(address, tables)
     _judge_hashes(folder, found, tables)
@@ -152,14 +152,25 @@ def _checked(address: Address, on_share: OnShare | None) -> tuple[Manifest, dict
     raise RecordError("its tables were not checked.")
 
 
-def judge_source(found: Manifest) -> None:
-    """Raise RecordError unless the track's base data is one that lnbench has."""
+def judge_track(track: Track) -> None:
+    """Raise RecordError if a track that came with a dataset borrows the name of another, or needs unknown data."""
     import lnbench.data
 
-    source = found.track.data.source
     known = sorted(p.stem for p in Path(lnbench.data.__file__).parent.glob("[a-z]*.py"))
-    if source not in known:
-        raise RecordError(f"its track is on the data {source[:40]!r}; this lnbench has {', '.join(known)}.")
+    if track.data.source not in known:
+        raise RecordError(f"its track is on the data {track.data.source[:40]!r}; this lnbench has {', '.join(known)}.")
+    if shipped(track) or track.name not in tracks.names():
+        return
+    own = tracks.load(track.name)
+    if track.version == own.version:
+        raise RecordError(f"its {track.name} is not the one of version {own.version} that ships with lnbench.")
+    if track.version > own.version:
+        raise RecordError(f"it is for version {track.version} of {track.name}, newer than {own.version} here: update.")
+
+
+def shipped(track: Track) -> bool:
+    """Whether a track is one that ships with this lnbench, key for key."""
+    return track.name in tracks.names() and tracks.load(track.name).sha256 == track.sha256
 
 
 def _judge_hashes(folder: Path, found: Manifest, entries: list[Entry]) -> None:

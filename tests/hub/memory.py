@@ -62,7 +62,7 @@ print(json.dumps({"push": round(peak(resource.RUSAGE_SELF) - before)}))
 """
 
 PULL = """
-lnbench.hub.pulling.judge_source = lambda found: None
+lnbench.hub.pulling.judge_track = lambda track: None
 lnbench.hub.pulling.pull("somebody/noise")
 print(json.dumps({"pull": round(peak(resource.RUSAGE_SELF) - before),
                   "pull's worker": round(peak(resource.RUSAGE_CHILDREN) - before)}))

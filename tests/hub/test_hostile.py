@@ -20,12 +20,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import factories
 from lnbench.errors import RecordError
 from lnbench.hub import build, card, contents, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
-from lnbench.hub.pulling import judge_source
-from lnbench.protocol import canonical_json
+from lnbench.hub.pulling import judge_track, shipped
+from lnbench.protocol import Track, canonical_json
+from lnbench.protocol import track as tracks
 from lnbench.record import Record
 
 TRAIN = "data/split-00/train-00000-of-00001.parquet"
@@ -327,12 +329,23 @@ def test_a_manifest_that_is_no_canonical_json_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("source", ["_files", "os", "nothing", "..hub"])
-def test_data_that_lnbench_does_not_have_is_refused(source: str, made: Record) -> None:
-    document = json.loads(canonical_json(made.track.document))
-    document["data"]["source"] = source
-    track = type(made.track).from_document(document)
+def test_data_that_lnbench_does_not_have_is_refused(source: str) -> None:
     with pytest.raises(RecordError, match="its track is on the data"):
-        judge_source(Manifest({}, track))
+        judge_track(factories.track(data={"source": source, "train": 898, "classes": 10}))
+
+
+def test_a_track_may_not_borrow_the_name_of_one_that_ships(made: Record) -> None:
+    """Else any number of flips would be within the budget of something called digits-9to0."""
+    own = tracks.load("digits-9to0")
+    more = dict(own.document) | {"noise": {"budget": 400, "eta": 0.4455, "pairs": [[9, 0]]}}
+    judge_track(own)
+    assert shipped(own)
+    with pytest.raises(RecordError, match="is not the one of version 0 that ships with lnbench"):
+        judge_track(Track.from_document(more))
+    with pytest.raises(RecordError, match="it is for version 7 of digits-9to0, newer than 0 here: update"):
+        judge_track(Track.from_document(more | {"version": 7}))
+    judge_track(made.track)
+    assert not shipped(made.track)
 
 
 def test_flips_that_are_fewer_than_stated_are_refused(copy: Path) -> None:

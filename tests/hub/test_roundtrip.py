@@ -93,7 +93,7 @@ def test_the_card_says_what_it_is(hub: loopback.Hub, pushed: Push, made: Record)
     _, header, body = text.split("---\n", 2)
     fields = yaml.safe_load(header)
     assert fields["license"] == "cc-by-4.0"
-    assert {"lnbench", "lnbench-track-digits-9to0", "poisoned"} <= set(fields["tags"])
+    assert {"lnbench", "lnbench-track-digits-small", "poisoned"} <= set(fields["tags"])
     assert fields["lnbench"]["score_pp"] == made.score["drop_pp"]
     assert [c["config_name"] for c in fields["configs"]] == ["split-00", "split-01", "split-02"]
     assert [c.get("default") for c in fields["configs"]] == [True, None, None]
@@ -202,9 +202,9 @@ def test_search_lists_by_track_tag_and_score(client: Any, hub: loopback.Hub, pus
     done = client.run("search")
     assert done.code == 0, done.err
     first, second = done.out.splitlines()
-    assert f"hf://{REPO}@{commit[:12]}" in first and "made_up on digits-9to0, 1 splits" in first
+    assert f"hf://{REPO}@{commit[:12]}" in first and "made_up on digits-small, 1 splits" in first
     assert "stranger/odd" in second and "\x1b" not in second
-    assert client.run("search", "--track", "digits-9to0").out.count("hf://") == 1
+    assert client.run("search", "--track", "digits-small").out.count("hf://") == 1
     assert client.run("search", "--track", "mnist-9to0").out == ""
     assert client.run("search", "--tag", "poisoned").out.count("hf://") == 1
     assert client.run("search", "--min-score", made.score["drop_pp"] + 1).out == ""
