@@ -19,6 +19,7 @@ _INDEX = {
     "Recipe": "lnbench.protocol.track",
     "load_track": "lnbench.protocol.track:load",
     "load_split": "lnbench.data:load",
+    "load_poisoned": "lnbench.hub.dataset",
     "Record": "lnbench.record:Record",
     "LnbenchError": "lnbench.errors",
     "SubmissionError": "lnbench.errors",
@@ -42,6 +43,7 @@ __all__ = [
     "Track",
     "UnavailableError",
     "__version__",
+    "load_poisoned",
     "load_split",
     "load_track",
 ]
@@ -49,6 +51,7 @@ __all__ = [
 if TYPE_CHECKING:
     from lnbench.data import load as load_split
     from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError, SubmissionError, UnavailableError
+    from lnbench.hub.dataset import load_poisoned
     from lnbench.protocol.poisoner import Poisoner, Problem, Threat
     from lnbench.protocol.track import Recipe, Track
     from lnbench.protocol.track import load as load_track

@@ -19,6 +19,7 @@ FLAGS: dict[str, tuple[bool, str]] = {
     "quick": (True, "A quick run: fewer splits and seeds than the track asks for."),
     "replication": (True, "Its splits and seeds are not the track's."),
     "uncalibrated": (True, "The track has not been calibrated, so its score may hit the floor or resolve nothing."),
+    "labels-only": (True, "Only labels were handed in, from the Hub: nothing shows how they were made."),
     "no-sandbox": (True, "The poisoner ran without a sandbox: nothing kept it from the test points."),
     "weak-sandbox": (True, "The poisoner ran in a sandbox weaker than bubblewrap."),
     "foreign-salt": (True, "Neither the public salt nor a season's drew the splits: they may have been chosen."),
@@ -41,6 +42,9 @@ FLAGS: dict[str, tuple[bool, str]] = {
     "split-block": (False, "A block of victims was trained in parts for want of memory: its last bits depend on that."),
 }
 """Flag (the part before the first colon) -> (whether it keeps a record from ranking, what it means)."""
+
+LABELS_ONLY = "hf://"
+"""What the source of a record begins with that was made of published labels instead of by a poisoner."""
 
 REPORTED = frozenset({"split-block"})
 """Flags that only the run can know; all others follow from the record."""
@@ -258,7 +262,10 @@ def _flags(
         flags.append("replication")
     if not track.calibrated:
         flags.append("uncalibrated")
-    flags += {"none": ["no-sandbox"], "landlock": ["weak-sandbox"]}.get(document["sandbox"], [])
+    if str(document["poisoner"]["source"]).startswith(LABELS_ONLY):
+        flags.append("labels-only")
+    else:
+        flags += {"none": ["no-sandbox"], "landlock": ["weak-sandbox"]}.get(document["sandbox"], [])
     public = document["salt_commitment"] == Streams(track.sha256, PUBLIC_SALT).commitment
     if document["season"] is None and not (public and document["salt"] == PUBLIC_SALT):
         flags.append("foreign-salt")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lnbench import __version__, data, record
+from lnbench import __version__, data, kept, record
 from lnbench._stages import (
     OnProgress,
     Progress,
@@ -32,6 +32,7 @@ from lnbench.engine import engine as make_engine
 from lnbench.environment import code_sha256, environment
 from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.poison import sandbox as sandboxes
+from lnbench.poison.published import Published
 from lnbench.poison.run import Poisoned, Submission
 from lnbench.protocol import PUBLIC_SALT, Flip, Streams, Track, changed, sha256
 from lnbench.record import Record
@@ -62,7 +63,7 @@ class Checked:
 
 
 def evaluate(
-    submission: Submission,
+    submission: Submission | Published,
     track: Track,
     *,
     quick: bool = False,
@@ -73,18 +74,20 @@ def evaluate(
     salt: str = PUBLIC_SALT,
     season: str | None = None,
     store: Store | None = None,
+    keep_victims: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> Record:
     """Score a submission on a track.
 
     Args:
-        submission: the poisoner's file, read but not run.
+        submission: the poisoner's file, read but not run; or published labels, which stand in for one, unranked.
         quick: the track's smaller replication; such a record cannot rank.
         device: `cpu`, `cuda` or `auto`, where victims are trained.
         workers: processes at once; as many as there are cores (GPUs) if None.
         sandbox: `auto` takes the best this machine has; `none` runs the submission unprotected, unranked.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
         store: where results are kept; the default store if None.
+        keep_victims: a folder for all victims as safetensors, which takes training each of them again.
         on_progress: called as work advances.
 
     Raises:
@@ -94,7 +97,7 @@ def evaluate(
     """
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     device = _resolved_device(device)
-    mode, store = resolved_sandbox(sandbox), store or Store()
+    mode, store = "none" if isinstance(submission, Published) else resolved_sandbox(sandbox), store or Store()
     workers = workers or (cores() if device == "cpu" else 1)
     notify = on_progress or (lambda progress: None)
     where = environment(device)
@@ -102,7 +105,10 @@ def evaluate(
     splits, seeds = _replication(track, quick)
     points = [data.load(track, split, streams) for split in range(splits)]
 
-    poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
+    if isinstance(submission, Published):
+        poisoned = submission.poisoned(track, [p.labels for p in points])
+    else:
+        poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
     flips: dict[str, list[Any]] = {
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
         "random": [random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
@@ -111,7 +117,7 @@ def evaluate(
     names = [cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in cells]
     results = train_all([cell for _, cell in cells], names, make_engine(engine, workers), store, notify)
 
-    return record.assemble(
+    found = record.assemble(
         track=track,
         streams_commitment=streams.commitment,
         salt=salt if salt == PUBLIC_SALT else None,
@@ -142,6 +148,10 @@ def evaluate(
             "workers": workers,
         },
     )
+    if keep_victims is not None:
+        kept.keep([cell for _, cell in cells], names, results, keep_victims, make_engine(engine, workers), notify)
+        kept.write_card(found, keep_victims)
+    return found
 
 
 def check(submission: Submission, track: Track, *, sandbox: str = "auto", splits: int = 1) -> list[Checked]:
@@ -202,7 +212,7 @@ def _replication(track: Track, quick: bool) -> tuple[int, int]:
     return (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
 
 
-def _poisoner_block(submission: Submission, poisoned: Poisoned) -> dict[str, Any]:
+def _poisoner_block(submission: Submission | Published, poisoned: Poisoned) -> dict[str, Any]:
     return {
         "name": submission.name,
         "parameters": dict(poisoned.overrides),
@@ -258,9 +268,10 @@ def _commit() -> str | None:
     return head + ("+" if dirty.strip() else "")
 
 
-def _command(submission: Submission, track: Track, quick: bool) -> str:
+def _command(submission: Submission | Published, track: Track, quick: bool) -> str:
     """The command line that makes this record again, without anything about this machine."""
-    parts = [submission.name, "--track", track.name, *(["--quick"] if quick else [])]
-    return shlex.join(
-        ["lnbench", "evaluate", *parts, *(f"--set={k}={v}" for k, v in sorted(submission.parameters.items()))]
-    )
+    options = ["--track", track.name, *(["--quick"] if quick else [])]
+    if isinstance(submission, Published):
+        return shlex.join(["lnbench", "evaluate", submission.source, *options])
+    settings = [f"--set={k}={v}" for k, v in sorted(submission.parameters.items())]
+    return shlex.join(["lnbench", "evaluate", submission.name, *options, *settings])

@@ -21,6 +21,7 @@ import numpy as np
 from lnbench import _record_schema
 from lnbench._record_derived import (
     FLAGS,
+    LABELS_ONLY,
     Tables,
     derive,
     expected_victims,
@@ -96,6 +97,11 @@ class Record:
     def ranked(self) -> bool:
         """Whether it may stand on the leaderboard."""
         return bool(self.document["ranked"])
+
+    @property
+    def labels_only(self) -> bool:
+        """Whether it scores published labels, whose place on the Hub stands for the poisoner's source."""
+        return str(self.document["poisoner"]["source"]).startswith(LABELS_ONLY)
 
     @property
     def season(self) -> str | None:

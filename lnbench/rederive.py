@@ -57,6 +57,10 @@ def repoison(record: Record, *, mode: str, salt: str | None = None, on_split: On
         on_split: called with the number of splits done and in all.
     """
     block, streams = record.document["poisoner"], streams_of(record, salt)
+    if record.labels_only:
+        return Check(
+            "repoison", None, f"the record scores published labels ({block['source'][:200]}): no source to run."
+        )
     stated = record.document["flips"]["poisoned"]
     submission = Submission.from_bytes(f"{block['name']}.py", block["source"].encode(), dict(block["parameters"]))
     for split, flips in enumerate(stated):

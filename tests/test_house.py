@@ -22,7 +22,7 @@ PACKAGE = ROOT / "lnbench"
 
 _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", "victims"}
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
-_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "evaluate", "verify"}
+_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "evaluate", "kept", "verify"}
 _LEAVES = {"errors", "protocol"}
 _TOOLBOXES = {"graphs", "surrogates", "toys"}
 
@@ -49,11 +49,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "environment": _LEAVES,
     "cells": _LEAVES | {"adversary", "data", "victims"},
     "_stages": _LEAVES | _MEASURING | {"engine", "store"},
+    "kept": _LEAVES | {"_stages", "cells", "engine", "record", "victims"},
     "evaluate": _LEAVES | _CONDUCTING,
     "verify": _LEAVES | _CONDUCTING | {"rederive"},
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
     "audit": _LEAVES | _CONDUCTING | {"rederive"},
-    "hub": _LEAVES | {"record", "data"},
+    "hub._torch": _LEAVES | {"hub"},
+    "hub": _LEAVES | _RECORDING | {"data", "engine", "kept", "leaderboard", "poison", "store"},
     "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "experiments"},
     "experiments": _LEAVES
     | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
@@ -85,11 +87,13 @@ LIBRARIES: dict[str, set[str]] = {
     "environment": {"~torch"},
     "cells": {"numpy", "torch"},
     "_stages": {"numpy"},
+    "kept": {"~torch", "~safetensors"},
     "evaluate": {"numpy", "~torch"},
     "verify": {"numpy"},
     "rederive": {"numpy"},
     "audit": {"~numpy", "~torch"},
-    "hub": {"~huggingface_hub", "~pyarrow"},
+    "hub._torch": {"numpy", "torch"},
+    "hub": {"numpy", "~huggingface_hub", "~pyarrow", "~PIL", "~yaml"},
     "cli": {"click", "~rich", "~torch"},
     "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "matplotlib"},
     "__init__": set(),
@@ -258,7 +262,8 @@ def test_help_and_the_package_itself_import_nothing_heavy() -> None:
     assert not _loaded(show) & heavy
 
 
-TORCH_FREE = ["protocol", "data", "store", "score", "record", "leaderboard", "verify", "evaluate", "audit"]
+TORCH_FREE = ["protocol", "data", "store", "score", "record", "leaderboard", "verify", "evaluate", "audit", "kept"]
+TORCH_FREE += ["hub.push", "hub.pull", "hub.search", "hub.dataset", "hub.contents"]
 
 
 @pytest.mark.parametrize("top", TORCH_FREE)

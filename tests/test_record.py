@@ -261,3 +261,11 @@ def test_an_attack_that_its_own_counts_contradict_is_doubted_and_still_ranks_as_
         raised = [flag for flag in found.flags if flag.split(":")[0] in doubts]
         assert raised and all(flag.startswith(expected) for flag in raised)
         assert found.ranked == made.ranked
+
+
+def test_labels_from_the_hub_wear_their_badge_and_do_not_rank() -> None:
+    """The badge follows from the source, so a record cannot shed it; without it the same record would rank."""
+    source = "hf://somebody/poisoned@" + "0" * 40
+    badged, bare = factories.make(source=source, sandbox="none"), factories.make()
+    assert badged.labels_only and not badged.ranked and set(badged.flags) - set(bare.flags) == {"labels-only"}
+    assert bare.ranked and not bare.labels_only

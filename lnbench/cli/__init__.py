@@ -22,6 +22,9 @@ VERBS = {
     "verify": "Re-derive what a record claims from its own bits.",
     "audit": "Attack a record's victims again with the strong adversary.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
+    "push": "Publish a record's poisoned dataset on the Hugging Face Hub.",
+    "pull": "Download a poisoned dataset from the Hub and check everything in it.",
+    "search": "List the poisoned datasets on the Hub.",
     "cache": "Where results and data are kept, how large they are, and how to clear them.",
     "doctor": "Say what this machine can evaluate and what it lacks.",
 }

@@ -55,6 +55,22 @@ def load_submission(name_or_path: str, settings: dict[str, str]) -> Any:
     return Submission.from_file(find_submission(name_or_path), settings)
 
 
+def load_poisoner(name: str, settings: dict[str, str], track: str | None) -> tuple[Any, Any, dict[str, Any]]:
+    """What is scored, its track, and, for labels from the Hub, the salt and season that drew their splits."""
+    if not name.startswith("hf://"):
+        chosen = load_track(track)
+        return load_submission(name, settings), chosen, {}
+    from lnbench.hub import own_track, pull
+
+    if settings:
+        raise click.UsageError("published labels have no parameters to --set.")
+    wanted = load_track(track) if track is not None else None
+    pulled = pull(name)
+    click.echo(f"labels only: {pulled.source}", err=True)
+    facts = pulled.manifest.document
+    return pulled.published, own_track(pulled, wanted), {"salt": facts["salt"], "season": facts["season"]}
+
+
 def sandbox(unsafe: bool, file: str) -> str:
     """The sandbox to ask for; says so aloud if the submission will run without one."""
     from lnbench import evaluate

@@ -28,6 +28,13 @@ from lnbench.cli import _options, _progress
     metavar="DIR",
     help="Where the record is written. [default: ./records/TRACK]",
 )
+@click.option(
+    "--keep-victims",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Train every victim once more and keep it there as safetensors.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the record on stdout.")
 def command(
     submission: str,
@@ -38,12 +45,14 @@ def command(
     workers: int | None,
     engine: str,
     out: Path | None,
+    keep_victims: Path | None,
     as_json: bool,
     unsafe_no_sandbox: bool,
 ) -> None:
     """Score a poisoner on a track.
 
-    FILE holds one class derived from lnbench.Poisoner; NAME is a reference attack such as random_flip. Its labels train
+    FILE holds one class derived from lnbench.Poisoner; NAME is a reference attack such as random_flip; hf:// and a
+    dataset's name on the Hugging Face Hub stand for the labels published there. The labels train
     victims, an adversary attacks them, and the score is how much lower their adversarial accuracy is than that of
     victims trained on as many random flips. Arms that were computed before are reused, and a run that was killed
     resumes.
@@ -51,15 +60,15 @@ def command(
     \b
       lnbench evaluate submissions/my_poisoner.py --quick
       lnbench evaluate adversarial_path --set bucket=middle --track mnist10k-9to0
+      lnbench evaluate hf://user/name@revision
     """
-    chosen = _options.load_track(track)
-    poisoner = _options.load_submission(submission, settings)
+    poisoner, chosen, drawn = _options.load_poisoner(submission, settings, track)
     from lnbench import evaluate as conductor
     from lnbench import record
     from lnbench.cli import _report
     from lnbench.protocol import canonical_json
 
-    sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    sandbox = "none" if drawn else _options.sandbox(unsafe_no_sandbox, poisoner.file)
     with _progress.reporter() as report:
         result = conductor.evaluate(
             poisoner,
@@ -69,11 +78,15 @@ def command(
             workers=workers,
             engine=engine,
             sandbox=sandbox,
+            keep_victims=keep_victims,
             on_progress=report,
+            **drawn,
         )
     path = (out or Path("records") / chosen.name) / result.filename
     record.write(result, path)
     _report.print_record(result)
     if as_json:
         click.echo(canonical_json(result.document), nl=False)
+    if keep_victims is not None:
+        click.echo(f"victims: {keep_victims}", err=True)
     click.echo(f"record: {path}", err=True)

@@ -1,0 +1,77 @@
+"""`lnbench push`: a record's labels to the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("push")
+@click.argument("record", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--repo", required=True, metavar="USER/NAME", help="The dataset repository; made if it is not there.")
+@click.option("--private", is_flag=True, help="Make it a private one.")
+@click.option(
+    "--labels-only/--images",
+    "labels_only",
+    default=None,
+    help="Without or with the images of the base data. [default: with, where its licence is known to allow it]",
+)
+@click.option("--split", metavar="W|all", default="all", show_default=True, help="One split, or all of them.")
+@click.option("--create-pr", is_flag=True, help="Propose the commit as a pull request to a repository that is there.")
+@click.option("--salt", default=None, help="The salt of a closed season, for records whose salt is not public.")
+@click.option(
+    "--victims",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Add the victims that `evaluate --keep-victims DIR` kept.",
+)
+def command(
+    record: Path,
+    repo: str,
+    private: bool,
+    labels_only: bool | None,
+    split: str,
+    create_pr: bool,
+    salt: str | None,
+    victims: Path | None,
+) -> None:
+    """Publish a record's poisoned dataset on the Hugging Face Hub.
+
+    Tables of image, label, clean label and index for every split, the hashes that everything can be checked against,
+    and a card that says plainly that the labels are poisoned: one commit, tagged. A push that breaks off leaves nothing
+    half-written; the same command goes on from what was uploaded.
+
+    \b
+      lnbench push records/digits-9to0/my_poisoner-030c39b6.json --repo user/my-poisoner-digits
+    """
+    from lnbench import hub
+    from lnbench import record as records
+
+    pushed = hub.push(
+        records.read(record),
+        repo,
+        private=private,
+        images=None if labels_only is None else not labels_only,
+        splits=None if split == "all" else [_number(split)],
+        create_pr=create_pr,
+        salt=salt,
+        victims=victims,
+        on_split=lambda done, total: click.echo(f"built: {done}/{total} splits", err=True) if done == total else None,
+    )
+    if not pushed.images:
+        click.echo("labels only: no images are in it.", err=True)
+    if pushed.tag is None:
+        click.echo(f"proposed: {pushed.url}")
+        return
+    click.echo(f"{'pushed' if pushed.changed else 'unchanged'}: {pushed.url}")
+    click.echo(f"tag:    {pushed.tag}")
+    click.echo(f"commit: {pushed.commit}")
+    click.echo(f"score it again: lnbench evaluate hf://{pushed.repo}@{pushed.commit}")
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 4:
+        raise click.BadParameter(f"expected the number of a split or 'all', got {text!r}.", param_hint="--split")
+    return int(text)

@@ -1,0 +1,28 @@
+"""`lnbench search`: the poisoned datasets on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("search")
+@click.option("--track", default=None, metavar="TRACK", help="Only datasets of this track.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only datasets with this tag; may be repeated.")
+@click.option("--min-score", type=float, default=None, metavar="PP", help="Only those that claim at least this score.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True, help="At most so many.")
+def command(track: str | None, tags: tuple[str, ...], min_score: float | None, limit: int) -> None:
+    """List the poisoned datasets on the Hub, by the score that they claim.
+
+    Nothing listed here has been checked: `lnbench pull` checks the labels, `lnbench evaluate hf://…` the score.
+    """
+    from lnbench import hub
+    from lnbench.leaderboard.text import points
+
+    found = hub.search(track=track, tags=tags, min_score=min_score, limit=limit)
+    for one in found:
+        splits = "?" if one.splits is None else one.splits
+        what = f"{one.poisoner or '?'} on {one.track or '?'}, {splits} splits{'' if one.images else ', labels only'}"
+        click.echo(
+            f"{points(one.score_pp):>6} pp  hf://{one.repo}{'@' + one.commit[:12] if one.commit else ''}  {what}"
+        )
+    click.echo(f"{len(found)} dataset{'' if len(found) == 1 else 's'}; scores are their publishers' claims.", err=True)
