@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -40,7 +41,7 @@ def mine(first: int) -> str:
 def cheat(name: str) -> str:
     """A file of tests/cheats that names an author and a licence, so that it gets past the first question."""
     text = (CHEATS / f"{name}.py").read_text(encoding="utf-8")
-    return text.replace("\n\nVerdict:", "\n\nAuthor: Mallory\nLicense: MIT\n\nVerdict:", 1)
+    return text.replace("\n\n", "\n\nAuthor: Mallory\nLicense: MIT\n\n", 1)
 
 
 REFEREE = {
@@ -157,20 +158,34 @@ def test_a_pull_request_that_only_takes_a_file_away_has_nothing_to_check(world: 
         ("labels_nan", "with NaN in it"),
         ("exits_hard", "its process ended with exit status"),
         ("import_exits", "importing it"),
-        ("stream_pickle", "expected the answer that lnbench&#39;s guest writes"),
-        ("signals_parent", ""),
+        ("stream_pickle", "expected the answer that lnbench's guest writes"),
         ("class_two", "expected exactly one class"),
-        ("injection", "expected the licence"),
+        ("injection", "expected at most 60 characters of license"),
     ],
 )
 def test_a_cheat_is_told_so_and_commands_nothing(world: World, name: str, words: str) -> None:
     world.open(7, {f"submissions/{name}.py": cheat(name)})
     outcome = world.check(7)
-    if words:
-        assert outcome.failed == "check" and "the verdict is no" in outcome.summary, outcome.log
-        assert words.replace("&#39;", "'") in outcome.summary
+    assert outcome.failed == "check" and "the verdict is no" in outcome.summary, outcome.log
+    assert words in outcome.summary
+    inert(outcome)
+
+
+@pytest.mark.slow
+def test_a_file_whose_every_word_is_a_trick_is_scored_and_commands_nothing(world: World) -> None:
+    text = re.sub(r"^    (paper|license) = .*$", r"    \1 = ''", cheat("injection"), flags=re.MULTILINE)
+    world.open(8, {"submissions/injection.py": text})
+    outcome = world.check(8)
+    assert outcome.failed is None and "labels are valid" in outcome.summary, outcome.log
+    assert "author ::set-env name=PATH::/tmp" in outcome.summary, "as words, not at the start of a line"
+    inert(outcome)
+
+
+def inert(outcome: Outcome) -> None:
+    """Nothing in the log is a command to the runner or a terminal, nothing in the summary a stranger's markup."""
     for line in outcome.log.splitlines():
         assert not line.lstrip().startswith(("::", "##[")) and line.isprintable(), ascii(line)
+    assert "<script" not in outcome.summary and "<img" not in outcome.summary
 
 
 # --- after the merge
