@@ -12,6 +12,11 @@ lint:   ## style, import order, likely bugs; workflows
 	ruff format --check .
 	zizmor --offline --no-progress --persona pedantic .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[bs]*.yml \
+	  .github/ISSUE_TEMPLATE/challenge.yml
+	check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 type:   ## types of the referee
 	mypy

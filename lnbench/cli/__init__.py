@@ -17,6 +17,8 @@ from lnbench.cli import _faults
 VERBS = {
     "evaluate": "Score a poisoner on a track.",
     "check": "Run a poisoner in the sandbox and audit its labels, without training victims.",
+    "new": "Write a poisoner's file to start from.",
+    "submit": "Check and evaluate a poisoner, and open a pull request with it.",
     "tracks": "List, show and validate tracks.",
     "show": "Print a record as a table.",
     "verify": "Re-derive what a record claims from its own bits.",

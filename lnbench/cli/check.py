@@ -9,7 +9,10 @@ from lnbench.cli import _options
 
 @click.command("check")
 @_options.submission
-def command(submission: str, track: str | None, settings: dict[str, str], unsafe_no_sandbox: bool) -> None:
+@click.option("--metadata", is_flag=True, help="Also ask for the author and licence that a pull request must name.")
+def command(
+    submission: str, track: str | None, settings: dict[str, str], unsafe_no_sandbox: bool, metadata: bool
+) -> None:
     """Run a poisoner in the sandbox and audit its labels, without training victims.
 
     It runs twice on each of the track's first two splits, under the limits of an evaluation: budget, pairs, type,
@@ -20,7 +23,15 @@ def command(submission: str, track: str | None, settings: dict[str, str], unsafe
     poisoner = _options.load_submission(submission, settings)
     from lnbench import evaluate
 
-    found = evaluate.check(poisoner, chosen, sandbox=_options.sandbox(unsafe_no_sandbox, poisoner.file), splits=2)
+    wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    if metadata:
+        from lnbench import submit
+        from lnbench.poison import run
+
+        details = run.describe(poisoner, mode=evaluate.resolved_sandbox(wish))
+        submit.check_metadata(details, poisoner.file)
+        click.echo(f"author {details.author}, licence {details.license}, paper {details.paper or 'none'}")
+    found = evaluate.check(poisoner, chosen, sandbox=wish, splits=2)
     budget = chosen.noise.budget
     for split in found:
         again = "the same labels twice" if split.deterministic else "DIFFERENT labels when run again"

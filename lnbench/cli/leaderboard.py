@@ -55,7 +55,13 @@ def check(folder: Path) -> None:
     "records", metavar="RECORD...", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path)
 )
 @_folder
-def add(records: tuple[Path, ...], folder: Path) -> None:
+@click.option(
+    "--submissions",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=None,
+    help="Take only records of the files in this folder, as they are now.",
+)
+def add(records: tuple[Path, ...], folder: Path, submissions: Path | None) -> None:
     """Check records, copy them to the board's, and build the board."""
     from lnbench import leaderboard
     from lnbench.errors import ProtocolError
@@ -64,6 +70,6 @@ def add(records: tuple[Path, ...], folder: Path) -> None:
         if not record.exists():
             raise ProtocolError(f"there is no record {record}.")
     for record in records:
-        click.echo(f"added: {leaderboard.add(record, folder / 'records')}")
+        click.echo(f"added: {leaderboard.add(record, folder / 'records', submissions=submissions)}")
     for path in leaderboard.build(folder / "records", folder):
         click.echo(f"changed: {path}")

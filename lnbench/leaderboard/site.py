@@ -8,6 +8,7 @@ from pathlib import Path
 from lnbench._record_checks import checks
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.leaderboard import board, export, figures, markdown, page
+from lnbench.protocol import sha256
 from lnbench.protocol import track as tracks
 from lnbench.record import Record, read, write
 
@@ -52,17 +53,22 @@ def check(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
     return [out / name for name in _drifted(out, _render(Path(records_dir), out))]
 
 
-def add(record_path: str | Path, records_dir: str | Path) -> Path:
+def add(record_path: str | Path, records_dir: str | Path, *, submissions: str | Path | None = None) -> Path:
     """Copy a record into the folder of records as `<track>/<name>-<sha8>.json`; the board is built separately.
 
     The record is checked by itself (`lnbench verify` also checks it against the data).
 
+    Args:
+        submissions: a folder of files, in one of which the record's source must stand, byte for byte.
+
     Raises:
         RecordError: if it is no record, contradicts itself, is not ranked, is of another version of its track or of
-            none that ships, or is already there.
+            none that ships, is of none of the submissions, or is already there.
     """
     record, folder = read(record_path), Path(records_dir)
     _consistent(record, record_path)
+    if submissions is not None:
+        _submitted(record, record_path, Path(submissions))
     try:
         board.admissible(record, board.read_seasons(folder))
         shipped = tracks.load(record.track.name)
@@ -81,6 +87,15 @@ def add(record_path: str | Path, records_dir: str | Path) -> Path:
     target = folder / record.track.name / record.filename
     write(record, target)
     return target
+
+
+def _submitted(record: Record, path: str | Path, folder: Path) -> None:
+    """Raise RecordError unless the record was made from the file of its name in a folder."""
+    files = {file.stem: file for file in folder.glob("*.py") if file.is_file()}
+    if record.name not in files:
+        raise RecordError(f"{path}: it is of {record.label}, and {folder} has no file of that name.")
+    if sha256(files[record.name].read_bytes()) != record.document["poisoner"]["sha256"]:
+        raise RecordError(f"{path}: it was made from another {record.name}.py than the one in {folder}.")
 
 
 def _consistent(record: Record, path: str | Path) -> None:

@@ -11,6 +11,7 @@ import difflib
 import json
 import math
 import os
+import re
 import struct
 import sys
 import time
@@ -192,7 +193,7 @@ def _answer(job: Mapping[str, Any], folder: Path) -> tuple[bytes, dict[str, Any]
         poisoner = kind(**values)
     except BaseException as error:
         raise Refused(blame(error, path, f"{kind.__name__}()")) from None
-    header: dict[str, Any] = {key: str(getattr(kind, key, ""))[:limit] for key, limit in _LIMITS.items()}
+    header: dict[str, Any] = {key: _stated(kind, key)[: limit + 1] for key, limit in _LIMITS.items()}
     written = kind.__dict__.get("__doc__") or ""
     if written.startswith(f"{kind.__name__}("):  # a dataclass's own text, not the author's
         written = ""
@@ -209,6 +210,17 @@ def _answer(job: Mapping[str, Any], folder: Path) -> tuple[bytes, dict[str, Any]
         raise Refused(blame(error, path, "poison()", job["memory_gib"])) from None
     labels = as_labels(result, n)
     return b"L", header, labels.tobytes() + struct.pack("<q", _trainings())
+
+
+def _stated(kind: type[Poisoner], key: str) -> str:
+    """A class field, or the line `Key: …` of the class's or the file's docstring, whichever comes first."""
+    if value := getattr(kind, key, ""):
+        return str(value)
+    spelling = "licen[cs]e" if key == "license" else key
+    for text in (kind.__dict__.get("__doc__"), vars(sys.modules["submission"]).get("__doc__")):
+        if found := re.search(rf"^[ \t]*{spelling}:[ \t]*(\S.*)$", str(text or ""), re.MULTILINE | re.IGNORECASE):
+            return found[1]
+    return ""
 
 
 def _problem(job: Mapping[str, Any], folder: Path) -> Problem:

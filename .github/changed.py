@@ -1,0 +1,144 @@
+"""Which submissions a pull request or a push brings: read from git's own tables, never from a work tree.
+
+    changed.py pull-request CLONE    CLONE's HEAD is the merge commit; at most one submission, as `submission=…`
+    changed.py push                  the commits BEFORE..AFTER of this clone, or INPUT_SUBMISSION of a dispatch, crossed
+                                     with CPU_TRACKS and GPU_TRACKS (JSON lists), as the matrices `cpu=…` and `gpu=…`
+
+Outputs go to $GITHUB_OUTPUT, words for people to $GITHUB_STEP_SUMMARY. Exit 1: the verdict is no; 2: wrong use.
+Standard library only: it runs before anything is installed. All of a pull request, file names too, is a stranger's.
+"""
+
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+
+NAME = re.compile(r"submissions/([a-z0-9_-]{1,40})\.py")
+REGULAR = {"100644", "100755"}
+
+
+def main() -> int:
+    """Do what the command line asks for; the exit code."""
+    if len(sys.argv) == 3 and sys.argv[1] == "pull-request":
+        return pull_request(sys.argv[2])
+    if sys.argv[1:] == ["push"]:
+        return push()
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+def pull_request(clone: str) -> int:
+    """The one submission that merging would add or change."""
+    if git(clone, "rev-list", "--parents", "-n", "1", "HEAD").count(" ") != 2:
+        return no(f"{clone} is not at a merge commit of the pull request and its base.")
+    found, others = [], []
+    for status, mode, path in changes(clone, "HEAD^1", "HEAD"):
+        if status != "D" and path.startswith("submissions/"):
+            if not NAME.fullmatch(path):
+                return no(
+                    f"{shown(path)}: expected a file name of up to 40 of a–z, 0–9, '_' and '-', ending in .py, "
+                    "directly in submissions."
+                )
+            if mode not in REGULAR:
+                return no(f"{shown(path)}: expected a regular file, got git's mode {mode}.")
+            found.append((status, path))
+        else:
+            others.append(path)
+    if len(found) > 1:
+        return no(f"a pull request brings one submission, this one {len(found)}: {listed(p for _, p in found)}.")
+    if others:
+        say(
+            f"⚠️ **This pull request also changes {len(others)} other file(s)**: {listed(others)}. Nothing of them was "
+            "used here, the code that checked is the base branch's. A submission needs none of them."
+        )
+    if not found:
+        say("No submission is added or changed.")
+        return 0
+    ((status, path),) = found
+    say(f"Submission: <code>{path}</code>, {'a new file' if status == 'A' else 'a change of a file that is there'}.")
+    output("submission", path)
+    return 0
+
+
+def push() -> int:
+    """The submissions to evaluate, on the tracks of each kind of machine."""
+    names = []
+    if wanted := os.environ.get("INPUT_SUBMISSION", ""):
+        if not NAME.fullmatch(f"submissions/{wanted}.py") or not os.path.isfile(f"submissions/{wanted}.py"):
+            return no(f"there is no submission called {shown(wanted)}; give the file's name without .py.")
+        names = [wanted]
+    else:
+        before, after = os.environ["BEFORE"], os.environ["AFTER"]
+        known = subprocess.run(["git", "merge-base", "--is-ancestor", before, after], capture_output=True)
+        if known.returncode:  # a first or a forced push
+            before = f"{after}^1"
+        for status, mode, path in changes(".", before, after):
+            match = NAME.fullmatch(path)
+            if match and status != "D" and mode in REGULAR:
+                names.append(match[1])
+            elif path.startswith("submissions/") and status != "D":
+                say(f"Not evaluated: {shown(path)} is no submission.")
+    only = os.environ.get("INPUT_TRACK", "")
+    for kind in ("cpu", "gpu"):
+        tracks = json.loads(os.environ.get(f"{kind.upper()}_TRACKS") or "[]")
+        jobs = [{"submission": n, "track": t} for n in sorted(set(names)) for t in tracks if only in ("", t)]
+        output(kind, json.dumps(jobs))
+        for job in jobs:
+            say(f"- `{job['submission']}` on `{job['track']}` ({kind.upper()})")
+    return 0
+
+
+def changes(clone: str, before: str, after: str) -> list[tuple[str, str, str]]:
+    """(status, new mode, path) of every file that differs between two commits."""
+    fields = git(clone, "diff-tree", "-r", "-z", "--raw", "--no-renames", before, after).split("\0")[:-1]
+    return [(f.split()[4][0], f.split()[1], path) for f, path in zip(fields[::2], fields[1::2], strict=True)]
+
+
+def git(clone: str, *arguments: str) -> str:
+    """What a git command printed; bytes that are no UTF-8 are kept as surrogates."""
+    done = subprocess.run(["git", "-C", clone, *arguments], capture_output=True, check=True)
+    return done.stdout.decode("utf-8", errors="surrogateescape")
+
+
+def listed(paths: Iterable[str]) -> str:
+    """At most twenty paths."""
+    every = [shown(path) for path in paths]
+    return ", ".join(every[:20]) + (f" and {len(every) - 20} more" if len(every) > 20 else "")
+
+
+def shown(text: str) -> str:
+    """A stranger's text as inert HTML of one line."""
+    return f"<code>{html.escape(ascii(text)[1:-1][:200])}</code>"
+
+
+def no(sentence: str) -> int:
+    """The verdict, for the log and for people."""
+    print("error:", html.unescape(re.sub("</?code>", "", sentence)))
+    say(f"### ❌ {sentence}")
+    return 1
+
+
+def say(text: str) -> None:
+    """Add a paragraph to the job's summary."""
+    append("GITHUB_STEP_SUMMARY", f"{text}\n\n")
+
+
+def output(name: str, value: str) -> None:
+    """Set an output of the step."""
+    append("GITHUB_OUTPUT", f"{name}={value}\n")
+
+
+def append(variable: str, text: str) -> None:
+    """Write to the file that the runner named, or to the terminal."""
+    if path := os.environ.get(variable):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    else:
+        print(text, end="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

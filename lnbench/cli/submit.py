@@ -1,0 +1,114 @@
+"""`lnbench submit`: from a file to a pull request."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lnbench.cli import _options, _progress
+
+if TYPE_CHECKING:
+    from lnbench.poison.submission import Submission
+    from lnbench.record import Record
+
+
+@click.command("submit")
+@_options.submission
+@click.option(
+    "--record",
+    "made",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="A record of this very file, instead of evaluating it now.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "auto"]),
+    default="cpu",
+    show_default=True,
+    help="Where victims train.",
+)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@click.option(
+    "--repository",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="Your clone of lnbench. [default: the one this folder is in]",
+)
+@click.option("--yes", is_flag=True, help="Push and open the pull request without asking.")
+def command(
+    submission: str,
+    track: str | None,
+    settings: dict[str, str],
+    unsafe_no_sandbox: bool,
+    made: Path | None,
+    device: str,
+    workers: int | None,
+    repository: Path,
+    yes: bool,
+) -> None:
+    """Check and evaluate a poisoner, and open a pull request with it.
+
+    The file must name its author and licence. It is checked in the sandbox and evaluated as by `lnbench evaluate`; then
+    a branch with this one file and the text of a pull request are made. Nothing leaves this machine before you agree:
+    with `gh` the branch is pushed and the pull request opened, without it the steps are printed.
+    """
+    chosen = _options.load_track(track)
+    poisoner = _options.load_submission(submission, settings)
+    from lnbench import evaluate, record, submit
+    from lnbench.cli import _report
+    from lnbench.poison import run
+
+    wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    submit.check_metadata(run.describe(poisoner, mode=evaluate.resolved_sandbox(wish)), poisoner.file)
+    if made is not None:
+        result, path = record.read(made), made
+        submit.check_same(result, poisoner)
+    else:
+        evaluate.check(poisoner, chosen, sandbox=wish)
+        click.echo(f"{poisoner.file}: its labels are valid on {chosen.name}; now the victims.", err=True)
+        result = _evaluated(poisoner, chosen, device=device, workers=workers, sandbox=wish)
+        path = Path("records") / chosen.name / result.filename
+        record.write(result, path)
+    _report.print_record(result)
+    text = path.with_suffix(".md")
+    text.write_text(submit.text(result), encoding="utf-8")
+    click.echo(f"record: {path}\npull request's text: {text}")
+    _bring(poisoner, result, text, repository, yes)
+
+
+def _evaluated(poisoner: Submission, track: Any, **options: Any) -> Record:
+    from lnbench import evaluate
+
+    with _progress.reporter() as report:
+        return evaluate.evaluate(poisoner, track, on_progress=report, **options)
+
+
+def _bring(poisoner: Submission, result: Record, text: Path, repository: Path, yes: bool) -> None:
+    """Make the branch; push it if the author agrees, or say how."""
+    from lnbench import submit
+
+    root, title = submit.checkout(repository), submit.title(result)
+    if root is None:
+        click.echo(
+            f"\n{repository.resolve()} is no clone of lnbench, so there is no branch. On GitHub, fork lnbench, add "
+            f"your file as submissions/{poisoner.file}, and open a pull request titled {title!r} with the text above."
+        )
+        return
+    branch = submit.branch(root, poisoner)
+    click.echo(f"branch: {branch.name}, one commit on {branch.base}")
+    if shutil.which("gh") is not None:
+        asked = "Push it and open the pull request now?"
+        if yes or (sys.stdin.isatty() and click.confirm(asked, default=False)):
+            click.echo(f"pull request: {submit.publish(root, branch, title, text)}")
+            return
+        click.echo("\nNothing was pushed. `lnbench submit --yes` does it, or by hand:")
+    else:
+        click.echo("\nNothing was pushed: GitHub's `gh` is not installed. By hand, FORK being your fork's address:")
+    for step in submit.steps(branch, title, text):
+        click.echo(f"  {step}")
+    click.echo("The second step is also a button on your fork's page, once the branch is there.")

@@ -1,0 +1,89 @@
+"""A new poisoner's file: everything that a submission needs, and flips that are valid from the first run on."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import os
+import re
+from pathlib import Path
+
+from lnbench.errors import ProtocolError, UnavailableError
+
+_SOURCE = '''"""TITLE: one sentence on what it does.
+
+Idea: what makes a flip hurt, and how this finds such flips.
+Threat model: what it needs to know, for example whether it trains networks of its own.
+Source: a paper, or "new".
+
+    lnbench check FILE              # does it run, and does it keep the rules?  seconds
+    lnbench evaluate FILE --quick   # a first score
+    lnbench submit FILE             # the score, and a pull request
+"""
+
+import numpy as np
+
+import lnbench
+
+
+class CLASS(lnbench.Poisoner):
+    """One line that becomes the row's description."""
+
+    author = AUTHOR
+    paper = ""  # an https address, a DOI, an arXiv number, or a citation with its year
+    license = "Apache-2.0"  # of this file, as an SPDX expression
+
+    # Annotated fields with a default are parameters:  lnbench evaluate FILE --set skip=3
+    skip: int = 0
+
+    def poison(self, problem: lnbench.Problem) -> np.ndarray:
+        # To be replaced by your idea. This shuffles the points whose label may change and takes the first ones.
+        candidates = problem.rng.permutation(problem.eligible)[self.skip :]
+        return problem.flipped(candidates[: problem.budget])
+'''
+
+
+def source(name: str, author: str = "") -> str:
+    """The text of a new poisoner's file.
+
+    Args:
+        name: the file's stem, up to 40 of a–z, 0–9, `_` and `-`.
+        author: who is shown beside the row.
+
+    Raises:
+        ProtocolError: if the name is no row's name.
+    """
+    if not re.fullmatch(r"[a-z0-9_-]{1,40}", name):
+        raise ProtocolError(
+            f"expected a name of up to 40 of a–z, 0–9, '_' and '-', got {name[:80]!r}; it becomes the row's name."
+        )
+    words = [word.capitalize() for word in re.split(r"[_-]+", name) if word]
+    kind = "".join(words)
+    if not kind.isidentifier() or keyword.iskeyword(kind):  # "2cool", "_", "none"
+        kind = f"Poisoner{kind}"
+    fields = {
+        "TITLE": " ".join(words) or name,
+        "CLASS": kind,
+        "AUTHOR": json.dumps(" ".join(author.split())[:100], ensure_ascii=False),
+        "FILE": f"{name}.py",
+    }
+    return re.sub("|".join(fields), lambda match: fields[match[0]], _SOURCE)
+
+
+def write(name: str, folder: Path, author: str = "") -> Path:
+    """Write a new poisoner's file; returns its path.
+
+    Raises:
+        ProtocolError: if the name is no row's name, or the file is already there: nothing is overwritten.
+        UnavailableError: if the folder cannot be written.
+    """
+    path, text = folder / f"{name}.py", source(name, author)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ProtocolError(f"{path} is already there; choose another name.") from None
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be written: {os.strerror(error.errno or 0)}.") from None
+    return path
