@@ -103,6 +103,7 @@ def evaluate(
     points = [data.load(track, split, streams) for split in range(splits)]
 
     poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
+    same = quick or _repeats(poisoned[0], submission, track, points[0], streams, mode, store)
     flips: dict[str, list[Any]] = {
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
         "random": [random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
@@ -128,6 +129,7 @@ def evaluate(
         code_sha256=code_sha256(track),
         sandbox=mode,
         fixed_test_set=data.fixed_test_set(track),
+        flags=[] if same else ["non-deterministic"],
         run={
             "started": started.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
             "seconds": round(time.monotonic() - clock, 1),
@@ -194,6 +196,15 @@ def resolved_sandbox(wish: str) -> str:
             f"no sandbox works here, and CI runs no submission without one. {' '.join(sandboxes.diagnose().remedies)}"
         )
     return mode
+
+
+def _repeats(
+    first: Poisoned, submission: Submission, track: Track, points: data.Split, streams: Streams, mode: str, store: Store
+) -> bool:
+    """Whether a second run on the first split gives the same labels; kept beside the first as any labels are."""
+    beside = Store(store.root / "repeats")
+    (second,) = poison_all(submission, track, [points], streams, mode, 1, beside, lambda progress: None)
+    return changed(points.labels, first.labels) == changed(points.labels, second.labels)
 
 
 def _replication(track: Track, quick: bool) -> tuple[int, int]:

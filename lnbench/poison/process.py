@@ -121,11 +121,16 @@ class _Guest:
             rules, info, block = _Pipe(start), _Pipe(start), _Pipe(start)
             os.write(rules.write, seccomp.program())
             rules.close(rules.write)
-            command = sandbox.bubblewrap_command(
-                box, result=result, rules=rules.read, info=info.write, block=block.read
+            options = os.memfd_create("options")  # of any length, where a pipe could fill up before it is read
+            start.callback(os.close, options)
+            command, listed = sandbox.bubblewrap_command(
+                box, result=result, rules=rules.read, info=info.write, block=block.read, options=options
             )
+            with os.fdopen(os.dup(options), "wb") as file:
+                file.write(b"".join(os.fsencode(option) + b"\0" for option in listed))
+            os.lseek(options, 0, os.SEEK_SET)
             # An empty environment, because bwrap's own can be read inside as that of process 1.
-            self._start(stack, command, (result, rules.read, info.write, block.read), {}, "/")
+            self._start(stack, command, (result, rules.read, info.write, block.read, options), {}, "/")
             info.close(info.write)
             block.close(block.read)
             self.first = _number(info.read)
