@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
-from faults import kinds
-from faults.lab import Lab, Tally
+from faults import kinds  # noqa: E402
+from faults.lab import Lab, Tally  # noqa: E402
 
 KINDS: dict[str, tuple[Callable[[Lab, int], Tally], int]] = {
     "disk_full": (kinds.disk_full, 4),

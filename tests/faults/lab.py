@@ -1,7 +1,7 @@
 """A place to hurt an evaluation in: one tiny track, its undisturbed record, and eyes for what is left behind.
 
-Every run is `python -m lnbench evaluate` in a process of its own. The lab is the reaper of all orphans below it (Linux),
-so that a process which outlives its referee is seen and not guessed.
+Every run is `python -m lnbench evaluate` in a process of its own. The lab is the reaper of all orphans below it (Linux
+only), so that a process which outlives its referee is seen and not guessed.
 """
 
 from __future__ import annotations
