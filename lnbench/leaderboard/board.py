@@ -163,7 +163,7 @@ def read_seasons(records_dir: Path) -> dict[str, Mapping[str, Any]]:
         return {}
     try:
         seasons = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path} cannot be read: {error}.") from None
     if not all(isinstance(season, dict) for season in seasons.values()):
         raise RecordError(f"{path}: expected one table a season.")

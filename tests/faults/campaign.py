@@ -23,15 +23,15 @@ from faults import kinds  # noqa: E402
 from faults.lab import Lab, Tally  # noqa: E402
 
 KINDS: dict[str, tuple[Callable[[Lab, int], Tally], int]] = {
-    "disk_full": (kinds.disk_full, 4),
-    "read_only": (kinds.read_only, 10),
-    "damaged_data": (kinds.damaged_data, 4),
-    "clock_jumps": (kinds.clock_jumps, 1),
-    "damaged_store": (kinds.damaged_store, 1),
     "kill_guest": (kinds.kill_guest, 1),
     "kill_referee": (kinds.kill_referee, 1),
+    "clock_jumps": (kinds.clock_jumps, 1),
+    "damaged_store": (kinds.damaged_store, 1),
+    "damaged_data": (kinds.damaged_data, 4),
     "interrupt": (kinds.interrupt, 4),
     "kill_worker": (kinds.kill_worker, 1),
+    "disk_full": (kinds.disk_full, 4),
+    "read_only": (kinds.read_only, 10),
     "two_at_once": (kinds.two_at_once, 20),
 }
 """Kind -> what injects it, and the divisor of the count: the kinds that take long come less often."""

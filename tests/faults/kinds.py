@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from faults.lab import GUEST, WORKER, Lab, Tally, descendants
+from faults.lab import GUEST, PATIENCE, WORKER, Lab, Tally, descendants
 from lnbench import record
 
 _SENTENCE = "error: "
@@ -44,7 +44,7 @@ def _struck(lab: Lab, count: int, strike: Callable[[subprocess.Popen[bytes]], No
                 if finished := process.poll() is not None:
                     break
                 strike(process)
-                code = process.wait(60)
+                code = process.wait(PATIENCE)
             strikes, tally.injected = strikes + 1, tally.injected + 1
             tally.ended(code)
             finished = code == 0
@@ -75,7 +75,7 @@ def _hunted(lab: Lab, count: int, prey: str, missing: str, length: float, codes:
         while not finished and tally.injected < count and runs < 8:
             before, runs = tally.injected, runs + 1
             with lab.running(cache) as process:
-                deadline = time.monotonic() + 300
+                deadline = time.monotonic() + PATIENCE
                 while process.poll() is None and time.monotonic() < deadline:
                     if tally.injected >= count or not descendants(prey):
                         time.sleep(0.01)
@@ -86,7 +86,7 @@ def _hunted(lab: Lab, count: int, prey: str, missing: str, length: float, codes:
                             os.kill(lab.rng.choice(alive), signal.SIGKILL)
                             tally.injected, struck = tally.injected + 1, struck + 1
                         time.sleep(0.05)
-                code = process.wait(60)
+                code = process.wait(PATIENCE)
             finished = code == 0
             if tally.injected > before:
                 tally.ended(code)
@@ -127,7 +127,7 @@ def _roomed(lab: Lab, count: int, room: Callable[[int], dict[str, str]]) -> Tall
         tally.stories.append("NOT INJECTED: it takes root and util-linux to mount a small disk of its own")
         return tally
     for i in range(count):
-        seed = lab.store(without=[["labels"], ["labels"], ["labels", "cells"]][i % 3])
+        seed = lab.store(without=["labels", "cells"] if i % 5 == 4 else ["labels"])
         place = lab.fresh()
         for name in ("room", "back"):
             (place / name).mkdir()
@@ -146,6 +146,7 @@ def _roomed(lab: Lab, count: int, room: Callable[[int], dict[str, str]]) -> Tall
             tally.stories.append(f"NOT INJECTED: {done.stderr.decode(errors='replace').strip()[-120:]}")
             return tally
         tally.injected += 1
+        lab.settle()
         first = (place / "said.1").read_text(errors="replace")
         code = int((place / "said.code").read_text())
         tally.ended(code)
