@@ -138,7 +138,7 @@ def evaluate(
             "cpu": f"{where['parts'].get('cpu') or platform.machine()}, {cores()} cores",
             "version": __version__,
             "commit": _commit(),
-            "command": _command(submission, track, quick),
+            "command": _command(submission, track, quick, season),
             "engine": engine,
             "workers": workers,
         },
@@ -268,9 +268,10 @@ def _commit() -> str | None:
     return head + ("+" if dirty.strip() else "")
 
 
-def _command(submission: Submission, track: Track, quick: bool) -> str:
+def _command(submission: Submission, track: Track, quick: bool, season: str | None) -> str:
     """The command line that makes this record again, without anything about this machine."""
     parts = [submission.name, "--track", track.name, *(["--quick"] if quick else [])]
+    parts += ["--season", season] if season else []
     return shlex.join(
         ["lnbench", "evaluate", *parts, *(f"--set={k}={v}" for k, v in sorted(submission.parameters.items()))]
     )

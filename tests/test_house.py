@@ -23,6 +23,7 @@ PACKAGE = ROOT / "lnbench"
 _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", "victims"}
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
 _CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "evaluate", "verify"}
+_TRUSTING = {"seasons", "verification"}
 _LEAVES = {"errors", "protocol"}
 _TOOLBOXES = {"graphs", "surrogates", "toys"}
 
@@ -43,18 +44,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_record_derived": _LEAVES | {"score"},
     "record": _LEAVES | {"score", "_record_schema", "_record_derived"},
     "_record_checks": _LEAVES | _RECORDING,
-    "leaderboard": _LEAVES | _RECORDING,
+    "seasons": _LEAVES | {"store"},
+    "verification": _LEAVES | _RECORDING | {"store"},
+    "leaderboard": _LEAVES | _RECORDING | _TRUSTING,
     "engine": _LEAVES,
     "store": _LEAVES,
     "environment": _LEAVES,
     "cells": _LEAVES | {"adversary", "data", "victims"},
     "_stages": _LEAVES | _MEASURING | {"engine", "store"},
     "evaluate": _LEAVES | _CONDUCTING,
-    "verify": _LEAVES | _CONDUCTING | {"rederive"},
+    "verify": _LEAVES | _CONDUCTING | {"rederive", "seasons"},
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
     "audit": _LEAVES | _CONDUCTING | {"rederive"},
     "hub": _LEAVES | {"record", "data"},
-    "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "experiments"},
+    "cli": _LEAVES | _CONDUCTING | _TRUSTING | {"leaderboard", "hub", "rederive", "audit", "experiments"},
     "experiments": _LEAVES
     | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
     "__init__": set(),
@@ -79,6 +82,8 @@ LIBRARIES: dict[str, set[str]] = {
     "_record_derived": {"numpy"},
     "record": {"numpy"},
     "_record_checks": {"numpy"},
+    "seasons": set(),
+    "verification": set(),
     "leaderboard": {"numpy", "tabulate", "~matplotlib"},
     "engine": {"~torch", "~ray"},
     "store": {"~platformdirs"},

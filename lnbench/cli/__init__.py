@@ -22,6 +22,7 @@ VERBS = {
     "verify": "Re-derive what a record claims from its own bits.",
     "audit": "Attack a record's victims again with the strong adversary.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
+    "season": "Open, close and list seasons, whose splits are drawn by a secret salt.",
     "cache": "Where results and data are kept, how large they are, and how to clear them.",
     "doctor": "Say what this machine can evaluate and what it lacks.",
 }

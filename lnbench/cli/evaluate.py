@@ -28,6 +28,7 @@ from lnbench.cli import _options, _progress
     metavar="DIR",
     help="Where the record is written. [default: ./records/TRACK]",
 )
+@_options.season
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the record on stdout.")
 def command(
     submission: str,
@@ -38,6 +39,9 @@ def command(
     workers: int | None,
     engine: str,
     out: Path | None,
+    season: str | None,
+    salt_file: Path | None,
+    board: Path,
     as_json: bool,
     unsafe_no_sandbox: bool,
 ) -> None:
@@ -57,8 +61,9 @@ def command(
     from lnbench import evaluate as conductor
     from lnbench import record
     from lnbench.cli import _report
-    from lnbench.protocol import canonical_json
+    from lnbench.protocol import PUBLIC_SALT, canonical_json
 
+    salt = _options.season_salt(season, salt_file, board, unsafe_no_sandbox) or PUBLIC_SALT
     sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
     with _progress.reporter() as report:
         result = conductor.evaluate(
@@ -69,6 +74,8 @@ def command(
             workers=workers,
             engine=engine,
             sandbox=sandbox,
+            salt=salt,
+            season=season,
             on_progress=report,
         )
     path = (out or Path("records") / chosen.name) / result.filename

@@ -2,9 +2,9 @@
 
     python tests/fuzz/campaign.py [--inputs 1000000] [--seconds 600] [--only track_toml] [--engine hypothesis]
 
-atheris mutates bytes and follows the coverage; Hypothesis makes inputs that are right up to a few places. Each target gets
-the given number of inputs from each engine, or the given time. Ends with 1 if a reader let anything but its own errors out
-or took more memory than the cap, with 3 if an engine is not installed.
+atheris mutates bytes and follows the coverage; Hypothesis makes inputs that are right up to a few places. Each target
+gets the given number of inputs from each engine, or the given time. Ends with 1 if a reader let anything but its own
+errors out or took more memory than the cap, with 3 if an engine is not installed.
 """
 
 from __future__ import annotations

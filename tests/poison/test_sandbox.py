@@ -240,6 +240,19 @@ def box(tmp_path: Path, **options: Any) -> sandbox.Box:
     return sandbox.make_box(tmp_path, b"{}", "a.py", b"", **options)
 
 
+def test_a_killed_probe_says_nothing_about_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a machine that kills it by chance, for want of memory say, would fall back to a weaker sandbox unnoticed."""
+    codes = [-9, 137, 0]
+
+    def run(*_: Any, **__: Any) -> process.Outcome:
+        return process.Outcome(b"lnbench1", b"", codes.pop(0), "", 0.1, "process")
+
+    monkeypatch.setattr(process, "run", run)
+    assert process.probe("bubblewrap") is None and codes == []
+    codes += [137] * 9
+    assert process.probe("bubblewrap") == "it ended with exit status 137 and said nothing" and codes
+
+
 def test_command(bubblewrap: str, tmp_path: Path) -> None:
     """Each trap has its option."""
     command, words = sandbox.bubblewrap_command(box(tmp_path), result=3, rules=4, info=5, block=6, options=7)
