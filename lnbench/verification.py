@@ -89,8 +89,6 @@ def document(
     missing = [name for name in NEEDED if name not in {check.name for check in checks}]
     if wrong or missing:
         raise RecordError(f"nothing is signed: {', '.join(wrong + missing)} did not pass.")
-    if by.strip().casefold() == str(record.document["poisoner"]["author"]).strip().casefold():
-        raise ProtocolError(f"{by!r} is the record's author; a verification is somebody else's.")
     made = {
         "schema": 1,
         "record": record.sha256,
@@ -106,6 +104,8 @@ def document(
         _DOCUMENT.one(made)
     except schema.Wrong as wrong_part:
         raise ProtocolError(f"the verification cannot be written: {wrong_part}.") from None
+    if by.strip().casefold() == str(record.document["poisoner"]["author"]).strip().casefold():
+        raise ProtocolError(f"{by!r} is the record's author; a verification is somebody else's.")
     return made
 
 

@@ -18,9 +18,9 @@ _folder = click.option(
 
 @click.group("season")
 def command() -> None:
-    """Open, close and list the seasons of a board.
+    """Open, close and list seasons, whose splits are drawn by a secret salt.
 
-    A season's splits and seeds are drawn by a salt that only whoever runs it knows, so no row can be tuned to them. Its
+    Only whoever runs a season knows its salt, so no row can be tuned to its splits and seeds. Its
     commitment is published when it opens, the salt when it closes; from then on anybody can derive its rows again.
 
     \b
