@@ -1,5 +1,5 @@
 # The verbs, the same on a laptop and in CI. `make` alone checks what CI checks.
-.PHONY: all fmt lint type test board gpu bench
+.PHONY: all fmt lint type test board gpu bench faults fuzz
 
 all: lint type test board
 
@@ -28,3 +28,9 @@ gpu:    ## the tests that need a CUDA device
 bench:  ## timings and agreement with the peers; tests/bench/README.md says what they need
 	python tests/bench/bench_kernels.py
 	python tests/bench/bench_adversary.py --victims 1 8 32
+
+faults: ## hurt evaluations of a tiny track in every way we know; an hour, best as root; tests/faults/README.md
+	python tests/faults/campaign.py
+
+fuzz:   ## every reader of outside bytes against two engines; up to two hours; tests/fuzz/README.md
+	python tests/fuzz/campaign.py

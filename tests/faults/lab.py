@@ -192,7 +192,8 @@ def whole(path: Path) -> bool:
     data = path.read_bytes()
     try:
         entry = json.loads(data)
-        return canonical_json(entry) == data and entry["sha256"] == sha256_json(entry["value"])
+        same = canonical_json(entry) == data and sha256_json(entry["name"]) == path.stem
+        return same and bool(entry["sha256"] == sha256_json(entry["value"]))
     except (ValueError, KeyError, TypeError):
         return False
 
