@@ -1,5 +1,5 @@
 # The verbs, the same on a laptop and in CI. `make` alone checks what CI checks.
-.PHONY: all fmt lint type test board gpu bench
+.PHONY: all fmt lint type test board gpu bench faults fuzz
 
 all: lint type test board
 
@@ -33,3 +33,9 @@ gpu:    ## the tests that need a CUDA device
 bench:  ## timings and agreement with the peers; tests/bench/README.md says what they need
 	pytest --benchmark-enable tests/bench/bench_kernels.py
 	pytest --benchmark-enable tests/bench/bench_adversary.py
+
+faults: ## hurt evaluations of a tiny track in every way we know; an hour, best as root; tests/faults/README.md
+	python tests/faults/campaign.py
+
+fuzz:   ## every reader of outside bytes against two engines; up to two hours; tests/fuzz/README.md
+	python tests/fuzz/campaign.py

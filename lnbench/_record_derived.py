@@ -39,6 +39,10 @@ FLAGS: dict[str, tuple[bool, str]] = {
         "Somewhere on the ε curve of this arm and architecture a larger radius broke clearly fewer examples, which "
         "nested balls cannot: the attack missed them. Run `lnbench audit`.",
     ),
+    "non-deterministic": (
+        False,
+        "Run twice on the first split, the poisoner flipped different labels: nobody can derive this row again.",
+    ),
     "split-block": (False, "A block of victims was trained in parts for want of memory: its last bits depend on that."),
 }
 """Flag (the part before the first colon) -> (whether it keeps a record from ranking, what it means)."""
@@ -46,7 +50,7 @@ FLAGS: dict[str, tuple[bool, str]] = {
 LABELS_ONLY = "hf://"
 """What the source of a record begins with that was made of published labels instead of by a poisoner."""
 
-REPORTED = frozenset({"split-block"})
+REPORTED = frozenset({"non-deterministic", "split-block"})
 """Flags that only the run can know; all others follow from the record."""
 
 ZERO_GRADIENT, NOT_MONOTONE = 0.01, 0.02

@@ -106,9 +106,10 @@ def evaluate(
     points = [data.load(track, split, streams) for split in range(splits)]
 
     if isinstance(submission, Published):
-        poisoned = submission.poisoned(track, [p.labels for p in points])
+        poisoned, same = submission.poisoned(track, [p.labels for p in points]), True
     else:
         poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
+        same = quick or _repeats(poisoned[0], submission, track, points[0], streams, mode, store)
     flips: dict[str, list[Any]] = {
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
         "random": [random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
@@ -117,6 +118,7 @@ def evaluate(
     names = [cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in cells]
     results = train_all([cell for _, cell in cells], names, make_engine(engine, workers), store, notify)
 
+    in_parts = any(result["in_parts"] for result in results)
     found = record.assemble(
         track=track,
         streams_commitment=streams.commitment,
@@ -134,7 +136,7 @@ def evaluate(
         code_sha256=code_sha256(track),
         sandbox=mode,
         fixed_test_set=data.fixed_test_set(track),
-        flags=["split-block"] if any(result["in_parts"] for result in results) else [],
+        flags=[flag for flag, raised in (("non-deterministic", not same), ("split-block", in_parts)) if raised],
         run={
             "started": started.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
             "seconds": round(time.monotonic() - clock, 1),
@@ -143,7 +145,7 @@ def evaluate(
             "cpu": f"{where['parts'].get('cpu') or platform.machine()}, {cores()} cores",
             "version": __version__,
             "commit": _commit(),
-            "command": _command(submission, track, quick),
+            "command": _command(submission, track, quick, season),
             "engine": engine,
             "workers": workers,
         },
@@ -207,6 +209,15 @@ def resolved_sandbox(wish: str) -> str:
     return mode
 
 
+def _repeats(
+    first: Poisoned, submission: Submission, track: Track, points: data.Split, streams: Streams, mode: str, store: Store
+) -> bool:
+    """Whether a second run on the first split gives the same labels; kept beside the first as any labels are."""
+    beside = Store(store.root / "repeats")
+    (second,) = poison_all(submission, track, [points], streams, mode, 1, beside, lambda progress: None)
+    return changed(points.labels, first.labels) == changed(points.labels, second.labels)
+
+
 def _replication(track: Track, quick: bool) -> tuple[int, int]:
     r = track.replication
     return (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
@@ -268,9 +279,10 @@ def _commit() -> str | None:
     return head + ("+" if dirty.strip() else "")
 
 
-def _command(submission: Submission | Published, track: Track, quick: bool) -> str:
+def _command(submission: Submission | Published, track: Track, quick: bool, season: str | None) -> str:
     """The command line that makes this record again, without anything about this machine."""
     options = ["--track", track.name, *(["--quick"] if quick else [])]
+    options += ["--season", season] if season else []
     if isinstance(submission, Published):
         return shlex.join(["lnbench", "evaluate", submission.source, *options])
     settings = [f"--set={k}={v}" for k, v in sorted(submission.parameters.items())]

@@ -6,7 +6,7 @@ is still open) they cannot be done and say so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from lnbench.errors import ProtocolError, RecordError
 from lnbench.protocol import PUBLIC_SALT, Streams, Track, applied, random_flips, sha256
 from lnbench.protocol import track as tracks
 from lnbench.record import Record
+from lnbench.seasons import Season, check_record, salt_of
 
 __all__ = ["Check", "Report", "verify", "verify_record"]
 
@@ -57,11 +58,12 @@ class Report:
         return tuple(check for check in self.checks if check.passed is False)
 
 
-def verify(path: str | Path, *, salt: str | None = None) -> Report:
+def verify(path: str | Path, *, salt: str | None = None, known: Mapping[str, Season] | None = None) -> Report:
     """Check a record's file.
 
     Args:
-        salt: the salt of a closed season, for records whose salt is not public.
+        salt: the salt, for records whose salt is not public and not revealed in `known`.
+        known: the seasons of the board, see `lnbench.seasons.read`; a record of a season is checked against them.
 
     Raises:
         DataError: if the track's data is missing here.
@@ -70,13 +72,27 @@ def verify(path: str | Path, *, salt: str | None = None) -> Report:
         found = records.read(path)
     except records.RefusedError as error:
         return Report((Check(error.check, False, str(error)),), None)
-    return verify_record(found, salt=salt)
+    return verify_record(found, salt=salt, known=known)
 
 
-def verify_record(record: Record, *, salt: str | None = None) -> Report:
+def verify_record(record: Record, *, salt: str | None = None, known: Mapping[str, Season] | None = None) -> Report:
     """Check a record that was read; see `verify`."""
+    salt = salt or salt_of(known or {}, record.season)
     read = [_track(record) if name == "track" else Check(name, True, sentence) for name, sentence in _READ.items()]
-    return Report((*read, *checks(record), *_against_data(record, salt)), record)
+    return Report((*read, *checks(record), *_against_seasons(record, known), *_against_data(record, salt)), record)
+
+
+def _against_seasons(record: Record, known: Mapping[str, Season] | None) -> list[Check]:
+    """Whether a season's record is the season's; nothing for a record of none, or if nobody asked."""
+    if record.season is None or known is None:
+        return []
+    if not known:
+        return [Check("season", None, f"the board's seasons.toml is not here, so season {record.season!r} is unknown.")]
+    try:
+        sentence = check_record(known, record.season, record.document["salt_commitment"], record.sha256)
+    except RecordError as error:
+        return [Check("season", False, str(error))]
+    return [Check("season", True, sentence)]
 
 
 def _track(record: Record) -> Check:

@@ -23,6 +23,7 @@ PACKAGE = ROOT / "lnbench"
 _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", "victims"}
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
 _CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "evaluate", "kept", "verify"}
+_TRUSTING = {"seasons", "verification"}
 _LEAVES = {"errors", "protocol"}
 _TOOLBOXES = {"graphs", "surrogates", "toys"}
 
@@ -43,9 +44,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_record_derived": _LEAVES | {"score"},
     "record": _LEAVES | {"score", "_record_schema", "_record_derived"},
     "_record_checks": _LEAVES | _RECORDING,
-    "leaderboard": _LEAVES | _RECORDING,
     "scaffold": _LEAVES,
     "submit": _LEAVES | _RECORDING | {"leaderboard", "poison"},
+    "seasons": _LEAVES | {"store"},
+    "verification": _LEAVES | _RECORDING | {"store"},
+    "leaderboard": _LEAVES | _RECORDING | _TRUSTING,
     "engine": _LEAVES,
     "store": _LEAVES,
     "environment": _LEAVES,
@@ -53,12 +56,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_stages": _LEAVES | _MEASURING | {"engine", "store"},
     "kept": _LEAVES | {"_stages", "cells", "engine", "record", "victims"},
     "evaluate": _LEAVES | _CONDUCTING,
-    "verify": _LEAVES | _CONDUCTING | {"rederive"},
+    "verify": _LEAVES | _CONDUCTING | {"rederive", "seasons"},
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
     "audit": _LEAVES | _CONDUCTING | {"rederive"},
     "hub._torch": _LEAVES | {"hub"},
     "hub": _LEAVES | _RECORDING | {"data", "engine", "kept", "leaderboard", "poison", "store"},
-    "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "experiments", "scaffold", "submit"},
+    "cli": _LEAVES
+    | _CONDUCTING
+    | _TRUSTING
+    | {"leaderboard", "hub", "rederive", "audit", "experiments", "scaffold", "submit"},
     "experiments": _LEAVES
     | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
     "__init__": set(),
@@ -83,6 +89,8 @@ LIBRARIES: dict[str, set[str]] = {
     "_record_derived": {"numpy"},
     "record": {"numpy"},
     "_record_checks": {"numpy"},
+    "seasons": set(),
+    "verification": set(),
     "leaderboard": {"numpy", "tabulate", "~matplotlib"},
     "scaffold": set(),
     "submit": {"~packaging"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -38,6 +39,60 @@ def track_option(function: F) -> F:
     return click.option(
         "--track", metavar="TRACK", default=None, help="A track's name, or a .toml file. [default: digits-9to0]"
     )(function)
+
+
+def board_option(function: F) -> F:
+    """`--board`: the folder with `seasons.toml` in it."""
+    return click.option(
+        "--board",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("leaderboard"),
+        show_default=True,
+        help="The board's folder, with seasons.toml in it.",
+    )(function)
+
+
+def season(function: F) -> F:
+    """`--season`, the file of its salt, and the board that knows its commitment."""
+    for decorate in (
+        board_option,
+        click.option(
+            "--salt-file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            default=None,
+            help="The season's secret salt, as `lnbench season open` wrote it.",
+        ),
+        click.option("--season", metavar="NAME", default=None, help="Draw splits and seeds by an open season's salt."),
+    ):
+        function = decorate(function)
+    return function
+
+
+def season_salt(name: str | None, salt_file: Path | None, board: Path, unsafe: bool) -> str | None:
+    """The salt of the open season that is asked for, None if none is.
+
+    Raises:
+        ProtocolError: if name and salt do not belong together, or come alone.
+        UnavailableError: without bubblewrap: a salt that is secret is not brought near a submission that could read it.
+    """
+    from lnbench import seasons
+    from lnbench.errors import ProtocolError, UnavailableError
+    from lnbench.poison import sandbox as sandboxes
+
+    if name is None and salt_file is None:
+        return None
+    if name is None or salt_file is None:
+        raise ProtocolError(
+            "--season NAME and --salt-file FILE go together: the season's salt is secret while it is open."
+        )
+    found = seasons.opened(seasons.read(board / "seasons.toml"), name)
+    salt = seasons.read_salt(salt_file)
+    seasons.check_salt(found, salt)
+    if unsafe or sandboxes.mode() != sandboxes.BUBBLEWRAP:
+        raise UnavailableError(
+            "a season's salt is secret, and only bubblewrap keeps a submission from it; see `lnbench doctor`."
+        )
+    return salt
 
 
 def load_track(name: str | None) -> Any:

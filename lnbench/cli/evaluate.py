@@ -35,6 +35,7 @@ from lnbench.cli import _options, _progress
     metavar="DIR",
     help="Train every victim once more and keep it there as safetensors.",
 )
+@_options.season
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the record on stdout.")
 def command(
     submission: str,
@@ -46,6 +47,9 @@ def command(
     engine: str,
     out: Path | None,
     keep_victims: Path | None,
+    season: str | None,
+    salt_file: Path | None,
+    board: Path,
     as_json: bool,
     unsafe_no_sandbox: bool,
 ) -> None:
@@ -66,8 +70,10 @@ def command(
     from lnbench import evaluate as conductor
     from lnbench import record
     from lnbench.cli import _report
-    from lnbench.protocol import canonical_json
+    from lnbench.protocol import PUBLIC_SALT, canonical_json
 
+    season, salt = (drawn["season"], drawn["salt"]) if drawn else (season, None)
+    salt = salt or _options.season_salt(season, salt_file, board, unsafe_no_sandbox) or PUBLIC_SALT
     sandbox = "none" if drawn else _options.sandbox(unsafe_no_sandbox, poisoner.file)
     with _progress.reporter() as report:
         result = conductor.evaluate(
@@ -79,8 +85,9 @@ def command(
             engine=engine,
             sandbox=sandbox,
             keep_victims=keep_victims,
+            salt=salt,
+            season=season,
             on_progress=report,
-            **drawn,
         )
     path = (out or Path("records") / chosen.name) / result.filename
     record.write(result, path)

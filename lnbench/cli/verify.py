@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _faults
+from lnbench.cli import _faults, _options
 
 if TYPE_CHECKING:
     from lnbench.record import Record
@@ -24,19 +24,38 @@ _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to retrain."
 )
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
-@click.option("--salt", default=None, help="The salt of a closed season, for records whose salt is not public.")
+@click.option("--salt", default=None, help="The salt, for records whose salt is neither public nor revealed.")
+@click.option("--sign", metavar="NAME", default=None, help="State under your name, for the board, that all of it held.")
+@_options.board_option
 def command(
-    record: Path, repoison: bool, retrain: int | None, device: str, workers: int | None, salt: str | None
+    record: Path,
+    repoison: bool,
+    retrain: int | None,
+    device: str,
+    workers: int | None,
+    salt: str | None,
+    sign: str | None,
+    board: Path,
 ) -> None:
     """Re-derive what a record claims from its own bits.
 
     Form, hash, track, budget, pairs, labels, random arm, accuracies, score and flags. With --repoison its labels are
     made again from the stored source; with --retrain some of its victims are trained again: equal bit for bit in the
     record's own environment, within a stated tolerance elsewhere. Exit code 1 if anything does not hold.
-    """
-    from lnbench import verify
 
-    report = verify.verify(record, salt=salt)
+    With --sign NAME, after --repoison and --retrain, a statement is written to the board's verifications: committed,
+    it makes the row `verified`.
+    """
+    from lnbench import seasons, verify
+
+    if sign is not None and not (repoison and retrain):
+        raise click.UsageError(
+            "--sign needs --repoison and --retrain N: what is signed is that the row was made again."
+        )
+    known = seasons.read(board / "seasons.toml")
+    report = verify.verify(record, salt=salt, known=known)
+    if report.record is not None:
+        salt = salt or seasons.salt_of(known, report.record.season)
     checks = list(report.checks)
     if report.passed and report.record is not None:
         checks += _again(report.record, repoison, retrain, device, workers, salt)
@@ -47,6 +66,28 @@ def command(
         click.echo(f"error: {record} does not hold: {', '.join(failures)}.", err=True)
         raise click.exceptions.Exit(1)
     click.echo(f"{record} says what its bits say.")
+    if sign is not None and report.record is not None:
+        click.echo(f"verification: {_signed(report.record, checks, sign, retrain or 0, device, board)}", err=True)
+
+
+def _signed(record: Record, checks: list[Check], by: str, cells: int, device: str, board: Path) -> Path:
+    """Where the statement was written."""
+    import datetime
+
+    from lnbench import __version__, evaluate, verification
+    from lnbench.environment import environment
+
+    statement = verification.document(
+        record,
+        checks,
+        by=by,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        cells=cells,
+        sandbox=evaluate.resolved_sandbox("auto"),
+        environment=environment(device)["id"],
+        version=__version__,
+    )
+    return verification.write(statement, record, board / "verifications")
 
 
 def _again(

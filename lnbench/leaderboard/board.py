@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from lnbench import seasons, verification
 from lnbench.errors import RecordError
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import Record, read
 from lnbench.score import holm, rank_intervals
+from lnbench.verification import Verification
 
 ALPHA = 0.05
 
@@ -30,6 +30,7 @@ class Row:
         accuracies: AA of the poisoned arm, (split,).
         ranks: first and last rank it may have; None in the history.
         p_holm: p against random flips, Holm-corrected over the table's rows; None in the history.
+        verifications: who derived it again.
     """
 
     record: Record
@@ -37,6 +38,7 @@ class Row:
     accuracies: np.ndarray
     ranks: tuple[int, int] | None = None
     p_holm: float | None = None
+    verifications: tuple[Verification, ...] = ()
 
     @property
     def drop(self) -> float:
@@ -54,8 +56,9 @@ class Row:
 
     @property
     def trust(self) -> str:
-        """`season` if a season's salt drew the splits, else `self`: the author could have tuned to the public salt."""
-        return "season" if self.record.season else "self"
+        """`season` if a season's salt drew the splits, `verified` if somebody derived it again, both, else `self`."""
+        words = [*(["season"] if self.record.season else []), *(["verified"] if self.verifications else [])]
+        return ", ".join(words) or "self"
 
     @property
     def trainings(self) -> int:
@@ -102,17 +105,19 @@ def load(records_dir: str | Path) -> Board:
     """The board of all records in a folder, `<track>/<file>.json`.
 
     Raises:
-        RecordError: naming the first file that is no record or may not be on the board, or two that are the same row.
+        RecordError: naming the first file that is no record or may not be on the board, two that are the same row, or a
+            verification of what is not there.
     """
     folder = Path(records_dir)
-    seasons = read_seasons(folder)
+    known, verified = read_seasons(folder), read_verifications(folder)
+    closed = {sha256 for season in known.values() for sha256 in season.records}
     found: dict[tuple[str, int, str, str], list[Row]] = {}
     rows: dict[tuple[str, ...], str] = {}
     tracks_of: dict[str, Track] = {}
     for path in sorted(folder.glob("*/*.json"), key=lambda p: p.relative_to(folder).as_posix()):
         name, record = path.relative_to(folder).as_posix(), read(path)
         try:
-            admissible(record, seasons)
+            admissible(record, known)
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from None
         if path.parent.name != record.track.name:
@@ -123,7 +128,15 @@ def load(records_dir: str | Path) -> Board:
         track = tracks_of.setdefault(record.track.sha256, record.track)
         key = track.name, track.version, track.sha256, record.season or ""
         slim = {field: value for field, value in record.document.items() if field != "victims"}
-        found.setdefault(key, []).append(Row(Record(slim, track), name, record.split_accuracies))
+        verifications = verified.pop(record.sha256, ())
+        row = Row(Record(slim, track), name, record.split_accuracies, verifications=verifications)
+        found.setdefault(key, []).append(row)
+        closed.discard(record.sha256)
+    if closed:
+        raise RecordError(f"{folder}: the record {min(closed)[:12]}… of a closed season is missing.")
+    if verified:
+        sha256, (first, *_) = next(iter(verified.items()))
+        raise RecordError(f"{first.path}: it verifies a record {sha256[:12]}…, which is not on the board.")
     shipped = {name: tracks.load(name) for name in tracks.names()}
     current: list[Table] = []
     history: list[Table] = []
@@ -135,39 +148,29 @@ def load(records_dir: str | Path) -> Board:
     return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))
 
 
-def admissible(record: Record, seasons: Mapping[str, Mapping[str, Any]]) -> None:
+def admissible(record: Record, known: Mapping[str, seasons.Season]) -> None:
     """Raise RecordError, in one sentence, if this record may not stand on any board."""
     if not record.ranked:
         raise RecordError(f"it is not ranked ({', '.join(record.flags) or 'no flag says why'}).")
     if record.score["drop_pp"] is None or record.score["ci95_pp"] is None:
         raise RecordError("it is ranked without a score.")
     if record.season is not None:
-        season = seasons.get(record.season)
-        if season is None:
-            raise RecordError(
-                f"no season is called {record.season!r}; seasons.toml has {', '.join(seasons) or 'none'}."
-            )
-        if season.get("commitment") != record.document["salt_commitment"]:
-            raise RecordError(f"its salt is not the one that season {record.season!r} is committed to.")
+        seasons.check_record(known, record.season, record.document["salt_commitment"], record.sha256)
     _ = record.split_accuracies
 
 
-def read_seasons(records_dir: Path) -> dict[str, Mapping[str, Any]]:
-    """The seasons in `seasons.toml` beside the folder of records: name -> commitment, opened, closed, salt.
+def read_seasons(records_dir: Path) -> dict[str, seasons.Season]:
+    """The seasons in `seasons.toml` beside the folder of records; raises as `lnbench.seasons.read`."""
+    return seasons.read(records_dir.resolve().parent / "seasons.toml")
+
+
+def read_verifications(records_dir: Path) -> dict[str, tuple[Verification, ...]]:
+    """The verifications in `verifications/` beside the folder of records, by the record's hash.
 
     Raises:
-        RecordError: if the file is no TOML of tables.
+        RecordError: naming the first file that is no verification.
     """
-    path = records_dir.resolve().parent / "seasons.toml"
-    if not path.exists():
-        return {}
-    try:
-        seasons = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path} cannot be read: {error}.") from None
-    if not all(isinstance(season, dict) for season in seasons.values()):
-        raise RecordError(f"{path}: expected one table a season.")
-    return seasons
+    return verification.read_all(records_dir.resolve().parent / "verifications")
 
 
 def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:

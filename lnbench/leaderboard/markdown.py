@@ -39,7 +39,8 @@ _READING = """\
 - *clean accuracy*: percent of all test points, clean / random / poisoned labels. *memorised*: percent of the flips
   that the victims learned, random / poisoned.
 - *trainings*: victims that the poisoner says it trained, all splits together. *trust*: `self`: public salt, run by
-  its author; `season`: splits drawn by a salt that was secret then. *date*: of the run, as the run says.
+  its author; `verified`: somebody else made its labels and some of its victims again; `season`: splits drawn by a salt
+  that was secret then. *date*: of the run, as the run says.
 - The interval is over training sets and seeds of this track: what a row does on other data, budgets or victims, its
   table does not say. `lnbench verify RECORD` shows that a record follows from its own bits and from the data; that the
   victims were trained and attacked as stated can be shown only by doing it again.

@@ -168,6 +168,9 @@ def _details(table: Table, row: Row, records: str, root: Path | None) -> str:
             f"{interval(score['ci95_points_pp'])}; over the curve {points(score['area_pp'])}"
         ),
         "flags": "<br>".join(f"{escape(flag)}: {escape(meaning(flag))}" for flag in row.record.flags),
+        "verified by": escape(
+            "; ".join(f"{plain(v.by)}, {v.date}, {v.cells} cells trained" for v in row.verifications)
+        ),
         "command": f"<code>{escape(plain(run['command'] or '', 400))}</code>" if run["command"] else "",
         "machine": escape(
             plain(f"{run['device'] or ''} {run['cpu'] or ''}, sandbox {document['sandbox']}, {run['seconds']} s")

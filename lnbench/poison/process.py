@@ -26,6 +26,7 @@ LOG_BYTES = 65536
 PROCESSES = 64
 START_SECONDS = 30.0
 _TICK = 0.2
+_PROBES = 5
 _MARK = "LNBENCH_GUEST"
 
 
@@ -121,11 +122,16 @@ class _Guest:
             rules, info, block = _Pipe(start), _Pipe(start), _Pipe(start)
             os.write(rules.write, seccomp.program())
             rules.close(rules.write)
-            command = sandbox.bubblewrap_command(
-                box, result=result, rules=rules.read, info=info.write, block=block.read
+            options = os.memfd_create("options")  # of any length, where a pipe could fill up before it is read
+            start.callback(os.close, options)
+            command, listed = sandbox.bubblewrap_command(
+                box, result=result, rules=rules.read, info=info.write, block=block.read, options=options
             )
+            with os.fdopen(os.dup(options), "wb") as file:
+                file.write(b"".join(os.fsencode(option) + b"\0" for option in listed))
+            os.lseek(options, 0, os.SEEK_SET)
             # An empty environment, because bwrap's own can be read inside as that of process 1.
-            self._start(stack, command, (result, rules.read, info.write, block.read), {}, "/")
+            self._start(stack, command, (result, rules.read, info.write, block.read, options), {}, "/")
             info.close(info.write)
             block.close(block.read)
             self.first = _number(info.read)
@@ -249,20 +255,30 @@ def run(
 
 
 def probe(mode: str) -> str | None:
-    """Run an empty guest in a sandbox with the options every guest gets: None, or the words it failed with."""
+    """Run an empty guest in a sandbox with the options every guest gets: None, or the words it failed with.
+
+    A guest that something else kills says nothing about the sandbox: it is tried again.
+    """
     try:
-        with tempfile.TemporaryDirectory(prefix="lnbench-", ignore_cleanup_errors=True) as folder:
-            box = sandbox.make_box(Path(folder), b"", "probe.py", b"")
-            confined = sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None
-            job = {"probe": True, "limits": {}, "landlock": confined}
-            (box.inputs / "job.json").write_text(json.dumps(job), encoding="utf-8")
-            outcome = run(box, mode, most=64, seconds=START_SECONDS, memory_bytes=8 << 30)
+        for _ in range(_PROBES):
+            outcome = _probe(mode)
+            if outcome.code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+                break
     except (UnavailableError, OSError) as error:  # no folder for temporary files, no right to hand one over, …
         return str(error).rstrip(".")
     if outcome.answer and outcome.code == 0:
         return None
     words = outcome.log.decode(errors="replace").strip().splitlines()
     return words[-1].rstrip(".") if words else f"it ended with exit status {outcome.code} and said nothing"
+
+
+def _probe(mode: str) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="lnbench-", ignore_cleanup_errors=True) as folder:
+        box = sandbox.make_box(Path(folder), b"", "probe.py", b"")
+        confined = sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None
+        job = {"probe": True, "limits": {}, "landlock": confined}
+        (box.inputs / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        return run(box, mode, most=64, seconds=START_SECONDS, memory_bytes=8 << 30)
 
 
 def _watch(

@@ -213,8 +213,7 @@ def _run(
                 gpu=limits.gpu,
             )
             for name, array in arrays.items():
-                np.save(box.inputs / f"{name}.npy", array)
-                (box.inputs / f"{name}.npy").chmod(0o644)
+                _save(box.inputs / f"{name}.npy", array)
             rest = {
                 "submission": str(box.seen_as(mode, box.submission) / submission.file),
                 "parameters": dict(submission.parameters),
@@ -240,6 +239,14 @@ def _run(
                 "free some space or set TMPDIR."
             ) from None
         raise
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    """Write a contiguous array as .npy, readable for all; np.save would report a full disk without its errno."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)
+    path.chmod(0o644)
 
 
 def _check_end(outcome: process.Outcome, submission: Submission, limits: _Limits) -> None:

@@ -271,20 +271,26 @@ def landlock_job(box: Box) -> dict[str, Any]:
     return {"read": read, "list": listed, "write": [str(box.scratch), "/dev/null"], "user": user}
 
 
-def bubblewrap_command(box: Box, *, result: int, rules: int, info: int, block: int) -> list[str]:
-    """The bubblewrap command.
+def bubblewrap_command(
+    box: Box, *, result: int, rules: int, info: int, block: int, options: int
+) -> tuple[list[str], list[str]]:
+    """The bubblewrap command, and the options it is to read from a descriptor instead.
+
+    bwrap is process 1 inside, where its command line can be read: options given there would show the guest the host's
+    paths of what is bound.
 
     Args:
         result: descriptor that the guest writes its answer to.
         rules: descriptor with the seccomp program.
         info: descriptor on which bwrap tells the host's number of the sandbox's first process.
         block: descriptor bwrap waits for before it starts the guest.
+        options: descriptor that holds the options, each ended by a zero byte.
     """
     user = dropped_user()
     program = bubblewrap()
     if program is None:
         raise FileNotFoundError("bwrap")
-    arguments = [program, "--die-with-parent", "--new-session", "--clearenv", "--hostname", "box"]
+    arguments = ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "box"]
     arguments += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     arguments += ["--cap-drop", "ALL"]
     if user is None:
@@ -306,11 +312,12 @@ def bubblewrap_command(box: Box, *, result: int, rules: int, info: int, block: i
     for name, value in environment(box, BUBBLEWRAP).items():
         arguments += ["--setenv", name, value]
     arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
-    arguments += ["--info-fd", str(info), "--block-fd", str(block), "--seccomp", str(rules), "--"]
+    arguments += ["--info-fd", str(info), "--block-fd", str(block), "--seccomp", str(rules)]
+    command = [program, "--args", str(options), "--"]
     if user is not None:
-        arguments += ["/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-        arguments += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
-    return arguments + python("/referee", "/in", result)
+        command += ["/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        command += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+    return command + python("/referee", "/in", result), arguments
 
 
 def _system() -> list[str]:

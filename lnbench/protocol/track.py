@@ -228,7 +228,7 @@ def load(name_or_path: str) -> Track:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ProtocolError(f"there is no track file {name_or_path}.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also an integer of thousands of digits
         raise ProtocolError(f"the track file {name_or_path} cannot be read as TOML: {error}") from None
     return Track.from_document(document, path.name)
 

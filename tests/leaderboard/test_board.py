@@ -264,7 +264,7 @@ def test_build_refuses_twins_strangers_and_noise(board: Path) -> None:
 
 def test_a_season_has_its_own_table(board: Path) -> None:
     commitment = Streams(TRACK.sha256, "secret").commitment
-    (board / "seasons.toml").write_text(f'[s1]\ncommitment = "{commitment}"\n')
+    (board / "seasons.toml").write_text(f'[s1]\ncommitment = "{commitment}"\nopened = "2026-01-01"\n')
     filled(board)
     put(board, factories.make(TRACK, season="s1", salt="secret", name="attack_1"))
     shown = load(board / "records")

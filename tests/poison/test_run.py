@@ -259,7 +259,7 @@ def test_full_disk(go: Callable[..., Poisoned], monkeypatch: pytest.MonkeyPatch)
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
     with pytest.raises(UnavailableError, match="No space left on device"):
         go(FIRST)
 

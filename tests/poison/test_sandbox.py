@@ -240,17 +240,31 @@ def box(tmp_path: Path, **options: Any) -> sandbox.Box:
     return sandbox.make_box(tmp_path, b"{}", "a.py", b"", **options)
 
 
+def test_a_killed_probe_says_nothing_about_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a machine that kills it by chance, for want of memory say, would fall back to a weaker sandbox unnoticed."""
+    codes = [-9, 137, 0]
+
+    def run(*_: Any, **__: Any) -> process.Outcome:
+        return process.Outcome(b"lnbench1", b"", codes.pop(0), "", 0.1, "process")
+
+    monkeypatch.setattr(process, "run", run)
+    assert process.probe("bubblewrap") is None and codes == []
+    codes += [137] * 9
+    assert process.probe("bubblewrap") == "it ended with exit status 137 and said nothing" and codes
+
+
 def test_command(bubblewrap: str, tmp_path: Path) -> None:
     """Each trap has its option."""
-    words = sandbox.bubblewrap_command(box(tmp_path), result=3, rules=4, info=5, block=6)
+    command, words = sandbox.bubblewrap_command(box(tmp_path), result=3, rules=4, info=5, block=6, options=7)
+    assert command[1:4] == ["--args", "7", "--"] and not any(str(tmp_path) in word for word in command)
     text = " ".join(words)
     assert "--die-with-parent" in words and "--new-session" in words and "--clearenv" in words
     assert all(f"--unshare-{name}" in words for name in ("ipc", "pid", "net", "uts"))
     assert "--size 67108864 --tmpfs /dev/shm" in text and "--size 268435456 --tmpfs /tmp" in text
     assert "--remount-ro / " in text and "--remount-ro /dev " in text and "--seccomp 4" in text
     if os.geteuid() == 0:
-        user = re.search(r"--reuid=(\d+)", text)
-        assert user and int(user[1]) >= 60001 and "--bounding-set=-all" in text and "--cap-drop ALL" in text
+        user = re.search(r"--reuid=(\d+)", " ".join(command))
+        assert user and int(user[1]) >= 60001 and "--bounding-set=-all" in command and "--cap-drop ALL" in text
     else:
         assert "--unshare-user --disable-userns --uid 65534" in text
     bound = [words[i + 1] for i, word in enumerate(words) if word in ("--ro-bind", "--bind", "--dev-bind")]

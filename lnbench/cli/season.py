@@ -1,0 +1,85 @@
+"""`lnbench season`: commit to a secret salt, and reveal it."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+
+_folder = click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("leaderboard"),
+    show_default=True,
+    help="The board's folder, with seasons.toml in it.",
+)
+
+
+@click.group("season")
+def command() -> None:
+    """Open, close and list seasons, whose splits are drawn by a secret salt.
+
+    Only whoever runs a season knows its salt, so no row can be tuned to its splits and seeds. Its
+    commitment is published when it opens, the salt when it closes; from then on anybody can derive its rows again.
+
+    \b
+      lnbench season open 2026a
+      lnbench evaluate submissions/yours.py --season 2026a --salt-file 2026a.salt
+      lnbench leaderboard add records/digits-9to0/yours-01234567.json
+      lnbench season close 2026a --salt-file 2026a.salt
+    """
+
+
+@command.command("open")
+@click.argument("name")
+@click.option(
+    "--salt-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Where the salt is kept; keep it secret, and do not lose it. [default: ./NAME.salt]",
+)
+@_folder
+def open_(name: str, salt_file: Path | None, folder: Path) -> None:
+    """Draw a salt and publish its commitment."""
+    from lnbench import seasons
+
+    place = salt_file or Path(f"{name}.salt")
+    season = seasons.open_season(folder / "seasons.toml", name, place, datetime.datetime.now(datetime.UTC).date())
+    click.echo(f"season {name} is open, committed to {season.commitment}.")
+    click.echo(
+        f"commit {folder / 'seasons.toml'}, never {place}: whoever has the salt can tune to the splits.", err=True
+    )
+
+
+@command.command("close")
+@click.argument("name")
+@click.option(
+    "--salt-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The file that `season open` made.",
+)
+@_folder
+def close(name: str, salt_file: Path, folder: Path) -> None:
+    """Reveal the salt; the season's rows are those on the board now."""
+    from lnbench import leaderboard, seasons
+
+    tables = leaderboard.load(folder / "records")
+    rows = [row.record.sha256 for t in (*tables.tables, *tables.history) if t.season == name for row in t.rows]
+    today = datetime.datetime.now(datetime.UTC).date()
+    season = seasons.close_season(folder / "seasons.toml", name, seasons.read_salt(salt_file), rows, today)
+    click.echo(f"season {name} is closed with {len(season.records)} rows; its salt is {season.salt}.")
+    for path in leaderboard.build(folder / "records", folder):
+        click.echo(f"changed: {path}")
+
+
+@command.command("list")
+@_folder
+def list_(folder: Path) -> None:
+    """Show the seasons; a salt that is not the committed one is an error."""
+    from lnbench import seasons
+
+    for season in seasons.read(folder / "seasons.toml").values():
+        until = "open" if season.is_open else f"closed {season.closed}, {len(season.records)} rows, salt {season.salt}"
+        click.echo(f"{season.name}: opened {season.opened}, {until}, commitment {season.commitment}")

@@ -1,0 +1,122 @@
+"""A season from its opening to its reveal, and a signature under a verification, as the command line does them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import factories
+import tiny
+from lnbench import evaluate, record, rederive, seasons
+from lnbench._record_checks import Check
+from lnbench.cli import cli
+from lnbench.poison import sandbox
+from lnbench.record import Record
+
+TRACK = factories.small(2, 1)
+
+
+def lnbench(*args: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(arg) for arg in args])
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a board, a poisoner, and a track that ships."""
+    factories.ship(monkeypatch, tmp_path / "tracks", TRACK)
+    (tmp_path / "leaderboard" / "records").mkdir(parents=True)
+    (tmp_path / "first.py").write_text(tiny.POISONER)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `evaluate` was asked for; it answers with a made-up record under the same salt."""
+    words: dict[str, Any] = {}
+
+    def fake(submission: Any, track: Any, **given: Any) -> Record:
+        words.update(given)
+        return factories.make(TRACK, salt=given["salt"], season=given["season"])
+
+    monkeypatch.setattr(evaluate, "evaluate", fake)
+    monkeypatch.setattr(sandbox, "mode", lambda: "bubblewrap")
+    return words
+
+
+def test_open_evaluate_add_close_verify(place: Path, asked: dict[str, Any]) -> None:
+    done = lnbench("season", "open", "s1")
+    assert done.exit_code == 0 and "season s1 is open" in done.stdout and "never s1.salt" in done.stderr
+    salt = seasons.read_salt("s1.salt")
+    assert salt not in done.output
+    done = lnbench("evaluate", "first.py", "--season", "s1", "--salt-file", "s1.salt")
+    assert done.exit_code == 0, done.output
+    assert (asked["salt"], asked["season"]) == (salt, "s1") and salt not in done.output
+    (path,) = Path("records").rglob("*.json")
+    assert salt not in path.read_text()
+    assert lnbench("leaderboard", "add", path).exit_code == 0
+
+    shown = lnbench("verify", path)
+    assert shown.exit_code == 0 and "ok      season: season 's1', open since" in shown.stdout
+    assert "skipped data: the record's salt is not public" in shown.stdout
+
+    done = lnbench("season", "close", "s1", "--salt-file", "s1.salt")
+    assert done.exit_code == 0 and f"closed with 1 rows; its salt is {salt}" in done.stdout
+    shown = lnbench("verify", path)
+    assert shown.exit_code == 0 and "among its rows" in shown.stdout and "ok      data:" in shown.stdout
+    listed = lnbench("season", "list")
+    assert f"s1: opened {seasons.read('leaderboard/seasons.toml')['s1'].opened}, closed" in listed.stdout
+    late = lnbench("evaluate", "first.py", "--season", "s1", "--salt-file", "s1.salt")
+    assert late.exit_code == 2 and "its rows are complete" in late.stderr
+
+
+def test_a_salt_is_not_brought_near_an_unboxed_submission(
+    place: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lnbench("season", "open", "s1")
+    request = ["evaluate", "first.py", "--season", "s1", "--salt-file", "s1.salt"]
+    done = lnbench(*request, "--unsafe-no-sandbox")
+    assert done.exit_code == 3 and "only bubblewrap" in done.stderr
+    monkeypatch.setattr(sandbox, "mode", lambda: "landlock")
+    assert lnbench(*request).exit_code == 3
+    assert asked == {}
+
+
+@pytest.mark.parametrize(
+    "options", [["--season", "s1"], ["--salt-file", "s1.salt"], ["--season", "s2", "--salt-file", "s1.salt"]]
+)
+def test_name_and_salt_come_together(place: Path, asked: dict[str, Any], options: list[str]) -> None:
+    lnbench("season", "open", "s1")
+    done = lnbench("evaluate", "first.py", *options)
+    assert done.exit_code == 2 and done.stderr.startswith("error: ") and asked == {}
+
+
+@pytest.fixture
+def made(place: Path) -> Path:
+    record.write(factories.make(TRACK), "made.json")
+    return Path("made.json")
+
+
+def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "resolved_sandbox", lambda wish: "bubblewrap")
+    for name in ("repoison", "retrain"):
+        passed = Check(name, True, f"{name} holds.")
+        monkeypatch.setattr(rederive, name, lambda *_, passed=passed, **__: passed)
+    assert lnbench("leaderboard", "add", made).exit_code == 0
+    done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader")
+    assert done.exit_code == 0 and "verification: leaderboard/verifications/digits-9to0/made_up-" in done.stderr
+    assert lnbench("leaderboard", "build").exit_code == 0
+    assert "| verified |" in Path("leaderboard/README.md").read_text()
+
+
+def test_nothing_is_signed_that_was_not_made_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lnbench("verify", made, "--sign", "A. Reader").exit_code == 2
+    assert lnbench("verify", made, "--sign", "A. Reader", "--repoison").exit_code == 2
+    monkeypatch.setattr(evaluate, "resolved_sandbox", lambda wish: "bubblewrap")
+    monkeypatch.setattr(rederive, "repoison", lambda *_, **__: Check("repoison", True, "it holds."))
+    monkeypatch.setattr(rederive, "retrain", lambda *_, **__: Check("retrain", False, "it differs."))
+    done = lnbench("verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "1")
+    assert done.exit_code == 1 and not Path("leaderboard/verifications").exists()
