@@ -53,8 +53,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verify": _LEAVES | _CONDUCTING | {"rederive"},
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
     "audit": _LEAVES | _CONDUCTING | {"rederive"},
+    "calibration": _LEAVES | _RECORDING,
     "hub": _LEAVES | {"record", "data"},
-    "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "experiments"},
+    "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "calibration", "experiments"},
     "experiments": _LEAVES
     | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
     "__init__": set(),
@@ -89,6 +90,7 @@ LIBRARIES: dict[str, set[str]] = {
     "verify": {"numpy"},
     "rederive": {"numpy"},
     "audit": {"~numpy", "~torch"},
+    "calibration": {"numpy", "scipy"},
     "hub": {"~huggingface_hub", "~pyarrow"},
     "cli": {"click", "~rich", "~torch"},
     "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "matplotlib"},
