@@ -67,7 +67,7 @@ LIBRARIES: dict[str, set[str]] = {
     "errors": set(),
     "protocol": {"numpy"},
     "kernels": {"torch", "~triton"},
-    "data": {"numpy", "platformdirs", "~sklearn", "~torchvision", "~huggingface_hub", "~pyarrow"},
+    "data": {"numpy", "platformdirs", "~sklearn", "~torchvision", "~huggingface_hub", "~pyarrow", "~PIL"},
     "poison.guest": {"numpy"},
     "poison": {"numpy"},
     "adversary": {"numpy", "torch"},
