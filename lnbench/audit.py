@@ -19,7 +19,7 @@ from lnbench._record_derived import derive, rounded
 from lnbench._stages import OnProgress, cell_name, train_all
 from lnbench.engine import engine as make_engine
 from lnbench.environment import code_sha256, environment
-from lnbench.protocol import ARMS, sha256_json
+from lnbench.protocol import arms_of, sha256_json
 from lnbench.record import Record
 from lnbench.rederive import cells_of, streams_of
 from lnbench.store import Store
@@ -87,7 +87,7 @@ def audit(
 def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str, Any]], fixed: bool) -> dict[str, Any]:
     """Everything that follows from the attacked victims."""
     track, strong = record.track, copy.deepcopy(dict(record.document))
-    reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in GOALS} for arm in ARMS}
+    reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in GOALS} for arm in arms_of(record.track)}
     for victim in strong["victims"]:
         entry = found[victim["architecture"], victim["split"], victim["seed"], victim["arm"]]
         spec = track.victim(victim["architecture"])
@@ -120,7 +120,7 @@ def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str
                 "plain_adv_acc": record.arms[arm]["adv_acc"],
                 "plain_untargeted_adv_acc": record.arms[arm]["untargeted_adv_acc"],
             }
-            for arm in ARMS
+            for arm in arms_of(track)
         },
         "doubts": rounded(doubts),
         "flags": _flags(doubts),

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "lnbench"
 
 _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", "victims"}
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
-_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "evaluate", "verify"}
+_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "_matched", "evaluate", "verify"}
 _LEAVES = {"errors", "protocol"}
 _TOOLBOXES = {"graphs", "surrogates", "toys"}
 
@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "environment": _LEAVES,
     "cells": _LEAVES | {"adversary", "data", "victims"},
     "_stages": _LEAVES | _MEASURING | {"engine", "store"},
+    "_matched": _LEAVES | {"_stages"},
     "evaluate": _LEAVES | _CONDUCTING,
     "verify": _LEAVES | _CONDUCTING | {"rederive"},
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
@@ -86,6 +87,7 @@ LIBRARIES: dict[str, set[str]] = {
     "environment": {"~torch"},
     "cells": {"numpy", "torch"},
     "_stages": {"numpy"},
+    "_matched": {"numpy"},
     "evaluate": {"numpy", "~torch"},
     "verify": {"numpy"},
     "rederive": {"numpy"},

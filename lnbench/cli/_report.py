@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lnbench.leaderboard.text import interval, plain, points, share
-from lnbench.protocol import ARMS
+from lnbench.protocol import ARMS, MATCHED
 from lnbench.record import FLAGS, Record, meaning
 
 _SHARES = {
@@ -40,6 +40,13 @@ def print_record(record: Record, *, err: bool = True) -> None:
     console.print(_arms(record))
     console.print(_scores(record))
     console.print(Text(record.verdict, style="bold"))
+    if matched := record.score.get("matched"):
+        console.print(
+            Text(
+                f"Below random flips allocated to the pairs as its own: {points(matched['drop_pp'])} pp "
+                f"{interval(matched['ci95_pp'])}."
+            )
+        )
     for line in standing(record):
         console.print(Text(line))
     console.print()
@@ -57,7 +64,7 @@ def standing(record: Record) -> list[str]:
 def _arms(record: Record) -> Table:
     """What victims trained on each arm's labels get right."""
     table = _table("labels", *_SHARES.values())
-    for arm in ARMS:
+    for arm in (*ARMS, *({MATCHED} & record.arms.keys())):
         table.add_row(arm, *[share(record.arms[arm][name]) for name in _SHARES])
     return table
 
