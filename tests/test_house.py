@@ -55,8 +55,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
     "audit": _LEAVES | _CONDUCTING | {"rederive"},
     "calibration": _LEAVES | _RECORDING,
+    "budgets": _LEAVES | {"data", "record"},
     "hub": _LEAVES | {"record", "data"},
-    "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "calibration", "experiments"},
+    "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "budgets", "calibration", "experiments"},
     "experiments": _LEAVES
     | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
     "__init__": set(),
@@ -93,6 +94,7 @@ LIBRARIES: dict[str, set[str]] = {
     "rederive": {"numpy"},
     "audit": {"~numpy", "~torch"},
     "calibration": {"numpy", "scipy"},
+    "budgets": set(),
     "hub": {"~huggingface_hub", "~pyarrow"},
     "cli": {"click", "~rich", "~torch"},
     "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "matplotlib"},

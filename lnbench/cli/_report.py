@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -50,6 +52,24 @@ def print_record(record: Record, *, err: bool = True) -> None:
     for line in standing(record):
         console.print(Text(line))
     console.print()
+
+
+def print_budgets(records: Sequence[Record]) -> None:
+    """Print AA and score at each budget, to stderr."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.width = 120
+    table = _table("k", "η", "AA clean", "random", "poisoned", "score, pp", "95 % interval")
+    for record in records:
+        noise, score = record.track.noise, record.score
+        shares = [share(record.arms[arm]["adv_acc"]) for arm in ARMS]
+        eta = f"{noise.budget / record.track.data.train:.2g}"
+        table.add_row(str(noise.budget), eta, *shares, points(score["drop_pp"]), interval(score["ci95_pp"]))
+    console.print()
+    console.print(
+        Text(f"{plain(records[0].label)} on {records[0].track.name}, by budget; none of these records ranks.")
+    )
+    console.print(table)
 
 
 def standing(record: Record) -> list[str]:
