@@ -8,7 +8,7 @@ from typing import Any
 
 from lnbench._record_derived import FLAGS, REPORTED, derive, key, scored_at, unpack
 from lnbench.errors import RecordError
-from lnbench.protocol import ARMS, PUBLIC_SALT, Streams, sha256
+from lnbench.protocol import MATCHED, PUBLIC_SALT, Streams, allocation, arms_of, sha256
 from lnbench.record import Record
 
 _TOLERANCE = 2e-9
@@ -65,6 +65,7 @@ def _flips(record: Record) -> str:
     splits, seeds, budget = replication["splits"], replication["seeds"], record.track.noise.budget
     lists = document["flips"]
     per_split = [lists["poisoned"], lists["random"], document["labels_sha256"], document["trainings"]]
+    per_split += [lists[MATCHED]] if MATCHED in lists else []
     if any(len(entries) != splits for entries in per_split):
         raise RecordError(f"flips, label hashes and trainings are not given once for each of the {splits} splits.")
     for split, flips in enumerate(lists["poisoned"]):
@@ -76,6 +77,15 @@ def _flips(record: Record) -> str:
             _legal(record, flips, f"the random flips of split {split}, seed {seed}")
             if len(flips) != budget:
                 raise RecordError(f"the random flips of split {split}, seed {seed} are {len(flips)}, not {budget}.")
+    if (MATCHED in lists) != (MATCHED in arms_of(record.track)):
+        raise RecordError("flips matched to the poisoner's allocation belong to tracks with several pairs, and there.")
+    for split, per_seed in enumerate(lists.get(MATCHED, [])):
+        for seed, flips in enumerate(per_seed):
+            _legal(record, flips, f"the matched flips of split {split}, seed {seed}")
+            if allocation(flips) != allocation(lists["poisoned"][split]):
+                raise RecordError(
+                    f"the matched flips of split {split}, seed {seed} are not allocated as the poisoner's."
+                )
     most = max(len(flips) for flips in lists["poisoned"])
     return f"every flip moves along a pair; the poisoner made at most {most} of {budget} a split."
 
@@ -100,6 +110,7 @@ def _victims(record: Record) -> str:
         "clean": lambda split, seed: 0,
         "random": lambda split, seed: len(flips["random"][split][seed]),
         "poisoned": lambda split, seed: len(flips["poisoned"][split]),
+        MATCHED: lambda split, seed: len(flips[MATCHED][split][seed]),
     }
     for victim in tables.victims:
         name, clean = key(victim), victim["clean"]
@@ -118,14 +129,15 @@ def _victims(record: Record) -> str:
             raise RecordError(f"victim {name} was trained for {victim['steps']} steps, the track asks for {steps}.")
         try:
             expected = made[victim["arm"]](victim["split"], victim["seed"])
-        except IndexError:
+        except (IndexError, KeyError):
             raise RecordError(f"victim {name} has no flips in the record.") from None
         if victim["flipped"] != expected:
             raise RecordError(f"victim {name} was trained on {victim['flipped']} flips, its arm has {expected}.")
     points = tables.table("clean", "points")
     if not (points == points[:1, :1, :, :1]).all():
         raise RecordError("the victims of a split disagree on its number of test points.")
-    shape = f"{len(tables.names)} architectures × {tables.splits} splits × {tables.seeds} seeds × {len(ARMS)} arms"
+    arms = len(arms_of(track))
+    shape = f"{len(tables.names)} architectures × {tables.splits} splits × {tables.seeds} seeds × {arms} arms"
     return f"all {len(tables.victims)} victims, {shape}, with counts that are possible."
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lnbench.errors import RecordError
-from lnbench.protocol import ARMS, PUBLIC_SALT, Streams, Track
+from lnbench.protocol import ARMS, PUBLIC_SALT, Streams, Track, arms_of
 from lnbench.score import POISONED, RANDOM, Counts, Score, score, split_means
 
 FLAGS: dict[str, tuple[bool, str]] = {
@@ -85,7 +85,7 @@ def unpack(bits: str, points: int) -> np.ndarray:
 
 def expected_victims(track: Track, splits: int, seeds: int) -> list[tuple[str, int, int, str]]:
     """(architecture, split, seed, arm) of every victim of a record, in the record's order."""
-    return list(product([v.name for v in track.victims], range(splits), range(seeds), ARMS))
+    return list(product([v.name for v in track.victims], range(splits), range(seeds), arms_of(track)))
 
 
 def key(victim: Mapping[str, Any]) -> tuple[str, int, int, str]:
@@ -112,7 +112,7 @@ class Tables:
         replication = document["replication"]
         self.splits, self.seeds = replication["splits"], replication["seeds"]
         self.names = tuple(v.name for v in track.victims)
-        self.shape = len(self.names), self.splits, self.seeds, len(ARMS)
+        self.shape = len(self.names), self.splits, self.seeds, len(arms_of(track))
         self.victims: Sequence[Mapping[str, Any]] = document["victims"]
         expected = math.prod(self.shape)
         if len(self.victims) != expected:
@@ -192,7 +192,7 @@ def derive(
     tables = Tables(track, document)
     counts = tables.counts(flags=fixed_test_set)
     result = score(counts, fixed_test_set=fixed_test_set)
-    blocks = {arm: _arm(tables, counts, a) for a, arm in enumerate(ARMS)}
+    blocks = {arm: _arm(tables, counts, a) for a, arm in enumerate(arms_of(track))}
     flags = sorted({*_flags(track, document, tables, result, blocks), *reported})
     return {
         "score": rounded(result.document()),
@@ -276,7 +276,7 @@ def _flags(
     if not tables.valid.all():
         flags.append("diverged")
     for victim in track.victims:
-        for arm in (ARMS[RANDOM], ARMS[POISONED]):
+        for arm in arms_of(track)[1:]:
             memorised = arms[arm]["per_architecture"][victim.name]["memorised"]
             if victim.memorised_min is not None and memorised is not None and memorised < victim.memorised_min - 1e-9:
                 flags.append(f"memorised-low:{arm}:{victim.name}")
@@ -302,7 +302,7 @@ def _flags(
 def _doubts(arms: Mapping[str, Any]) -> list[str]:
     """Signs in the record's own counts that an arm's attack was weak, which would flatter that arm."""
     flags = []
-    for arm in ARMS:
+    for arm in arms:
         shares = arms[arm]["zero_gradient"].values()
         if any(share is not None and share > ZERO_GRADIENT for share in shares):
             flags.append(f"zero-gradient:{arm}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from lnbench.protocol import ARMS
+from lnbench.protocol import ARMS, MATCHED
 
 _MOST = 2**53
 """Largest integer that every JSON reader keeps exactly."""
@@ -40,10 +40,12 @@ class Check:
     Attributes:
         one: raises `Wrong` for a value that is not of the kind.
         every: whether all values of a list are.
+        needed: whether a table must have a key of this kind; see `maybe`.
     """
 
     one: Callable[[Any], None]
     every: Callable[[list[Any]], bool]
+    needed: bool = True
 
     def accepts(self, value: Any) -> bool:
         """Whether `one` raises nothing."""
@@ -179,24 +181,30 @@ def _free(one: Callable[[Any], None]) -> Check:
     return Check(one, every)
 
 
+def maybe(inner: Check) -> Check:
+    """What `inner` accepts, under a key that a table may lack."""
+    return Check(inner.one, inner.every, needed=False)
+
+
 def table(**fields: Check) -> Check:
     """An object with exactly these keys."""
     names = fields.keys()
+    needed = {name for name, check in fields.items() if check.needed}
 
     def one(value: Any) -> None:
         if type(value) is not dict:
             raise Wrong("an object", value)
-        if value.keys() != names:
-            missing, extra = sorted(names - value.keys()), sorted(value.keys() - names)
+        missing, extra = sorted(needed - value.keys()), sorted(value.keys() - names)
+        if missing or extra:
             raise Wrong(f"the key {missing[0]!r}" if missing else f"no key {extra[0][:80]!r}", value)
-        _parts((f".{name}", check, value[name]) for name, check in fields.items())
+        _parts((f".{name}", check, value[name]) for name, check in fields.items() if name in value)
 
     def every(values: list[Any]) -> bool:
         if not all(type(value) is dict for value in values):
             return False
-        if not all(names == set(keys) for keys in set(map(tuple, values))):
+        if not all(needed <= set(keys) <= names for keys in set(map(tuple, values))):
             return False
-        return all(check.every([value[name] for value in values]) for name, check in fields.items())
+        return all(check.every([v[name] for v in values if name in v]) for name, check in fields.items())
 
     return Check(one, every)
 
@@ -222,6 +230,7 @@ _SHARE = number(0, 1)
 _PP = number(-100, 100)
 _ENDS = optional(row(number(), number()))
 _FLIPS = items(row(_COUNT, _COUNT, _COUNT))
+_FLIPS_BY_SEED = items(items(_FLIPS, 1, 1000), 1, 1000)
 _SECONDS = either("a number of seconds", number(0), integer())
 _TIME = text(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?", 40)
 _VALUE = either("a text, a number, true or false", text(), integer(-_MOST), number(-1e300, 1e300), one_of(True, False))
@@ -230,7 +239,7 @@ _VICTIM = table(
     architecture=_NAME,
     split=_COUNT,
     seed=_COUNT,
-    arm=one_of(*ARMS),
+    arm=one_of(*ARMS, MATCHED),
     steps=_COUNT,
     train_points=integer(1),
     train_correct=_COUNT,
@@ -262,6 +271,7 @@ _ARM = table(
     per_architecture=mapping(table(**_ACCURACIES), _NAME),
 )
 _SCORE = table(
+    matched=maybe(table(drop_pp=optional(_PP), ci95_pp=_ENDS, p_value=optional(_SHARE))),
     drop_pp=optional(_PP),
     ci95_pp=_ENDS,
     p_value=optional(_SHARE),
@@ -308,11 +318,11 @@ RECORD: Check = table(
         sha256=_HEX,
     ),
     labels_sha256=items(_HEX, 1, 1000),
-    flips=table(poisoned=items(_FLIPS, 1, 1000), random=items(items(_FLIPS, 1, 1000), 1, 1000)),
+    flips=table(poisoned=items(_FLIPS, 1, 1000), random=_FLIPS_BY_SEED, matched=maybe(_FLIPS_BY_SEED)),
     trainings=items(_COUNT, 1, 1000),
     victims=items(_VICTIM, 1),
     score=_SCORE,
-    arms=table(**dict.fromkeys(ARMS, _ARM)),
+    arms=table(**dict.fromkeys(ARMS, _ARM), matched=maybe(_ARM)),
     flags=items(text(r"[a-z0-9][a-z0-9:_-]*", 120), 0, 200),
     ranked=one_of(True, False),
     environment=table(id=_LABEL, parts=mapping(anything)),

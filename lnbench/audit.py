@@ -12,16 +12,19 @@ import copy
 import datetime
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from lnbench import __version__, data
+from lnbench import __version__, data, detect
 from lnbench._record_derived import derive, rounded
 from lnbench._stages import OnProgress, cell_name, train_all
 from lnbench.engine import engine as make_engine
 from lnbench.environment import code_sha256, environment
-from lnbench.protocol import ARMS, sha256_json
+from lnbench.errors import UnavailableError
+from lnbench.protocol import Streams, arms_of, sha256_json
 from lnbench.record import Record
 from lnbench.rederive import cells_of, streams_of
+from lnbench.standing import others_in, sentence, standing
 from lnbench.store import Store
 
 SCHEMA = 1
@@ -36,16 +39,21 @@ def audit(
     device: str = "cpu",
     workers: int = 1,
     salt: str | None = None,
+    board: Path | None = None,
     store: Store | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Attack a record's victims again, as strongly as known how.
 
+    Args:
+        board: a folder of records, `<track>/<file>.json`; the record's rank among them is looked at if given.
+
     Returns:
         A document: `record` (sha256), `strength`, `reproduced` (victims whose plain attack gave the record's bits
         again, of all), `score` and `arms` as they are under the strong adversary beside the record's own, `doubts`
-        (arm -> goal -> flag -> share), `flags`, `survives`, `verdict` (sentences), `victims` (bits), `environment`,
-        `code_sha256`, `run`, and `sha256` of all but `run`.
+        (arm -> goal -> flag -> share), `flags`, `survives`, `verdict` (sentences), `detectability` (see
+        `lnbench.detect`; null without cleanlab), `standing` (see `lnbench.standing`; null without a board),
+        `victims` (bits), `environment`, `code_sha256`, `run`, and `sha256` of all but `run`.
 
     Raises:
         RecordError: if the record's salt is not known.
@@ -73,6 +81,13 @@ def audit(
         for entry in result["victims"]
     }
     document = _document(record, found, data.fixed_test_set(track))
+    document["detectability"], said = _detected(record, streams)
+    document["standing"] = None
+    if board is not None:
+        rows, audits = others_in(board, record)
+        document["standing"] = standing(record, document["score"]["split_drops_pp"], rows, audits)
+        said.append(sentence(document["standing"]))
+    document["verdict"] += said
     document |= {"environment": where, "code_sha256": code_sha256(track)}
     document["sha256"] = sha256_json(document)
     document["run"] = {
@@ -84,10 +99,19 @@ def audit(
     return document
 
 
+def _detected(record: Record, streams: Streams) -> tuple[dict[str, Any] | None, list[str]]:
+    """How easily the flips are found, and sentences on it; None and why where cleanlab is missing."""
+    try:
+        found = detect.detectability(record, streams)
+    except UnavailableError as error:
+        return None, [f"Detectability was not measured: {error}"]
+    return rounded(found), detect.sentences(found, record.track.noise.budget)
+
+
 def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str, Any]], fixed: bool) -> dict[str, Any]:
     """Everything that follows from the attacked victims."""
     track, strong = record.track, copy.deepcopy(dict(record.document))
-    reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in GOALS} for arm in ARMS}
+    reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in GOALS} for arm in arms_of(record.track)}
     for victim in strong["victims"]:
         entry = found[victim["architecture"], victim["split"], victim["seed"], victim["arm"]]
         spec = track.victim(victim["architecture"])
@@ -120,7 +144,7 @@ def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str
                 "plain_adv_acc": record.arms[arm]["adv_acc"],
                 "plain_untargeted_adv_acc": record.arms[arm]["untargeted_adv_acc"],
             }
-            for arm in ARMS
+            for arm in arms_of(track)
         },
         "doubts": rounded(doubts),
         "flags": _flags(doubts),

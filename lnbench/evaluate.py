@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lnbench import __version__, data, kept, record
+from lnbench import __version__, _matched, data, kept, record
 from lnbench._stages import (
     OnProgress,
     Progress,
     cell_name,
     merged,
-    plan,
     poison_all,
     poison_split,
     random_arm,
@@ -34,7 +33,7 @@ from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.poison import sandbox as sandboxes
 from lnbench.poison.published import Published
 from lnbench.poison.run import Poisoned, Submission
-from lnbench.protocol import PUBLIC_SALT, Flip, Streams, Track, changed, sha256
+from lnbench.protocol import MATCHED, PUBLIC_SALT, Flip, Streams, Track, arms_of, changed, sha256
 from lnbench.record import Record
 from lnbench.store import Store
 
@@ -114,7 +113,12 @@ def evaluate(
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
         "random": [random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
     }
-    cells = plan(track, streams, device, splits, seeds, flips)
+    if MATCHED in arms_of(track):
+        flips[MATCHED] = [
+            _matched.arm(track, p.labels, flips["poisoned"][split], streams, split, seeds)
+            for split, p in enumerate(points)
+        ]
+    cells = _matched.plan(track, streams, device, splits, seeds, flips)
     names = [cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in cells]
     results = train_all([cell for _, cell in cells], names, make_engine(engine, workers), store, notify)
 

@@ -68,8 +68,8 @@ def keep(
     """
     counts = [_counts(result["victims"]) for result in results]
     todo = [i for i, name in enumerate(names) if not _there(folder / place(name), name, counts[i])]
-    total = sum(len(cell["seeds"]) for cell in cells)
-    reused = done = total - sum(len(cells[i]["seeds"]) for i in todo)
+    total = sum(len(cell["places"]) for cell in cells)
+    reused = done = total - sum(len(cells[i]["places"]) for i in todo)
     notify(Progress("keeping", done, total, reused, None))
     jobs = [{"cell": cells[i], "name": dict(names[i]), "file": str((folder / place(names[i])).resolve())} for i in todo]
     for at, _, result in engine.map(_SAVE, jobs):
@@ -82,7 +82,7 @@ def keep(
                 f"the {names[i]['victim']} victims of arm {names[i]['arm']}, split {names[i]['split']}, trained again, "
                 f"count {result['counts']} where they counted {counts[i]}; they were not kept."
             )
-        done += len(cells[i]["seeds"])
+        done += len(cells[i]["places"])
         notify(Progress("keeping", done, total, reused, None))
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lnbench import data
+from lnbench._matched import plan
 from lnbench._record_checks import Check
-from lnbench._stages import plan, poison_split
+from lnbench._stages import poison_split
 from lnbench.engine import engine as make_engine
 from lnbench.environment import environment
 from lnbench.errors import RecordError, SubmissionError

@@ -17,6 +17,8 @@ from scipy import special
 from lnbench.protocol import ARMS
 
 CLEAN, RANDOM, POISONED = range(len(ARMS))
+MATCHED = len(ARMS)
+"""Place of the second baseline, where a track has one; see `lnbench.protocol.allocation`."""
 _LEVEL = 0.95
 _NOTHING = 1e-12
 """Differences of fractions below this are rounding: the smallest true one is 1 / (points · victims) > 1e-9."""
@@ -39,7 +41,8 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What an evaluation counted, axes (arm, architecture, split, seed) unless said otherwise; arms as in `ARMS`.
+    """What an evaluation counted, axes (arm, architecture, split, seed) unless said otherwise; arms as in `ARMS`,
+    then the matched one on tracks with several pairs.
 
     Attributes:
         architectures: their names, (architecture,).
@@ -49,7 +52,7 @@ class Counts:
         untargeted: broken by the untargeted one.
         to_target: classified as the target without any attack.
         curve: one (arm, split, seed, epsilon) array an architecture: broken by the targeted adversary.
-        valid: (architecture, split, seed) bool, False where any of the three arms diverged.
+        valid: (architecture, split, seed) bool, False where any of the arms diverged.
         broken: (arm, architecture, split, seed, example) bool at the architecture's ε; only a fixed test set needs it.
     """
 
@@ -113,6 +116,7 @@ class Score:
         clean_part_pp: the part of the drop that is plain errors, ΔP(clean → target).
         adversarial_part_pp: the rest, ΔP(clean not target, adversarial → target).
         split_drops_pp: the split means, (split,); None for a split whose every triple diverged.
+        matched: the same drop below random flips with the poisoner's own allocation to the pairs; None on one pair.
     """
 
     drop_pp: float | None
@@ -130,6 +134,7 @@ class Score:
     clean_part_pp: float | None
     adversarial_part_pp: float | None
     split_drops_pp: tuple[float | None, ...]
+    matched: Interval | None = None
 
     def document(self) -> dict[str, Any]:
         """The record's `score` block, floats not yet rounded."""
@@ -141,7 +146,10 @@ class Score:
         if self.worst_architecture is not None:
             row = alone[self.worst_architecture]
             worst = {"name": self.worst_architecture, "drop_pp": row["drop_pp"], "ci95_pp": row["ci95_pp"]}
+        found = self.matched
+        matched = found and {"drop_pp": found.mean, "ci95_pp": _pair(found.ends), "p_value": found.p}
         return {
+            **({"matched": matched} if matched else {}),
             "drop_pp": self.drop_pp,
             "ci95_pp": _pair(self.ci95_pp),
             "p_value": self.p_value,
@@ -195,6 +203,10 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
     clean = _mean(split_means(to_target, valid))
     every = np.asarray(valid.any(axis=(0, 2))).tolist()
     values = iter(drops.tolist())
+    matched = None
+    if len(counts.targeted) > MATCHED:
+        beside = 100.0 * (counts.targeted[POISONED] - counts.targeted[MATCHED]) / points
+        matched = t_interval(split_means(beside, valid))
     return Score(
         drop_pp=drop.mean,
         ci95_pp=drop.ends,
@@ -211,6 +223,7 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
         clean_part_pp=clean,
         adversarial_part_pp=None if clean is None or drop.mean is None else drop.mean - clean,
         split_drops_pp=tuple(next(values) if kept else None for kept in every),
+        matched=matched,
     )
 
 

@@ -14,7 +14,7 @@ from lnbench import data
 from lnbench import record as records
 from lnbench._record_checks import Check, checks
 from lnbench.errors import ProtocolError, RecordError
-from lnbench.protocol import PUBLIC_SALT, Streams, Track, applied, random_flips, sha256
+from lnbench.protocol import MATCHED, PUBLIC_SALT, Streams, Track, applied, matched_flips, random_flips, sha256
 from lnbench.protocol import track as tracks
 from lnbench.record import Record
 from lnbench.seasons import Season, check_record, salt_of
@@ -189,4 +189,11 @@ def _random(record: Record, track: Track, splits: Sequence[data.Split], fixed: b
             drawn = random_flips(points.labels, noise.pairs, noise.budget, streams.generator("random", split, seed))
             if [list(flip) for flip in drawn] != stated:
                 raise RecordError(f"the random flips of split {split}, seed {seed} are not the ones its stream draws.")
+    lists = record.document["flips"]
+    matched = zip(splits, lists["poisoned"], lists.get(MATCHED, ()), strict=False)
+    for split, (points, poisoned, per_seed) in enumerate(matched):
+        for seed, stated in enumerate(per_seed):
+            drawn = matched_flips(points.labels, poisoned, streams.generator(MATCHED, split, seed))
+            if [list(flip) for flip in drawn] != stated:
+                raise RecordError(f"the matched flips of split {split}, seed {seed} are not the ones its stream draws.")
     return "the random arm's flips are the ones its streams draw."

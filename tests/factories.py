@@ -13,7 +13,7 @@ import pytest
 import tiny
 from lnbench import data, record
 from lnbench._record_derived import expected_victims, scored_at
-from lnbench.protocol import PUBLIC_SALT, Streams, Track, applied, random_flips, sha256
+from lnbench.protocol import MATCHED, PUBLIC_SALT, Streams, Track, applied, arms_of, matched_flips, random_flips, sha256
 from lnbench.protocol import track as tracks
 from lnbench.record import Record
 
@@ -81,9 +81,15 @@ def make(
             for w, p in enumerate(points)
         ],
     }
+    if MATCHED in arms_of(t):
+        flips[MATCHED] = [
+            [matched_flips(p.labels, f, streams.generator(MATCHED, w, v)) for v in range(seeds)]
+            for w, (p, f) in enumerate(zip(points, flips["poisoned"], strict=True))
+        ]
+    levels = {"random": level, "poisoned": level - effect, MATCHED: level - effect / 2}
     victims = []
     for architecture, split, v, arm in expected_victims(t, splits, seeds):
-        victim = _victim(t, points[split], architecture, arm, {"random": level, "poisoned": level - effect}, rng)
+        victim = _victim(t, points[split], architecture, arm, levels, rng)
         victim |= {"architecture": architecture, "split": split, "seed": v, "arm": arm}
         if change is not None:
             change(victim)

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "lnbench"
 
 _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", "victims"}
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
-_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "evaluate", "kept", "verify"}
+_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "_matched", "evaluate", "kept", "verify"}
 _TRUSTING = {"seasons", "verification"}
 _LEAVES = {"errors", "protocol"}
 _TOOLBOXES = {"graphs", "surrogates", "toys"}
@@ -55,16 +55,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cells": _LEAVES | {"adversary", "data", "victims"},
     "_stages": _LEAVES | _MEASURING | {"engine", "store"},
     "kept": _LEAVES | {"_stages", "cells", "engine", "record", "victims"},
+    "_matched": _LEAVES | {"_stages"},
     "evaluate": _LEAVES | _CONDUCTING,
     "verify": _LEAVES | _CONDUCTING | {"rederive", "seasons"},
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
-    "audit": _LEAVES | _CONDUCTING | {"rederive"},
+    "audit": _LEAVES | _CONDUCTING | {"rederive", "detect", "standing"},
+    "detect": _LEAVES | {"data", "record", "score"},
+    "standing": {"record", "score"},
+    "calibration": _LEAVES | _RECORDING,
+    "budgets": _LEAVES | {"data", "record"},
     "hub._torch": _LEAVES | {"hub"},
     "hub": _LEAVES | _RECORDING | {"data", "engine", "kept", "leaderboard", "poison", "store"},
     "cli": _LEAVES
     | _CONDUCTING
     | _TRUSTING
-    | {"leaderboard", "hub", "rederive", "audit", "experiments", "scaffold", "submit"},
+    | {"leaderboard", "hub", "rederive", "audit", "budgets", "calibration", "experiments", "scaffold", "submit"},
     "experiments": _LEAVES
     | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
     "__init__": set(),
@@ -76,7 +81,7 @@ LIBRARIES: dict[str, set[str]] = {
     "errors": set(),
     "protocol": {"numpy"},
     "kernels": {"torch", "~triton"},
-    "data": {"numpy", "platformdirs", "~sklearn", "~torchvision", "~huggingface_hub", "~pyarrow"},
+    "data": {"numpy", "platformdirs", "~sklearn", "~torchvision", "~huggingface_hub", "~pyarrow", "~PIL"},
     "poison.guest": {"numpy"},
     "poison": {"numpy"},
     "adversary": {"numpy", "torch"},
@@ -100,10 +105,15 @@ LIBRARIES: dict[str, set[str]] = {
     "cells": {"numpy", "torch"},
     "_stages": {"numpy"},
     "kept": {"~torch", "~safetensors"},
+    "_matched": {"numpy"},
     "evaluate": {"numpy", "~torch"},
     "verify": {"numpy"},
     "rederive": {"numpy"},
     "audit": {"~numpy", "~torch"},
+    "detect": {"numpy", "~sklearn", "~cleanlab"},
+    "standing": {"numpy"},
+    "calibration": {"numpy", "scipy"},
+    "budgets": set(),
     "hub._torch": {"numpy", "torch"},
     "hub": {"numpy", "~huggingface_hub", "~pyarrow", "~PIL", "~yaml"},
     "cli": {"click", "~rich", "~torch"},

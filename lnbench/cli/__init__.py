@@ -23,6 +23,7 @@ VERBS = {
     "show": "Print a record as a table.",
     "verify": "Re-derive what a record claims from its own bits.",
     "audit": "Attack a record's victims again with the strong adversary.",
+    "power": "How many splits and seeds an effect takes on a track.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
     "season": "Open, close and list seasons, whose splits are drawn by a secret salt.",
     "push": "Publish a record's poisoned dataset on the Hugging Face Hub.",

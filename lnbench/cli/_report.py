@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lnbench.leaderboard.text import interval, plain, points, share
-from lnbench.protocol import ARMS
+from lnbench.protocol import ARMS, MATCHED
 from lnbench.record import FLAGS, Record, meaning
 
 _SHARES = {
@@ -40,9 +42,34 @@ def print_record(record: Record, *, err: bool = True) -> None:
     console.print(_arms(record))
     console.print(_scores(record))
     console.print(Text(record.verdict, style="bold"))
+    if matched := record.score.get("matched"):
+        console.print(
+            Text(
+                f"Below random flips allocated to the pairs as its own: {points(matched['drop_pp'])} pp "
+                f"{interval(matched['ci95_pp'])}."
+            )
+        )
     for line in standing(record):
         console.print(Text(line))
     console.print()
+
+
+def print_budgets(records: Sequence[Record]) -> None:
+    """Print AA and score at each budget, to stderr."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.width = 120
+    table = _table("k", "η", "AA clean", "random", "poisoned", "score, pp", "95 % interval")
+    for record in records:
+        noise, score = record.track.noise, record.score
+        shares = [share(record.arms[arm]["adv_acc"]) for arm in ARMS]
+        eta = f"{noise.budget / record.track.data.train:.2g}"
+        table.add_row(str(noise.budget), eta, *shares, points(score["drop_pp"]), interval(score["ci95_pp"]))
+    console.print()
+    console.print(
+        Text(f"{plain(records[0].label)} on {records[0].track.name}, by budget; none of these records ranks.")
+    )
+    console.print(table)
 
 
 def standing(record: Record) -> list[str]:
@@ -57,7 +84,7 @@ def standing(record: Record) -> list[str]:
 def _arms(record: Record) -> Table:
     """What victims trained on each arm's labels get right."""
     table = _table("labels", *_SHARES.values())
-    for arm in ARMS:
+    for arm in (*ARMS, *({MATCHED} & record.arms.keys())):
         table.add_row(arm, *[share(record.arms[arm][name]) for name in _SHARES])
     return table
 

@@ -23,12 +23,23 @@ from lnbench.cli import _faults, _progress
     metavar="FILE",
     help="Where the audit is written. [default: beside the record, as NAME.audit.json]",
 )
+@click.option(
+    "--board",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("leaderboard"),
+    show_default=True,
+    metavar="DIR",
+    help="The board on whose rows the rank is checked.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the audit on stdout.")
-def command(record: Path, device: str, workers: int | None, salt: str | None, out: Path | None, as_json: bool) -> None:
+def command(
+    record: Path, device: str, workers: int | None, salt: str | None, out: Path | None, board: Path, as_json: bool
+) -> None:
     """Attack a record's victims again with the strong adversary.
 
     They are trained again first, and all three arms are attacked.
     Targeted and untargeted: APGD with two losses and every target, random search without gradients, twice the steps.
+    Then: does the row keep its rank on the board, and how easily would cleanlab find the flips?
     Exit code 1 if the record's conclusion does not survive.
     """
     from lnbench import audit, evaluate
@@ -38,7 +49,14 @@ def command(record: Path, device: str, workers: int | None, salt: str | None, ou
 
     found = records.read(record)
     with _progress.reporter() as report:
-        document = audit.audit(found, device=device, workers=workers or evaluate.cores(), salt=salt, on_progress=report)
+        document = audit.audit(
+            found,
+            device=device,
+            workers=workers or evaluate.cores(),
+            salt=salt,
+            board=board / "records" if (board / "records").is_dir() else None,
+            on_progress=report,
+        )
     path = out or record.with_name(f"{record.stem}.audit.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, canonical_json(document))
@@ -54,6 +72,8 @@ def command(record: Path, device: str, workers: int | None, salt: str | None, ou
     click.echo(f"{same} of {total} victims gave the record's bits again under the record's own attack.", err=True)
     for sentence in document["verdict"]:
         click.echo(_faults.clean(sentence, lines=1), err=True)
+    if document["standing"] is None:
+        click.echo(f"Its rank was not looked at: there is no board in {board}.", err=True)
     for flag in document["flags"]:
         click.echo(f"doubt: {flag}", err=True)
     click.echo(f"audit: {path}", err=True)

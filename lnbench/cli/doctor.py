@@ -28,7 +28,11 @@ def command() -> None:
     click.echo(f"cores     {cores}")
     click.echo(f"GPU       {_gpu()}")
     ready = [_cache(), _sandbox()]
-    found = {name: _data(name) for name in tracks.names()}
+    found, seen = {}, dict[object, tuple[bool, str]]()
+    for name in tracks.names():
+        spec = tracks.load(name).data
+        same = spec.source, spec.parquet  # many tracks draw from one source, which is looked at once
+        found[name] = seen[same] = seen.get(same) or _data(name)
     for name, (_, words) in found.items():
         click.echo(f"track     {name}: {words}")
     if all(ready) and found[tracks.DEFAULT][0]:
@@ -87,18 +91,22 @@ def _data(name: str) -> tuple[bool, str]:
     """Whether a track's data can be had here, and a sentence on it."""
     from lnbench import data
     from lnbench.data import _files
-    from lnbench.errors import DataError
+    from lnbench.errors import DataError, UnavailableError
     from lnbench.protocol import track as tracks
 
     track = tracks.load(name)
-    found = getattr(import_module(f"lnbench.data.{track.data.source}"), "found", None)
-    if found is not None and found() is None:
+    source = import_module(f"lnbench.data.{track.data.source}")
+    if hasattr(source, "found") and source.found(track.data) is None:
         where = " nor ".join(str(folder) for folder in _files.folders())
+        if track.data.parquet is not None and track.data.parquet.hub is None:
+            return False, f"its data is not in {where}, and its track names no place to get it from; set LNBENCH_DATA"
         if _files.offline():
             return False, f"its data is not in {where}, and downloads are forbidden; set LNBENCH_DATA"
         return True, f"its data is not in {where}; it would be downloaded on first use"
+    if hasattr(source, "decoded") and not source.decoded(track.data):
+        return True, "its files are here; they are decoded and checked on first use"
     try:
         data.load(track, 0)
-    except DataError as error:
+    except (DataError, UnavailableError) as error:
         return False, str(error)
     return True, "its data is here and unaltered"

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lnbench.cli import _options, _progress
 
 
+def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """K,K,… as ascending integers, each once."""
+    parts = [] if value is None else value.split(",")
+    if not all(part.strip().isascii() and part.strip().isdigit() and len(part) < 10 for part in parts):
+        raise click.BadParameter(f"expected whole numbers such as 1,2,4,8, got {value!r}.", ctx, parameter)
+    return tuple(sorted({int(part) for part in parts}))
+
+
 @click.command("evaluate")
 @_options.submission
+@click.option(
+    "--budget",
+    "budgets",
+    metavar="K[,K...]",
+    default=None,
+    callback=_budgets,
+    help="Other budgets than the track's: the curve of AA against η, with unranked records.",
+)
 @click.option("--quick", is_flag=True, help="Fewer splits and seeds: a first look, never ranked.")
 @click.option(
     "--device",
@@ -41,6 +59,7 @@ def command(
     submission: str,
     track: str | None,
     settings: dict[str, str],
+    budgets: tuple[int, ...],
     quick: bool,
     device: str,
     workers: int | None,
@@ -63,6 +82,7 @@ def command(
 
     \b
       lnbench evaluate submissions/my_poisoner.py --quick
+      lnbench evaluate submissions/my_poisoner.py --quick --budget 1,2,4,8
       lnbench evaluate adversarial_path --set bucket=middle --track mnist10k-9to0
       lnbench evaluate hf://user/name@revision
     """
@@ -75,25 +95,56 @@ def command(
     season, salt = (drawn["season"], drawn["salt"]) if drawn else (season, None)
     salt = salt or _options.season_salt(season, salt_file, board, unsafe_no_sandbox) or PUBLIC_SALT
     sandbox = "none" if drawn else _options.sandbox(unsafe_no_sandbox, poisoner.file)
-    with _progress.reporter() as report:
-        result = conductor.evaluate(
-            poisoner,
-            chosen,
-            quick=quick,
-            device=device,
-            workers=workers,
-            engine=engine,
-            sandbox=sandbox,
-            keep_victims=keep_victims,
-            salt=salt,
-            season=season,
-            on_progress=report,
-        )
-    path = (out or Path("records") / chosen.name) / result.filename
-    record.write(result, path)
+
+    def run(on: Any) -> tuple[record.Record, Path]:
+        with _progress.reporter() as report:
+            made = conductor.evaluate(
+                poisoner,
+                on,
+                quick=quick,
+                device=device,
+                workers=workers,
+                engine=engine,
+                sandbox=sandbox,
+                keep_victims=keep_victims,
+                salt=salt,
+                season=season,
+                on_progress=report,
+            )
+        record.write(made, folder / made.filename)
+        return made, folder / made.filename
+
+    folder = out or Path("records") / chosen.name
+    if budgets:
+        _curve(chosen, budgets, run, folder, as_json)
+        return
+    result, path = run(chosen)
     _report.print_record(result)
     if as_json:
         click.echo(canonical_json(result.document), nl=False)
     if keep_victims is not None:
         click.echo(f"victims: {keep_victims}", err=True)
     click.echo(f"record: {path}", err=True)
+
+
+def _curve(track: Any, ks: tuple[int, ...], run: Callable[[Any], Any], folder: Path, as_json: bool) -> None:
+    """One evaluation a budget; a table, a figure and a document of them."""
+    from lnbench import budgets
+    from lnbench.cli import _report
+    from lnbench.leaderboard.budgets import figure
+    from lnbench.protocol import canonical_json
+    from lnbench.store import write_atomically
+
+    tracks = [budgets.at_budget(track, k) for k in ks]
+    records = []
+    for at in tracks:
+        click.echo(f"budget {at.noise.budget}", err=True)
+        records.append(run(at)[0])
+    document = budgets.curve(track, records)
+    _report.print_budgets(records)
+    for suffix, data in (("json", canonical_json(document)), ("svg", figure(document).encode())):
+        path = folder / f"{records[0].filename.rsplit('-', 1)[0]}-budgets.{suffix}"
+        write_atomically(path, data)
+        click.echo(f"curve: {path}", err=True)
+    if as_json:
+        click.echo(canonical_json(document), nl=False)

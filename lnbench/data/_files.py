@@ -6,14 +6,17 @@ import contextlib
 import errno
 import http.client
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 
 from lnbench.errors import DataError
+from lnbench.protocol.hashes import sha256
 
 HELP = "set LNBENCH_DATA to the folder that holds {}"
 _TIMEOUT = 60.0
@@ -81,6 +84,41 @@ def fetch(what: str, download: Callable[[Path], None]) -> Path:
             if not target.exists():  # else another process was faster: its files are as good
                 raise
     return target
+
+
+def digest(images: np.ndarray, labels: np.ndarray) -> str:
+    """SHA-256 of uint8 images and then int64 labels, little-endian, as they lie in memory."""
+    return sha256(images.tobytes() + labels.astype("<i8").tobytes())
+
+
+def decoded(pinned: str) -> Path:
+    """The folder of the cache for decoded arrays of this digest."""
+    return downloads() / "decoded" / pinned
+
+
+def kept(pinned: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Decoded images (n, *shape) and labels (n,) of this digest from the cache, or None if they are not there whole."""
+    folder = decoded(pinned)
+    try:
+        images, labels = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("images", "labels"))
+    except (OSError, ValueError, EOFError):
+        return None
+    good = images.dtype == np.uint8 and labels.dtype == np.int64 and images.shape == (*labels.shape, *shape)
+    return (images, labels) if good and digest(images, labels) == pinned else None
+
+
+def keep(pinned: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Put decoded arrays into the cache for the next process; a cache that cannot be written only costs time."""
+    target = decoded(pinned)
+    with contextlib.suppress(OSError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".decoded-", dir=target.parent) as scratch:
+            whole = Path(scratch) / pinned
+            whole.mkdir()
+            np.save(whole / "images.npy", images)
+            np.save(whole / "labels.npy", labels)
+            shutil.rmtree(target, ignore_errors=True)  # what is there is damaged, or it would have been read
+            whole.rename(target)
 
 
 @contextlib.contextmanager

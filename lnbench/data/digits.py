@@ -22,6 +22,8 @@ _SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
 def load(spec: DataSpec, split: int, streams: Streams) -> Split:
     """Split `split`: `spec.train` training points, stratified by class; all others are its test points."""
     inputs, labels = _base()
+    if spec.only is not None:
+        raise ProtocolError("data: only: the digits keep all of their classes.")
     if spec.train >= len(labels):
         raise ProtocolError(
             f"the digits are {len(labels)} points, some of them for testing; got data.train = {spec.train}."

@@ -37,11 +37,13 @@ _FILES = {
 def load(spec: DataSpec, split: int, streams: Streams) -> Split:
     """Split `split`: the first `spec.train` of a random permutation of the 60,000; the 10,000 are its test points.
 
+    With `spec.only` that holds for the points of those classes.
+
     Raises:
         ProtocolError: if the track asks for more points than there are.
         DataError: if a file is missing, truncated or altered.
     """
-    images, labels, test_images, test_labels = _base(_files.fetch("MNIST", _download))
+    images, labels, test_images, test_labels = _kept(_base(_files.fetch("MNIST", _download)), spec.only)
     if not 1 <= spec.train <= len(labels):
         raise ProtocolError(f"data: train: MNIST has {len(labels)} training points, the track asks for {spec.train}.")
     index = streams.permutation(len(labels), "split", split)[: spec.train]
@@ -50,7 +52,18 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
     )
 
 
-def found() -> Path | None:
+def _kept(base: tuple[np.ndarray, ...], only: tuple[int, ...] | None) -> tuple[np.ndarray, ...]:
+    """The images and labels of some classes, which become 0, 1, …"""
+    if only is None:
+        return base
+    new = np.full(256, 255, dtype=np.uint8)
+    new[list(only)] = np.arange(len(only), dtype=np.uint8)
+    images, labels, test_images, test_labels = base
+    train, test = np.isin(labels, only), np.isin(test_labels, only)
+    return images[train], new[labels[train]], test_images[test], new[test_labels[test]]
+
+
+def found(spec: DataSpec | None = None) -> Path | None:
     """The folder MNIST would be read from, or None if it would have to be downloaded."""
     return _files.find("MNIST")
 

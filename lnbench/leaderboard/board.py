@@ -114,7 +114,7 @@ def load(records_dir: str | Path) -> Board:
     found: dict[tuple[str, int, str, str], list[Row]] = {}
     rows: dict[tuple[str, ...], str] = {}
     tracks_of: dict[str, Track] = {}
-    for path in sorted(folder.glob("*/*.json"), key=lambda p: p.relative_to(folder).as_posix()):
+    for path in records_in(folder):
         name, record = path.relative_to(folder).as_posix(), read(path)
         try:
             admissible(record, known)
@@ -146,6 +146,12 @@ def load(records_dir: str | Path) -> Board:
         (history if old else current).append(table)
     seen = {table.track.name for table in current}
     return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))
+
+
+def records_in(folder: Path, track: str = "*") -> list[Path]:
+    """The records of a folder, `<track>/<file>.json`, in order; audits, which lie beside them, are no records."""
+    found = (path for path in folder.glob(f"{track}/*.json") if not path.name.endswith(".audit.json"))
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def admissible(record: Record, known: Mapping[str, seasons.Season]) -> None:

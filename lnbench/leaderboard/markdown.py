@@ -22,7 +22,8 @@ _HEAD = """\
 A poisoner flips at most k training labels. Its **score** is how many percentage points lower the victims' adversarial
 accuracy (AA) is than under *random* flips of the same number, with a 95 % interval. Positive beats random.
 
-The same with sorting, curves and details: [index.html](index.html). For programs: [board.json](board.json),
+The same with sorting, curves and details: [index.html](index.html). The rules: [PROTOCOL.md](PROTOCOL.md).
+For programs: [board.json](board.json),
 [board.csv](board.csv), [board.bib](board.bib).
 """
 

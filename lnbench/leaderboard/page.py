@@ -150,7 +150,7 @@ def _details(table: Table, row: Row, records: str, root: Path | None) -> str:
     document, score = row.record.document, row.record.score
     poisoner, run = document["poisoner"], document["run"]
     link = source_link(row, root)
-    parts = score["parts_pp"]
+    parts, matched = score["parts_pp"], score.get("matched")
     alone = "; ".join(
         f"{name} {points(a['drop_pp'])} {interval(a['ci95_pp'])}, over the curve {points(a['area_pp'])}"
         for name, a in score["per_architecture"].items()
@@ -166,6 +166,9 @@ def _details(table: Table, row: Row, records: str, root: Path | None) -> str:
             f"plain errors {points(parts['clean'])}, adversarial {points(parts['adversarial'])}; untargeted "
             f"{points(score['untargeted_drop_pp'])} {interval(score['untargeted_ci95_pp'])}; other test points "
             f"{interval(score['ci95_points_pp'])}; over the curve {points(score['area_pp'])}"
+        ),
+        "below random flips of the same allocation to the pairs, pp": escape(
+            f"{points(matched['drop_pp'])} {interval(matched['ci95_pp'])}" if matched else ""
         ),
         "flags": "<br>".join(f"{escape(flag)}: {escape(meaning(flag))}" for flag in row.record.flags),
         "verified by": escape(

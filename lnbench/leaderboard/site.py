@@ -48,7 +48,7 @@ def check(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
         RecordError: naming the first file that is no record, contradicts itself or may not be on the board.
     """
     out = Path(out_dir)
-    for path in sorted(Path(records_dir).glob("*/*.json")):
+    for path in board.records_in(Path(records_dir)):
         _consistent(read(path), path)
     return [out / name for name in _drifted(out, _render(Path(records_dir), out))]
 
@@ -81,7 +81,7 @@ def add(record_path: str | Path, records_dir: str | Path, *, submissions: str | 
             f"{record_path}: it was run on {record.track.name} {record.track.sha256[:8]} (version "
             f"{record.track.version}), the board has {shipped.sha256[:8]} (version {shipped.version}); run it again."
         )
-    for path in sorted((folder / record.track.name).glob("*.json")):
+    for path in board.records_in(folder, record.track.name):
         if read(path).identity == record.identity:
             raise RecordError(f"{record_path}: {record.label} from the same source is already there: {path.name}.")
     target = folder / record.track.name / record.filename

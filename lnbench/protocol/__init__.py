@@ -1,5 +1,6 @@
 """The protocol: what is measured and what a poisoner is given. NumPy only."""
 
+from lnbench.protocol.allocation import MATCHED, allocation, arms_of, matched_flips
 from lnbench.protocol.flips import Flip, applied, changed, eligible, random_flips
 from lnbench.protocol.hashes import canonical_json, sha256, sha256_json
 from lnbench.protocol.poisoner import Poisoner, Problem, Threat
@@ -10,6 +11,7 @@ ARMS = ("clean", "random", "poisoned")
 
 __all__ = [
     "ARMS",
+    "MATCHED",
     "PUBLIC_SALT",
     "Flip",
     "Poisoner",
@@ -19,10 +21,13 @@ __all__ = [
     "Threat",
     "Track",
     "Victim",
+    "allocation",
     "applied",
+    "arms_of",
     "canonical_json",
     "changed",
     "eligible",
+    "matched_flips",
     "random_flips",
     "sha256",
     "sha256_json",

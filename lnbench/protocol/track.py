@@ -34,6 +34,32 @@ def _one_of(*choices: str, **kwargs: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parquet:
+    """Where the source `parquet` finds its rows, and what they must decode to.
+
+    Attributes:
+        folder: the data's folder under LNBENCH_DATA, or in the cache once downloaded.
+        train, test: which files in it, as `train-*.parquet`.
+        image, label: names of the columns.
+        shape: (channels, height, width) of every image.
+        train_sha256, test_sha256: of the decoded images, (n, *shape) uint8, and then the labels, (n,) int64.
+        hub: dataset on the Hub to get it from, `USER/NAME`; None if it must be there already.
+        revision: commit of that dataset, 40 hexadecimal digits.
+    """
+
+    folder: str
+    train: str
+    test: str
+    image: str
+    label: str
+    shape: tuple[int, int, int]
+    train_sha256: str
+    test_sha256: str
+    hub: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataSpec:
     """Which data, and how large one split's training set is.
 
@@ -41,11 +67,15 @@ class DataSpec:
         source: a module of `lnbench.data`.
         train: training points of one split.
         classes: number of classes.
+        only: the source's classes that are kept, which become 0, 1, … in this order; all if None.
+        parquet: for the source `parquet` alone.
     """
 
     source: str
     train: int = _number(1)
     classes: int = _number(2)
+    only: tuple[int, ...] | None = None
+    parquet: Parquet | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,6 +330,7 @@ def _validate(track: Track, where: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", track.name):
         raise ProtocolError(f"{where}: name: expected up to 40 of a–z, 0–9 and '-', got {track.name!r}.")
     noise, data = track.noise, track.data
+    _validate_data(data, where)
     if not noise.pairs:
         raise ProtocolError(f"{where}: noise: pairs: expected at least one [source, target].")
     for source, target in noise.pairs:
@@ -330,6 +361,36 @@ def _validate(track: Track, where: str) -> None:
                 f"{where}: adversary: epsilons: expected ascending positive numbers that contain {epsilon}, "
                 f"got {list(curve)}."
             )
+
+
+def _validate_data(data: DataSpec, where: str) -> None:
+    if data.only is not None and (len(set(data.only)) != data.classes or len(data.only) != data.classes):
+        raise ProtocolError(f"{where}: data: only: expected {data.classes} different classes, got {list(data.only)}.")
+    found = data.parquet
+    if (found is not None) != (data.source == "parquet"):
+        raise ProtocolError(f"{where}: data: parquet: the source 'parquet' needs this table, no other may have it.")
+    if found is None:
+        return
+    if data.only is not None:
+        raise ProtocolError(f"{where}: data: only: the source 'parquet' keeps all of its classes.")
+    for key, pattern, what in (
+        ("folder", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "the name of one folder"),
+        ("train", r"[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*", "files inside the folder"),
+        ("test", r"[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*", "files inside the folder"),
+        ("train_sha256", r"[0-9a-f]{64}", "64 hexadecimal digits"),
+        ("test_sha256", r"[0-9a-f]{64}", "64 hexadecimal digits"),
+        ("hub", r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", "USER/NAME"),
+        ("revision", r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits"),
+    ):
+        value = getattr(found, key)
+        if value is not None and not re.fullmatch(pattern, value):
+            raise ProtocolError(f"{where}: data: parquet: {key}: expected {what}, got {_show(value)}.")
+    if found.shape[0] not in (1, 3) or min(found.shape) < 1:
+        raise ProtocolError(
+            f"{where}: data: parquet: shape: expected 1 or 3 channels, height, width, got {found.shape}."
+        )
+    if (found.hub is None) != (found.revision is None):
+        raise ProtocolError(f"{where}: data: parquet: hub and revision go together: a dataset and its commit.")
 
 
 def _show(value: Any) -> str:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import factories
 import tiny
-from lnbench import __version__, cli, record
+from lnbench import __version__, calibration, cli, record
 from lnbench.cli import _options
 from lnbench.poison import sandbox
 from lnbench.protocol import track as tracks
@@ -147,11 +147,46 @@ def test_tracks_show_prints_the_hashed_document(track: Path) -> None:
 
 
 def test_tracks_validate_says_which_file_is_wrong(track: Path, tmp_path: Path) -> None:
-    assert lnbench("tracks", "validate", track, tracks.DEFAULT).exit_code == 0
+    assert lnbench("tracks", "validate", "--rules", track, tracks.DEFAULT).exit_code == 0
     bad = tiny.write(tmp_path / "bad.toml", tiny.document() | {"version": -1})
     result = lnbench("tracks", "validate", track, bad)
     assert result.exit_code == 2
     assert result.stderr == "error: bad.toml: version: expected at least 0, got -1.\n"
+
+
+# --- calibration and power
+
+
+def test_a_run_calibrates_a_track_and_says_what_it_lacks(
+    track: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lnbench("power", track).exit_code == 3, "nothing has been measured yet"
+    result = lnbench("tracks", "validate", track, "--workers", "1")
+    assert result.exit_code == 1
+    assert "error: tiny: 2 × 2 resolve" in result.stderr
+    found = json.loads((tmp_path / "tiny.calibration.json").read_bytes())
+    (path,) = (tmp_path / "records" / "tiny").glob("random_flip-*.json")
+    assert found["record_sha256"] == record.read(path).sha256
+    assert found["run"]["seconds"] > 0 and found["run"]["peak_mib"] > 50
+    assert "σ in points: split " in result.stdout and "MiB in the largest process" in result.stdout
+    again = lnbench("tracks", "validate", track, "--record", path)
+    assert "time not measured" in again.stdout
+    told = lnbench("power", track, "--effect", "20")
+    assert told.exit_code == 0 and told.stdout.startswith("tiny: 2 splits × 2 seeds")
+    assert "To find 20 pp with 80 % power:" in told.stdout
+    wrong = lnbench("tracks", "validate", tracks.DEFAULT, "--record", path)
+    assert wrong.exit_code == 1 and "of another track or version than digits-9to0" in wrong.stderr
+
+
+def test_power_of_the_default_track_is_what_its_calibration_says() -> None:
+    found = calibration.read(tracks.DEFAULT)
+    result = lnbench("power")
+    assert result.exit_code == 0
+    resolves = calibration.resolved(found["components_pp"]["total"], found["splits"])
+    assert f"They find a true drop of {resolves:.1f} pp" in result.stdout
+    assert lnbench("power", "--effect", "0").exit_code == 2
+    assert lnbench("power", "--alpha", "1").exit_code == 2
 
 
 # --- show, verify, leaderboard

@@ -225,3 +225,17 @@ def test_the_real_files_are_the_pinned_ones(mnist_folder: Path, monkeypatch: pyt
 def test_torchvision_downloads_the_pinned_files(nothing: Path) -> None:
     assert _load(100).inputs.shape == (100, 1, 28, 28)
     assert sorted(p.name for p in nothing.iterdir()) == ["MNIST"]
+
+
+def test_some_classes_alone_become_the_first_ones(folder: Path) -> None:
+    labels = np.frombuffer((folder / "train-labels-idx1-ubyte").read_bytes()[8:], np.uint8)
+    images = np.frombuffer((folder / "train-images-idx3-ubyte").read_bytes()[16:], np.uint8).reshape(30, 28, 28)
+    only = tuple(int(c) for c in np.argsort(-np.bincount(labels, minlength=10), kind="stable")[[1, 0]])
+    number = int(np.isin(labels, only).sum())
+    found = mnist.load(DataSpec(source="mnist", train=number, classes=2, only=only), 0, STREAMS)
+    kept = np.flatnonzero(np.isin(labels, only))[found.index]
+    assert [only[label] for label in found.labels] == labels[kept].tolist()
+    assert (found.inputs[:, 0] == images[kept].astype(np.float32) / 255).all()
+    assert set(found.test_labels.tolist()) <= {0, 1}
+    with pytest.raises(ProtocolError, match=f"MNIST has {number} training points"):
+        mnist.load(DataSpec(source="mnist", train=number + 1, classes=2, only=only), 0, STREAMS)

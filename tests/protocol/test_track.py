@@ -79,6 +79,10 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
         _with(3, "replication", "quick_splits"),
         "replication: the quick run is larger than the full one.",
     ),
+    "classes that do not add up": (
+        _with([1, 2], "data", "only"),
+        "data: only: expected 10 different classes, got [1, 2].",
+    ),
     "no victims": (_with([], "victims"), "victims: expected one or more with different names, got []."),
     "the same victim twice": (
         lambda d: d["victims"].append(d["victims"][0]),

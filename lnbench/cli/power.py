@@ -1,0 +1,64 @@
+"""`lnbench power`: what a track can tell apart, and what it would take to tell apart more."""
+
+from __future__ import annotations
+
+import click
+
+from lnbench.cli import _options
+
+_SEEDS = (1, 2, 4, 8, 16)
+
+
+@click.command("power")
+@click.argument("track", required=False)
+@click.option(
+    "--effect",
+    type=click.FloatRange(0, 100, min_open=True),
+    default=5.0,
+    show_default=True,
+    metavar="PP",
+    help="The true drop to be found, in percentage points.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Level of the two-sided test.",
+)
+def command(track: str | None, effect: float, alpha: float) -> None:
+    """How many splits and seeds an effect takes on a track.
+
+    Reckoned from the spread that TRACK's calibration run measured under random flips: a flip set's own effect on its
+    split averages out over splits alone, the rest over seeds too. Power is 80 % throughout.
+
+    \b
+      lnbench power digits-9to0 --effect 3
+    """
+    from lnbench import calibration
+    from lnbench.protocol.track import DEFAULT
+
+    chosen = _options.load_track(track)
+    found = calibration.read(track or DEFAULT)
+    parts, splits, seeds = found["components_pp"], found["splits"], found["seeds"]
+    sd = parts["total"]
+    click.echo(
+        f"{chosen.name}: {splits} splits × {seeds} seeds; a split's drop has σ = {sd:.1f} pp under random flips."
+    )
+    click.echo(
+        f"They find a true drop of {calibration.resolved(sd, splits, alpha):.1f} pp with 80 % power (two-sided, "
+        f"alpha {alpha:g}), and one of {effect:g} pp with {calibration.power(effect, sd, splits, alpha):.0%}."
+    )
+    known = [v for v in sorted({*_SEEDS, seeds}) if calibration.sd_of_split(parts, seeds, v) is not None]
+    rows = [["seeds", "splits", "victims an arm"]]
+    for v in known:
+        spread = calibration.sd_of_split(parts, seeds, v)
+        number = calibration.splits_needed(effect, spread or 0.0, alpha)
+        most = f"over {calibration.MOST_SPLITS}"
+        rows.append([str(v), str(number or most), str(number * v * len(chosen.victims)) if number else "–"])
+    click.echo(f"\nTo find {effect:g} pp with 80 % power:\n")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  " + "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)))
+    if parts["between"] is None:
+        click.echo("\nIts calibration has one seed a split, so what other numbers of seeds would buy is not known.")

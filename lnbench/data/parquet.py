@@ -1,0 +1,208 @@
+"""Any image classification set in the Hub's parquet layout, from a local folder or a pinned revision on the Hub.
+
+The track says where it lies, which columns hold image and label, and the SHA-256 of the decoded training and test
+arrays, so that two machines train on the same numbers or one of them refuses. An image is a struct with `bytes` (any
+format that Pillow reads), the bytes alone, or nested lists of 0 … 255. Decoded arrays are kept in the cache.
+
+Each split trains on a fresh random part of the training files, in random order; the test set is always the test files.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lnbench.data import Split, _files
+from lnbench.errors import DataError, ProtocolError, UnavailableError
+from lnbench.protocol.seeds import Streams
+from lnbench.protocol.track import DataSpec, Parquet
+
+FIXED_TEST_SET = True
+_ROWS = 1024
+"""Images decoded at a time."""
+_MODES = {1: "L", 3: "RGB"}
+"""Channels -> Pillow's mode."""
+
+
+def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+    """Split `split`: the first `spec.train` of a random permutation of the training files' rows.
+
+    Raises:
+        ProtocolError: if the track asks for more points than there are, or for other classes.
+        DataError: if a file is missing, cannot be read or decodes to other arrays than the track's.
+        UnavailableError: if pyarrow or Pillow is not installed.
+    """
+    assert spec.parquet is not None  # the track's rules see to it
+    images, labels, test_inputs, test_labels = _base(_folder(spec.parquet), spec.parquet)
+    if not spec.train <= len(labels):
+        raise ProtocolError(
+            f"data: train: {spec.parquet.folder} has {len(labels)} training points, the track asks for {spec.train}."
+        )
+    largest = int(max(labels.max(), test_labels.max()))
+    if min(labels.min(), test_labels.min()) < 0 or largest >= spec.classes:
+        raise ProtocolError(
+            f"data: classes: {spec.parquet.folder} has labels up to {largest}, the track says {spec.classes} classes."
+        )
+    index = streams.permutation(len(labels), "split", split)[: spec.train]
+    return Split(_unit(images[index]), labels[index], test_inputs, test_labels, index)
+
+
+def found(spec: DataSpec) -> Path | None:
+    """The folder the files would be read from, or None if there is none yet."""
+    assert spec.parquet is not None
+    return _files.find(spec.parquet.folder)
+
+
+def decoded(spec: DataSpec) -> bool:
+    """Whether decoded arrays are in the cache: decoding takes a while."""
+    where = spec.parquet
+    return where is not None and all(_files.decoded(pin).is_dir() for pin in (where.train_sha256, where.test_sha256))
+
+
+def _folder(where: Parquet) -> Path:
+    """The folder the files lie in, downloaded if the track says where from."""
+    if where.hub is None and _files.find(where.folder) is None:
+        looked = " nor in ".join(str(folder) for folder in _files.folders())
+        raise DataError(
+            f"{where.folder} is not in {looked}, and its track names no place to get it from; "
+            f"{_files.HELP.format(where.folder)}."
+        )
+    return _files.fetch(where.folder, functools.partial(_download, where))
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+    """Bytes to float32 in [0, 1]."""
+    values = images.astype(np.float32)
+    values /= 255
+    return values
+
+
+@functools.lru_cache(maxsize=2)
+def _base(folder: Path, where: Parquet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Training images (n, *shape) uint8 and labels (n,), test inputs (m, *shape) float32 and labels (m,)."""
+    images, labels = _part(folder, where, where.train, where.train_sha256)
+    test_images, test_labels = _part(folder, where, where.test, where.test_sha256)
+    return images, labels, _unit(test_images), test_labels
+
+
+def _part(folder: Path, where: Parquet, pattern: str, pinned: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, *shape) uint8 and labels (n,) int64 of the files that match, from the cache if they are there."""
+    kept = _files.kept(pinned, where.shape)
+    if kept is not None:
+        return kept
+    images, labels = _decoded(folder, where, pattern)
+    found = _files.digest(images, labels)
+    if found != pinned:
+        raise DataError(
+            f"{folder / pattern}: expected images and labels of sha256 {pinned}, got {found}; the files are not the "
+            f"track's, or this Pillow decodes them differently. Get them again, or {_files.HELP.format(where.folder)}."
+        )
+    _files.keep(pinned, images, labels)
+    return images, labels
+
+
+def _decoded(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UnavailableError(
+            "reading parquet files needs pyarrow, which is not installed: pip install 'lnbench[hub]'."
+        ) from None
+    paths = sorted(folder.glob(pattern))
+    if not paths:
+        raise DataError(f"{folder}: no file matches {pattern}; {_files.HELP.format(where.folder)}.")
+    images, labels = [], []
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                columns = file.schema_arrow.names
+                if missing := sorted({where.image, where.label} - set(columns)):
+                    raise DataError(f"{path}: it has no column {missing[0]!r}; it has {', '.join(columns)}.")
+                for batch in file.iter_batches(_ROWS, columns=[where.image, where.label]):
+                    images += [_image(value, where.shape, path) for value in _values(batch.column(where.image))]
+                    labels.append(_labels(batch.column(where.label), path))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"{path}: it cannot be read as parquet ({str(error).splitlines()[0][:150]}); delete it and get it "
+                f"again, or {_files.HELP.format(where.folder)}."
+            ) from None
+    if not images:
+        raise DataError(f"{folder / pattern}: the files have no rows.")
+    return np.stack(images), np.concatenate(labels)
+
+
+def _values(column: Any) -> Iterator[Any]:
+    """The column's values as Python objects, one at a time."""
+    return (value.as_py() for value in column)
+
+
+def _labels(column: Any, path: Path) -> np.ndarray:
+    import pyarrow as pa
+
+    if column.null_count or not pa.types.is_integer(column.type):
+        raise DataError(f"{path}: expected an integer label in every row, got {column.type} with gaps or other values.")
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _image(value: Any, shape: tuple[int, int, int], path: Path) -> np.ndarray:
+    """One cell as (channels, height, width) uint8."""
+    channels, height, width = shape
+    encoded = value.get("bytes") if isinstance(value, dict) else value
+    if isinstance(encoded, bytes):
+        pixels = _opened(encoded, shape, path)
+    elif isinstance(encoded, list):
+        try:
+            whole = np.array(encoded)
+        except ValueError:
+            whole = np.empty(0)
+        if whole.dtype.kind not in "iu" or whole.size == 0 or whole.min() < 0 or whole.max() > 255:
+            raise DataError(f"{path}: expected images as bytes or as lists of 0 … 255, got other lists.")
+        pixels = whole.astype(np.uint8)
+    else:
+        raise DataError(f"{path}: expected an image in every row, got {type(encoded).__name__}.")
+    if pixels.shape == (height, width):
+        pixels = pixels[..., None]
+    if pixels.shape == (height, width, channels):
+        return np.moveaxis(pixels, -1, 0)
+    raise DataError(f"{path}: expected images of {height} × {width} × {channels}, got {pixels.shape}.")
+
+
+def _opened(encoded: bytes, shape: tuple[int, int, int], path: Path) -> np.ndarray:
+    """An encoded image as (height, width) or (height, width, channels) uint8."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise UnavailableError("decoding images needs Pillow, which is not installed: pip install pillow.") from None
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            if image.size != (shape[2], shape[1]):  # before decoding: a small file may hold a huge image
+                raise DataError(f"{path}: expected images of {shape[1]} × {shape[2]}, got {image.size[::-1]}.")
+            return np.asarray(image.convert(_MODES[shape[0]]), dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: an image cannot be decoded ({str(error)[:100]}).") from None
+
+
+def _download(where: Parquet, root: Path) -> None:
+    """Let huggingface_hub fetch the files of the pinned revision into a folder."""
+    import huggingface_hub
+
+    try:
+        huggingface_hub.snapshot_download(
+            str(where.hub),
+            repo_type="dataset",
+            revision=where.revision,
+            allow_patterns=[where.train, where.test],
+            local_dir=root / where.folder,
+        )
+    except OSError:
+        raise
+    except Exception as error:  # httpx's and the Hub's own errors share no base class
+        raise OSError(str(error)) from None
+    if not (root / where.folder).is_dir():
+        raise OSError(f"{where.hub} has no file like {where.train} at {where.revision}")
