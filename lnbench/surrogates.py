@@ -229,7 +229,8 @@ def ensemble_harm(problem: Problem, sets: np.ndarray, victims: Sequence[str], **
         victims: names of architectures; one surrogate of each is trained per set, on a seed of its own.
         options: as for `harm`.
     """
-    return np.mean([harm(problem, sets, victim=victim, **options) for victim in victims], axis=0)
+    found: np.ndarray = np.mean([harm(problem, sets, victim=victim, **options) for victim in victims], axis=0)
+    return found
 
 
 def representation(
@@ -250,7 +251,8 @@ def representation(
     flat = np.asarray(problem.inputs, dtype=np.float64).reshape(len(problem.inputs), -1)
     eligible = problem.eligible
     if space == "input":
-        return flat[eligible]
+        chosen: np.ndarray = flat[eligible]
+        return chosen
     if space == "pca":
         if dims < 1:
             raise ProtocolError(f"a representation keeps at least one principal direction; got dims = {dims}.")
