@@ -25,7 +25,7 @@ _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_c
 _CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "_matched", "evaluate", "kept", "verify"}
 _TRUSTING = {"seasons", "verification"}
 _LEAVES = {"errors", "protocol"}
-_TOOLBOXES = {"graphs", "surrogates", "toys"}
+_TOOLBOXES = {"graphs", "surrogates", "metagradients", "toys"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "victims": _LEAVES | {"kernels", "adversary"},
     "graphs": _LEAVES | {"kernels", "adversary", "victims"},
     "surrogates": _LEAVES | {"kernels", "adversary", "victims"},
+    "metagradients": _LEAVES | {"kernels", "adversary", "victims", "surrogates"},
     "toys": _LEAVES | {"kernels", "adversary", "victims"},
     "score": _LEAVES,
     "_record_schema": _LEAVES,
@@ -88,6 +89,7 @@ LIBRARIES: dict[str, set[str]] = {
     "victims": {"numpy", "torch", "~timm"},
     "graphs": {"numpy", "torch", "scipy", "sklearn", "networkx"},
     "surrogates": {"numpy", "torch", "scipy", "sklearn", "networkx"},
+    "metagradients": {"numpy", "torch"},
     "toys": {"numpy", "torch", "scipy", "sklearn", "networkx"},
     "score": {"numpy", "scipy"},
     "_record_schema": set(),
