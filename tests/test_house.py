@@ -56,7 +56,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hub": _LEAVES | {"record", "data"},
     "cli": _LEAVES | _CONDUCTING | {"leaderboard", "hub", "rederive", "audit", "experiments"},
     "experiments": _LEAVES
-    | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
+    | {"victims", "adversary", "graphs", "surrogates", "toys", "theory", "data", "evaluate", "record", "score"}
+    | {"engine", "store", "environment"},
+    "theory": {"errors"},
     "__init__": set(),
     "__main__": {"cli"},
 }
@@ -91,7 +93,8 @@ LIBRARIES: dict[str, set[str]] = {
     "audit": {"~numpy", "~torch"},
     "hub": {"~huggingface_hub", "~pyarrow"},
     "cli": {"click", "~rich", "~torch"},
-    "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "matplotlib"},
+    "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "~matplotlib"},
+    "theory": set(),
     "__init__": set(),
     "__main__": set(),
 }

@@ -21,6 +21,7 @@ VERBS = {
     "show": "Print a record as a table.",
     "verify": "Re-derive what a record claims from its own bits.",
     "audit": "Attack a record's victims again with the strong adversary.",
+    "reproduce": "Run experiments of the thesis again, draw them and judge their claims.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
     "cache": "Where results and data are kept, how large they are, and how to clear them.",
     "doctor": "Say what this machine can evaluate and what it lacks.",
