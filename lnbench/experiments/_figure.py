@@ -119,13 +119,21 @@ def percent(axes: Axes, low: float = 0.0, high: float = 1.0) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def heat(axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, decimals: int = 0) -> Any:
-    """A table of fractions (row, column) as colours with the numbers, in percent, written in it; its image."""
+def heat(axes: Axes, samples: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, decimals: int = 0) -> Any:
+    """A table of fractions as colours, with mean and half the 95 % interval in percent written in it; its image.
+
+    Args:
+        samples: (row, column, replicate).
+    """
+    values = samples.mean(2)
     image = axes.imshow(values, cmap="viridis", vmin=0.0, vmax=1.0, aspect="auto", origin="lower")
     axes.grid(False)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     for (i, j), value in np.ndenumerate(values):
+        mean, _, high = interval(samples[i, j])
         ink = "white" if value < 0.55 else "black"
-        axes.text(j, i, f"{100 * value:.{decimals}f}", ha="center", va="center", color=ink, fontsize=7.5)
+        text = f"{100 * mean:.{decimals}f}"
+        axes.text(j, i + 0.13, text, ha="center", va="center", color=ink, fontsize=8)
+        axes.text(j, i - 0.24, f"±{100 * (high - mean):.1f}", ha="center", va="center", color=ink, fontsize=6)
     return image

@@ -75,6 +75,33 @@ def within(claim: str, what: str, values: Sequence[float] | np.ndarray, *, margi
     return _made(claim, verdict, what, mean, low, high, len(values), unit, f", against ±{margin:g}")
 
 
+def valley(claim: str, what: str, x: Sequence[float], samples: np.ndarray) -> Verdict:
+    """The claim is that a curve falls and then rises again.
+
+    The place of the minimum is found on one half of the replicates and used on the other, and the other way round, so
+    that the choice does not flatter the claim. Agrees if both the fall from the first x and the rise to the last are
+    above zero by their intervals; disagrees if one of them is not above zero at all.
+
+    Args:
+        samples: (x, replicate), in percentage points.
+    """
+    halves = np.arange(samples.shape[1]) % 2
+    fall, rise, places = np.zeros(samples.shape[1]), np.zeros(samples.shape[1]), []
+    for half in (0, 1):
+        lowest = int(samples[:, halves != half].mean(1).argmin())
+        places.append(f"{x[lowest]:g}")
+        fall[halves == half] = (samples[0] - samples[lowest])[halves == half]
+        rise[halves == half] = (samples[-1] - samples[lowest])[halves == half]
+    down, up = interval(fall), interval(rise)
+    verdict = AGREES if min(down[1], up[1]) > 0 else DISAGREES if min(down[2], up[2]) <= 0 else UNDECIDED
+    where = " or ".join(sorted(set(places), key=float))
+    evidence = (
+        f"{what}: falls by {down[0]:.1f} pp [{down[1]:.1f}, {down[2]:.1f}] to its minimum at {where}, rises by "
+        f"{up[0]:.1f} pp [{up[1]:.1f}, {up[2]:.1f}] after it, {samples.shape[1]} replicates"
+    ).replace("-", "−")
+    return Verdict(claim, verdict, evidence, n=samples.shape[1])
+
+
 def frequency(claim: str, what: str, successes: int, trials: int, probability: float) -> Verdict:
     """The claim is that an event has this probability: agrees if the 99 % Clopper–Pearson interval holds it."""
     low, high = clopper_pearson(successes, trials, 0.99)
