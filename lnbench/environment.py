@@ -17,7 +17,16 @@ from lnbench.protocol.track import Track
 
 _ROOT = Path(__file__).parent
 _VECTOR = ("avx", "amx", "fma", "sse4", "sve", "asimd", "bf16")
-_FOR_POISONERS = ("protocol", "victims", "adversary", "kernels", "graphs.py", "surrogates.py", "toys.py")
+_FOR_POISONERS = (
+    "protocol",
+    "victims",
+    "adversary",
+    "kernels",
+    "graphs.py",
+    "surrogates.py",
+    "metagradients.py",
+    "toys.py",
+)
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:

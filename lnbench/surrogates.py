@@ -5,24 +5,27 @@ given. Every victim trained is counted; the count is what a record calls `traini
 
     surrogates = train(problem, labels, victim="mlp", seed=0)      # labels (victim, n)
     broken = attack(surrogates, inputs, classes, problem)          # which points the track's adversary breaks
+    harm(problem, sets, seed=0)                                    # how much each of some sets of flips hurts
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.decomposition import PCA
 from torch import Tensor
 
 from lnbench.adversary import pgd
 from lnbench.errors import ProtocolError
 from lnbench.protocol.poisoner import Problem
 from lnbench.protocol.track import Recipe
-from lnbench.victims import Victims, architecture
+from lnbench.victims import Architecture, Victims, architecture
 from lnbench.victims import train as train_victims
 
 RECIPES: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Recipe]]] = {
@@ -40,12 +43,21 @@ RECIPES: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Recipe]]] = {
 }
 """Architecture -> training points up to which it applies -> options and recipe that memorise a few flips there."""
 
+_RESERVE = 2.0
+"""Seconds that are left for everything else when measuring stops."""
+
 _spent = 0
 
 
 def trainings_spent() -> int:
     """Victims trained by this process so far."""
     return _spent
+
+
+def count(victims: int) -> None:
+    """Count victims that were trained by other means than `train`."""
+    global _spent
+    _spent += victims
 
 
 def train(
@@ -73,10 +85,9 @@ def train(
     Raises:
         ProtocolError: if there is no such architecture, option or recipe field, or the shapes do not fit.
     """
-    global _spent
     rows = np.atleast_2d(np.asarray(labels, dtype=np.int64))
-    chosen, how = _defaults(victim, len(problem.labels))
-    made, how = architecture(victim, chosen if options is None else options), recipe or how
+    made, default = defaults(victim, len(problem.labels), options)
+    how = recipe or default
     unknown = set(changes) - {f.name for f in dataclasses.fields(Recipe)}
     if unknown:
         raise ProtocolError(f"a recipe has no field {sorted(unknown)[0]!r}.")
@@ -99,7 +110,7 @@ def train(
                 num_classes=problem.num_classes,
             )
         )
-        _spent += len(rows[some])
+        count(len(rows[some]))
     return Victims(made, {k: torch.cat([s.parameters[k] for s in stacks]) for k in stacks[0].parameters})
 
 
@@ -162,11 +173,110 @@ def attack(
     ).broken
 
 
-def _defaults(victim: str, n: int) -> tuple[Mapping[str, Any], Recipe]:
+def harm(
+    problem: Problem,
+    sets: np.ndarray,
+    *,
+    victim: str = "mlp",
+    seed: int | None = None,
+    radii: Sequence[float] = (0.5, 0.75, 1.0, 1.25),
+    points: int = 512,
+    block: int = 16,
+    **changes: Any,
+) -> np.ndarray:
+    """How much each of some sets of flips hurts one surrogate: the share of the class that its adversary breaks.
+
+    One surrogate per set is trained on the set's labels; the problem's adversary then attacks, towards each point's
+    target, the points of the source classes that the set left alone. The share broken is averaged over radii around
+    the threat's, because one radius alone is often at its floor or ceiling for one architecture.
+
+    When the problem's time runs short, the sets that are left are not measured.
+
+    Args:
+        sets: (set, k) int64, indices of eligible points.
+        victim, block, changes: as for `train`.
+        seed: seeds the surrogates and the choice of points; drawn from `problem.rng` if None.
+        radii: in units of the threat's radius.
+        points: source-class points that are attacked at most, drawn at random where there are more.
+
+    Returns:
+        (set,) float64 in [0, 1], larger is worse for the victim; NaN for sets that were not measured, 0 where every
+        source-class point is flipped.
+    """
+    seed = int(problem.rng.integers(2**62)) if seed is None else seed
+    rng, eligible = np.random.default_rng(seed), problem.eligible
+    some = np.sort(rng.choice(eligible, min(points, len(eligible)), replace=False))
+    goals = problem.flipped(some)[some]
+    epsilons = tuple(problem.threat.epsilon * r for r in radii)
+    found, longest = np.full(len(sets), np.nan), 0.0
+    for start in range(0, len(sets), block):
+        if problem.seconds_left() < _RESERVE + 1.5 * longest:
+            break
+        begin = time.monotonic()
+        labels = np.stack([problem.flipped(row) for row in sets[start : start + block]])
+        trained = train(problem, labels, victim=victim, seed=int(rng.integers(2**62)), block=block, **changes)
+        kept = labels[:, some] == problem.labels[some]
+        broken = attack(trained, problem.inputs[some], goals, problem, epsilons=epsilons).double().mean(1).cpu().numpy()
+        found[start : start + block] = (broken * kept).sum(1) / np.maximum(kept.sum(1), 1)
+        longest = max(longest, time.monotonic() - begin)
+    return found
+
+
+def ensemble_harm(problem: Problem, sets: np.ndarray, victims: Sequence[str], **options: Any) -> np.ndarray:
+    """Mean harm of each set over several architectures, (set,); NaN for sets some architecture did not get to measure.
+
+    Args:
+        victims: names of architectures; one surrogate of each is trained per set, on a seed of its own.
+        options: as for `harm`.
+    """
+    return np.mean([harm(problem, sets, victim=victim, **options) for victim in victims], axis=0)
+
+
+def representation(
+    problem: Problem, space: str, *, dims: int = 16, surrogates: int = 1, victim: str = "cnn"
+) -> np.ndarray:
+    """The eligible points as vectors, (m, d) float64.
+
+    Args:
+        space: `"input"`: the inputs themselves; `"pca"`: coordinates on the first `dims` principal directions of the
+            whole training set; `"features"`: penultimate activations of networks trained on the clean labels, each
+            network's scaled to a mean square norm of 1.
+        surrogates: networks whose features are laid side by side.
+        victim: their architecture.
+
+    Raises:
+        ProtocolError: if there is no such space.
+    """
+    flat = np.asarray(problem.inputs, dtype=np.float64).reshape(len(problem.inputs), -1)
+    eligible = problem.eligible
+    if space == "input":
+        return flat[eligible]
+    if space == "pca":
+        if dims < 1:
+            raise ProtocolError(f"a representation keeps at least one principal direction; got dims = {dims}.")
+        fitted = PCA(min(dims, *flat.shape), svd_solver="covariance_eigh").fit(flat)
+        projected: np.ndarray = fitted.transform(flat[eligible])
+        return projected
+    if space != "features":
+        raise ProtocolError(f"a representation is of space input, pca or features; got {space!r}.")
+    trained = train(problem, np.tile(problem.labels, (surrogates, 1)), victim=victim)
+    found = features(trained, np.array(problem.inputs[eligible])).double().cpu().numpy()
+    scale = np.sqrt((found**2).sum(2).mean(1)) if found.size else np.ones(surrogates)
+    found = found / np.maximum(scale, 1e-12)[:, None, None]
+    return np.concatenate(list(found), axis=1)
+
+
+def defaults(victim: str, n: int, options: Mapping[str, Any] | None = None) -> tuple[Architecture, Recipe]:
+    """An architecture, with the options of `RECIPES` unless others are given, and how to train it on n points.
+
+    Raises:
+        ProtocolError: if there is no such architecture or option, or no recipe for it.
+    """
     if victim not in RECIPES:
         architecture(victim)
         raise ProtocolError(f"there is no default recipe for {victim!r}; pass options and recipe.")
-    return next(found for limit, found in sorted(RECIPES[victim].items()) if n <= limit)
+    chosen, recipe = next(found for limit, found in sorted(RECIPES[victim].items()) if n <= limit)
+    return architecture(victim, chosen if options is None else options), recipe
 
 
 def _tensor(victims: Victims, inputs: np.ndarray | Tensor) -> Tensor:

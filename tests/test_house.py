@@ -24,7 +24,7 @@ _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", 
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
 _CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "evaluate", "verify"}
 _LEAVES = {"errors", "protocol"}
-_TOOLBOXES = {"graphs", "surrogates", "toys"}
+_TOOLBOXES = {"graphs", "surrogates", "metagradients", "toys"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "victims": _LEAVES | {"kernels", "adversary"},
     "graphs": _LEAVES | {"kernels", "adversary", "victims"},
     "surrogates": _LEAVES | {"kernels", "adversary", "victims"},
+    "metagradients": _LEAVES | {"kernels", "adversary", "victims", "surrogates"},
     "toys": _LEAVES | {"kernels", "adversary", "victims"},
     "score": _LEAVES,
     "_record_schema": _LEAVES,
@@ -75,6 +76,7 @@ LIBRARIES: dict[str, set[str]] = {
     "victims": {"numpy", "torch", "~timm"},
     "graphs": {"numpy", "torch", "scipy", "sklearn", "networkx"},
     "surrogates": {"numpy", "torch", "scipy", "sklearn", "networkx"},
+    "metagradients": {"numpy", "torch"},
     "toys": {"numpy", "torch", "scipy", "sklearn", "networkx"},
     "score": {"numpy", "scipy"},
     "_record_schema": set(),

@@ -1,0 +1,295 @@
+"""The geometry of a class: class graphs (thesis, Definition 1), what to pick on them, colours, densities, coresets.
+
+    points = inputs[eligible].reshape(len(eligible), -1)
+    graph = class_graph(points, radius(points, quantile=0.1))
+    hubs = high_degree(graph, budget, rng)
+
+The thesis's Algorithms 2 and 3 are template text; `high_degree` and `coverage` are what its prose describes. γ is a
+quantile of the pair distances and ℓ2 the default norm, since under ℓ∞ the class graphs of digits are empty or complete.
+Every choice between equals is drawn from a generator that is an argument. Nodes are 0 … n − 1, rows of `points`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import networkx as nx
+import numpy as np
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import multivariate_normal
+
+from lnbench.errors import ProtocolError
+
+METRICS = {"l2": "euclidean", "linf": "chebyshev", "l1": "cityblock"}
+"""Norm -> SciPy's name of its distance."""
+
+
+def distances(points: np.ndarray, norm: str = "l2") -> np.ndarray:
+    """Distances of all pairs, (n, n) float64.
+
+    Args:
+        points: (n, *shape).
+        norm: `"l2"`, `"linf"` or `"l1"`.
+
+    Raises:
+        ProtocolError: if there is no such norm.
+    """
+    square: np.ndarray = squareform(_pairs(points, norm), checks=False)
+    return square
+
+
+def radius(points: np.ndarray, quantile: float, norm: str = "l2", classes: np.ndarray | None = None) -> float:
+    """γ: the distance within which this share of the pairs of a class lies, in units of the points; 0 without pairs.
+
+    Args:
+        points: (n, *shape).
+        quantile: share of pairs, in [0, 1].
+        classes: (n,) labels; only pairs of one class count. None: all points are of one class.
+
+    Raises:
+        ProtocolError: if the share is not in [0, 1] or there is no such norm.
+    """
+    if not 0 <= quantile <= 1:
+        raise ProtocolError(f"γ is a quantile of the pair distances, a share in [0, 1]; got {quantile}.")
+    found = [_pairs(points[members], norm) for members in _classes(points, classes)]
+    pairs = np.concatenate(found) if found else np.zeros(0)
+    # The pair at the quantile itself: between two pairs, rounding would decide whether the nearer one is an edge.
+    return float(np.quantile(pairs, quantile, method="higher")) * (1 + 1e-9) if len(pairs) else 0.0
+
+
+def class_graph(points: np.ndarray, gamma: float, norm: str = "l2", classes: np.ndarray | None = None) -> nx.Graph:
+    """The class graph G(S) = (S, {{xᵢ, xⱼ} : ‖xᵢ − xⱼ‖ ≤ γ}); of several classes, their disjoint union.
+
+    Args:
+        points: (n, *shape), finite.
+        gamma: γ ≥ 0, in units of the points.
+        classes: (n,) labels; edges join points of one class. None: all points are of one class.
+
+    Raises:
+        ProtocolError: if γ is negative or there is no such norm.
+
+    Source:
+        Thesis, Definition 1.
+    """
+    if not gamma >= 0:
+        raise ProtocolError(f"a class graph's γ is at least 0; got {gamma}.")
+    import torch
+
+    from lnbench.kernels import neighbour_edges
+
+    _metric(norm)
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(points)))
+    for members in _classes(points, classes):
+        flat = torch.from_numpy(np.asarray(points[members], dtype=np.float64).reshape(len(members), -1))
+        graph.add_edges_from(members[neighbour_edges(flat, gamma, norm).numpy()].tolist())
+    return graph
+
+
+def high_degree(graph: nx.Graph, budget: int, rng: np.random.Generator) -> np.ndarray:
+    """The `budget` nodes with most neighbours, in that order, ties at random, (budget,) int64; all if there are fewer.
+
+    Source:
+        Thesis, §4.1.1, the greedy strategy.
+    """
+    return by_score(degrees(graph), budget, rng)
+
+
+def coverage(graph: nx.Graph, budget: int, rng: np.random.Generator) -> np.ndarray:
+    """Greedy maximum coverage: each node adds most to the union of closed neighbourhoods, (budget,) int64.
+
+    At least 1 − 1/e of the largest cover that `budget` nodes have. Ties go to the higher degree, then at random; once
+    everything is covered, degree alone decides.
+
+    Source:
+        Thesis, §4.1.1, the dominating-set strategy; Nemhauser, Wolsey & Fisher 1978.
+    """
+    n = graph.number_of_nodes()
+    closed = nx.to_scipy_sparse_array(graph, nodelist=range(n), dtype=np.int64, format="csr") if n else None
+    degree, tie = degrees(graph), rng.random(n)
+    missing, chosen = np.ones(n, dtype=np.int64), np.zeros(n, dtype=bool)
+    picks: list[int] = []
+    while closed is not None and len(picks) < min(budget, n):
+        gain = np.where(chosen, -1, closed @ missing + missing)
+        best = int(np.lexsort((tie, degree, gain))[-1])
+        picks.append(best)
+        chosen[best] = True
+        missing[[best, *graph[best]]] = 0
+    return np.array(picks, dtype=np.int64)
+
+
+def degrees(graph: nx.Graph) -> np.ndarray:
+    """Neighbours of each node, (n,) int64."""
+    return np.array([graph.degree[i] for i in range(graph.number_of_nodes())], dtype=np.int64)
+
+
+def by_score(scores: np.ndarray, budget: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of the `budget` largest scores, largest first, ties at random, (budget,) int64."""
+    order = np.lexsort((rng.random(len(scores)), scores))[::-1]
+    return order[: max(budget, 0)].astype(np.int64)
+
+
+def bucket(scores: np.ndarray, name: str, names: Sequence[str], budget: int, rng: np.random.Generator) -> np.ndarray:
+    """The points of one of several buckets of equal size along a score, ascending by score, ties at random, int64.
+
+    A bucket holds at least `budget` points; then neighbouring buckets overlap.
+
+    Args:
+        scores: (n,).
+        name: which bucket; `names` lists them from the smallest scores to the largest.
+
+    Raises:
+        ProtocolError: if there is no such bucket.
+    """
+    if name not in names:
+        raise ProtocolError(f"bucket is one of {', '.join(names)}; got {name!r}.")
+    order = by_score(-np.asarray(scores), len(scores), rng)
+    size = min(max(budget, len(order) // len(names)), len(order))
+    start = round(list(names).index(name) * (len(order) - size) / max(len(names) - 1, 1))
+    return order[start : start + size]
+
+
+def distance_two_colours(graph: nx.Graph, rng: np.random.Generator) -> np.ndarray:
+    """Greedy colouring in which neighbours and neighbours' neighbours differ, (n,) int64, colours 0, 1, ….
+
+    Nodes are coloured by descending degree of the squared graph, ties at random. The fewest colours are hard to find;
+    this takes at most one more than the largest number of nodes within two steps of one.
+
+    Source:
+        Thesis, §4.8.
+    """
+    n = graph.number_of_nodes()
+    squared = nx.Graph()
+    squared.add_nodes_from(range(n))
+    squared.add_edges_from((i, k) for i in graph for j in graph[i] for k in (j, *graph[j]) if k > i)
+    order = [int(i) for i in by_score(degrees(squared), n, rng)]
+    found = nx.greedy_color(squared, strategy=lambda graph, colours: order)
+    return np.array([found[i] for i in range(n)], dtype=np.int64)
+
+
+def relabelled(graph: nx.Graph, members: np.ndarray) -> nx.Graph:
+    """The subgraph on some nodes, renamed 0, 1, … in their order."""
+    inside: nx.Graph = nx.relabel_nodes(graph.subgraph(members.tolist()), {int(i): k for k, i in enumerate(members)})
+    return inside
+
+
+def log_density(points: np.ndarray) -> np.ndarray:
+    """Log density of each point under the Gaussian fitted to all of them, (n,) float64, in nats.
+
+    The covariance is the maximum-likelihood one where that is regular, else shrunk towards a multiple of the identity
+    (Ledoit & Wolf 2004); coordinates that do not vary say nothing and are left out.
+
+    Args:
+        points: (n, *shape), n ≥ 1.
+
+    Source:
+        Thesis, §4.6.2 and §4.6.3.
+    """
+    from sklearn.covariance import LedoitWolf
+
+    flat = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
+    flat = flat[:, flat.std(0) > 1e-9]
+    n, d = flat.shape
+    if d == 0:
+        return np.zeros(n)
+    covariance = np.atleast_2d(np.cov(flat, rowvar=False, bias=True))
+    if n <= d or np.linalg.cond(covariance) > 1e10:
+        covariance = LedoitWolf().fit(flat).covariance_
+    found: np.ndarray = multivariate_normal(flat.mean(0), covariance).logpdf(flat)
+    return np.atleast_1d(found)
+
+
+def gaussian_kernel(points: np.ndarray, width: float = 0.5) -> np.ndarray:
+    """exp(−‖xᵢ − xⱼ‖² / 2h²) of all pairs, (n, n) float64, with h = `width` · the median distance of two points.
+
+    Points that all coincide have a kernel of ones.
+
+    Args:
+        points: (n, *shape).
+
+    Raises:
+        ProtocolError: if `width` is not a positive number.
+    """
+    if not 0 < width < float("inf"):
+        raise ProtocolError(f"a kernel's width is a positive number of median distances; got {width}.")
+    apart = distances(points)
+    middle = float(np.median(apart[np.triu_indices(len(apart), 1)])) if len(apart) > 1 else 0.0
+    kernel: np.ndarray = np.exp(-((apart / (width * middle)) ** 2) / 2) if middle else np.ones_like(apart)
+    return kernel
+
+
+def discrepancy(kernel: np.ndarray, subset: np.ndarray, mean: np.ndarray) -> float:
+    """MMD² of a subset to a class, less the class's own term: Σᵢⱼ k(xᵢ, xⱼ) / s² − 2 Σᵢ μ(xᵢ) / s over the subset.
+
+    Args:
+        kernel: (n, n).
+        subset: (s,) indices.
+        mean: (n,), μ(xᵢ): the mean of the kernel between xᵢ and the class.
+    """
+    inner = kernel[np.ix_(subset, subset)].mean() if len(subset) else 0.0
+    return float(inner - 2 * (mean[subset].mean() if len(subset) else 0.0))
+
+
+def herd(
+    kernel: np.ndarray, budget: int, mean: np.ndarray | None = None, start: np.ndarray | None = None
+) -> np.ndarray:
+    """The subset whose kernel mean is closest to the class's: greedy herding, then swaps while any helps, (budget,).
+
+    It minimises `discrepancy`, up to a local minimum in which no exchange of one point improves it.
+
+    Args:
+        kernel: (n, n), symmetric.
+        mean: (n,), μ of the class; the kernel's row means if None.
+        start: indices to start the swaps from instead of the greedy choice.
+
+    Returns:
+        (min(budget, n),) int64 indices, ascending.
+
+    Source:
+        Chen, Welling & Smola 2010 (kernel herding); Gretton et al. 2012 (MMD).
+    """
+    n = len(kernel)
+    size = min(max(budget, 0), n)
+    mean = kernel.mean(1) if mean is None else np.asarray(mean, dtype=np.float64)
+    own = np.diag(kernel)
+    chosen = [] if start is None else [int(i) for i in start]
+    potential = kernel[:, chosen].sum(1) if chosen else np.zeros(n)
+    while len(chosen) < size:
+        s = len(chosen) + 1
+        cost = (2 * potential + own) / s**2 - 2 * mean / s
+        cost[chosen] = np.inf
+        chosen.append(int(cost.argmin()))
+        potential += kernel[:, chosen[-1]]
+    better = 0 < size < n
+    while better:
+        better = False
+        for place in range(size):
+            out = chosen[place]
+            rest = potential - kernel[:, out]
+            cost = (2 * rest + own) / size**2 - 2 * mean / size
+            held = cost[out]
+            cost[chosen] = np.inf
+            best = int(cost.argmin())
+            if cost[best] < held - 1e-12:
+                chosen[place], potential, better = best, rest + kernel[:, best], True
+    return np.sort(np.array(chosen, dtype=np.int64))
+
+
+def _metric(norm: str) -> str:
+    if norm not in METRICS:
+        raise ProtocolError(f"no norm is called {norm!r}; there are {', '.join(METRICS)}.")
+    return METRICS[norm]
+
+
+def _pairs(points: np.ndarray, norm: str) -> np.ndarray:
+    flat = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
+    found: np.ndarray = pdist(flat, _metric(norm))
+    return found
+
+
+def _classes(points: np.ndarray, classes: np.ndarray | None) -> list[np.ndarray]:
+    if classes is None:
+        return [np.arange(len(points))]
+    if len(classes) != len(points):
+        raise ProtocolError(f"{len(points)} points need as many classes; got {len(classes)}.")
+    return [np.flatnonzero(classes == c) for c in np.unique(classes)]
