@@ -6,8 +6,9 @@ probability η, independently. (The thesis's sentence says "correct with η prob
 R_Adv^r(C) = P_{x∼D}[∃ x̃ ∈ B_r(x): C(x̃) ≠ c(x)]. Radii are in units of the norm, everything else is a probability or a
 count.
 
-The thesis bounds ⟦C(x) ≠ C(x′)⟧ / ‖x − x′‖ by κ, which forces C to be constant: the quotient is unbounded at any decision
-boundary. What its proofs need is that C keeps a memorised wrong label nearby, and that is what is assumed here.
+The thesis bounds ⟦C(x) ≠ C(x′)⟧ / ‖x − x′‖ by κ, which forces C to be constant: the quotient is unbounded at any
+decision boundary. What its proofs need is that C keeps a memorised wrong label nearby, and that is what is assumed
+here.
 """
 
 from __future__ import annotations
@@ -103,14 +104,14 @@ def isolated_radius(outer: float, inner: float, tau: float) -> float:
     """max(0, R + r − τ): theorem 2 holds for every attack radius above it.
 
     Theorem 2. Let the outer balls B_R(s), s ∈ ζ, be pairwise disjoint, c constant on each, r ≤ R, (1) c_total ≤
-    D(∪ B_R(s)) ≤ c_ceil, (2) D(B_r(s)) ≥ c_in/|ζ| for every s. Let C keep a memorised wrong label on the open τ-ball about
-    a training point whose nearest training point of another label is farther than R − r (the thesis writes τ =
+    D(∪ B_R(s)) ≤ c_ceil, (2) D(B_r(s)) ≥ c_in/|ζ| for every s. Let C keep a memorised wrong label on the open τ-ball
+    about a training point whose nearest training point of another label is farther than R − r (the thesis writes τ =
     1/κ(R − r)). If n ≥ |ζ|, then P[R_Adv^{r′} ≥ c_total] ≥ `isolated_bound` for every r′ above this.
 
-    Proof. Consider the event `isolated`: each inner ball holds exactly one draw, mislabelled, and no other draw lies in an
-    outer ball. On it, a mislabelled x′ in B_r(s) has every other draw outside B_R(s), hence farther than R − r. For x in
-    B_R(s), ‖x − x′‖ ≤ R + r, and walking from x towards x′ by r′ > R + r − τ ends where C keeps the wrong label, as in
-    theorem 1. So ∪ B_R(s) is vulnerable, and its mass is at least c_total. ∎
+    Proof. Consider the event `isolated`: each inner ball holds exactly one draw, mislabelled, and no other draw lies
+    in an outer ball. On it, a mislabelled x′ in B_r(s) has every other draw outside B_R(s), hence farther than R − r.
+    For x in B_R(s), ‖x − x′‖ ≤ R + r, and walking from x towards x′ by r′ > R + r − τ ends where C keeps the wrong
+    label, as in theorem 1. So ∪ B_R(s) is vulnerable, and its mass is at least c_total. ∎
 
     Args:
         outer, inner: R ≥ r ≥ 0.
@@ -165,8 +166,9 @@ def overlapping_bound(balls: int, n: int) -> float:
 def best_isolated_bound(balls: int, eta: float, n: int | None = None) -> float:
     """The largest value `isolated_bound` can take over all c_in = c_ceil, for this n or (None) for n → ∞.
 
-    (1 − c)^{n−k}·c^k is largest at c = k/n, where the bound is (1 − k/n)^{n−k}·e^{−k}·√(2πk)·η^k; its limit for n → ∞ is
-    e^{−2k}·√(2πk)·η^k, and at n = k it is e^{−k}·√(2πk)·η^k. For k ≥ 5 that is below .04 whatever n and η are: vacuous.
+    (1 − c)^{n−k}·c^k is largest at c = k/n, where the bound is (1 − k/n)^{n−k}·e^{−k}·√(2πk)·η^k; its limit for n → ∞
+    is e^{−2k}·√(2πk)·η^k, and at n = k it is e^{−k}·√(2πk)·η^k. For k ≥ 5 that is below .04 whatever n and η are:
+    vacuous.
 
     Args:
         balls: k = |ζ| ≥ 1.

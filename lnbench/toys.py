@@ -18,7 +18,7 @@ from lnbench.protocol.track import Recipe
 from lnbench.victims import Architecture, Parameters, Victims, train
 
 Perturb = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
-"""(model, inputs (victim, batch, *shape), labels (victim, batch)) -> inputs to train on instead, for robust training."""
+"""(model, inputs (victim, batch, *shape), labels (victim, batch)) -> what to train on, for robust training."""
 
 
 def gaussians(n: int, d: int, mu: float, rng: np.random.Generator, sigma: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

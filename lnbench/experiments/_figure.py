@@ -85,7 +85,9 @@ def svg(draw: Callable[[], Figure], source: str) -> bytes:
     return text.encode()
 
 
-def curve(axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], colour: str, label: str, **how: Any) -> None:
+def curve(
+    axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], colour: str, label: str, **how: Any
+) -> None:
     """Means over replicates against x with a band of their 95 % intervals.
 
     Args:
@@ -96,7 +98,9 @@ def curve(axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], co
     axes.fill_between(x, spread[:, 1], spread[:, 2], color=colour, alpha=0.16, linewidth=0)
 
 
-def bars(axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], colour: str, label: str, **how: Any) -> None:
+def bars(
+    axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], colour: str, label: str, **how: Any
+) -> None:
     """Means over replicates against x with bars of their 95 % intervals."""
     spread = np.array([interval(values) for values in samples])
     ends = np.abs(spread[:, 1:].T - spread[:, 0])

@@ -16,9 +16,9 @@ def render(documents: Sequence[Mapping[str, Any]]) -> bytes:
     lines = [
         "# The thesis, measured again",
         "",
-        "Every experiment below is one command; its JSON file holds every number, and the figure, the verdicts and this",
-        "page are made from it by `lnbench reproduce --redraw`. A claim *agrees* with the numbers, *disagrees*, or is",
-        "*undecided* by its own 95 % interval over replicates; nothing is corrected for the number of claims on the page.",
+        "Every experiment below is one command; its JSON file holds every number, and the figure, the verdicts and",
+        "this page are made from it by `lnbench reproduce --redraw`. A claim *agrees* with the numbers, *disagrees*,",
+        "or is *undecided* by its own 95 % interval over replicates; nothing is corrected for the number of claims.",
         "",
         f"Level `full` means {LEVELS['full']}; level `quick` means **{LEVELS['quick']}**.",
         "",
@@ -47,10 +47,7 @@ def _section(document: Mapping[str, Any]) -> list[str]:
         "",
         "| claim | verdict | evidence |",
         "|---|---|---|",
-        *(
-            f"| {_cell(v['claim'])} | {_MARKS[v['verdict']]} | {_cell(v['evidence'])} |"
-            for v in document["verdicts"]
-        ),
+        *(f"| {_cell(v['claim'])} | {_MARKS[v['verdict']]} | {_cell(v['evidence'])} |" for v in document["verdicts"]),
         "",
         "Chosen here, the thesis leaving it open:",
         "",

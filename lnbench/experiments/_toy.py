@@ -15,10 +15,13 @@ from lnbench.protocol.track import Recipe
 from lnbench.victims import Architecture, Victims, architecture
 
 CHOICES = (
-    "x ~ D(d = {d}, µ, σ² = 1): {n} training and {test} test points, drawn anew for each of {seeds} seeds, with the poisons, "
+    "x ~ D(d = {d}, µ, σ² = 1): {n} training and {test} test points, drawn anew for each of {seeds} seeds, with "
+    "the poisons, "
     "the initialisation and the batch order.",
-    "The network: {depth} hidden layers of {width} ReLU units; Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}.",
-    "Untargeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m, no box; broken if any iterate is misclassified.",
+    "The network: {depth} hidden layers of {width} ReLU units; Adam, one-cycle, {steps} steps of {batch}, peak "
+    "rate {rate}.",
+    "Untargeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m, no box; broken if any iterate is "
+    "misclassified.",
 )
 
 
@@ -38,7 +41,8 @@ def train(
 ) -> tuple[toys.Poisoned, Victims, Victims | None]:
     """The cell's data, its victims, and (if asked for) the same victims stopped early.
 
-    Stopped early means at the first of the checks, every 20 steps, with the highest accuracy on 300 held-out clean points.
+    Stopped early means at the first of the checks, every 20 steps, with the highest accuracy on 300 held-out clean
+    points.
     """
     seeds, d = range(cell["seeds"]), cell["d"]
     radius = None if cell["radius"] is None else cell["radius"] * d**0.5

@@ -56,7 +56,9 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
     return low, high
 
 
-def above(claim: str, what: str, values: Sequence[float] | np.ndarray, *, limit: float = 0.0, unit: str = "pp") -> Verdict:
+def above(
+    claim: str, what: str, values: Sequence[float] | np.ndarray, *, limit: float = 0.0, unit: str = "pp"
+) -> Verdict:
     """The claim is that the mean lies above `limit`: agrees if its whole interval does, disagrees if none of it does.
 
     Args:
@@ -69,7 +71,10 @@ def above(claim: str, what: str, values: Sequence[float] | np.ndarray, *, limit:
 
 
 def within(claim: str, what: str, values: Sequence[float] | np.ndarray, *, margin: float, unit: str = "pp") -> Verdict:
-    """The claim is that the mean is as good as zero: agrees if its interval lies inside ±`margin`, disagrees if outside."""
+    """The claim is that the mean is as good as zero.
+
+    Agrees if its interval lies inside ±`margin`, disagrees if it lies outside.
+    """
     mean, low, high = interval(values)
     verdict = AGREES if -margin < low and high < margin else DISAGREES if low > margin or high < -margin else UNDECIDED
     return _made(claim, verdict, what, mean, low, high, len(values), unit, f", against ±{margin:g}")
@@ -107,7 +112,9 @@ def frequency(claim: str, what: str, successes: int, trials: int, probability: f
     low, high = clopper_pearson(successes, trials, 0.99)
     verdict = AGREES if low <= probability <= high else DISAGREES
     share = successes / trials
-    evidence = f"{what}: {share:.4f}, 99 % interval [{low:.4f}, {high:.4f}] over {trials} trials; exact {probability:.4f}"
+    evidence = (
+        f"{what}: {share:.4f}, 99 % interval [{low:.4f}, {high:.4f}] over {trials} trials; exact {probability:.4f}"
+    )
     return Verdict(claim, verdict, evidence, share, low, high, trials)
 
 

@@ -63,7 +63,8 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
         Verdict(
             "The region of highest density, about the mean, is where the points are.",
             DISAGREES if high < 0.05 else AGREES,
-            f"for d = {d}, {near} of {n} draws lie within σ√d/2 of their mean (share at most {high:.5f}): the density is "
+            f"for d = {d}, {near} of {n} draws lie within σ√d/2 of their mean (share at most {high:.5f}): the "
+            f"density is "
             "highest there and the mass is at r ≈ σ√d",
             near / n,
             low,

@@ -70,7 +70,9 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     far = distances.index(max(distances))
     near = [i for i in range(len(distances)) if i != far]
     mid = [i for i, radius in enumerate(radii) if radius > 0]
-    worst = interval(_table(settings, found, "natural", False)[:, 1:][np.unravel_index(natural.argmin(), natural.shape)])
+    worst = interval(
+        _table(settings, found, "natural", False)[:, 1:][np.unravel_index(natural.argmin(), natural.shape)]
+    )
     over = sum(sum(f["result"]["right"]) for f in found if f["cell"]["radius"] is not None and not f["cell"]["third"])
     every = sum(2 * settings["per_class"] * settings["seeds"] for _ in distances for _ in radii)
     return [
@@ -104,7 +106,13 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
             settings["seeds"],
         ),
         within(
-            "With early stopping the poisoned network is as good as a clean one.",
+            "With early stopping the poisoned network is as good as a clean one stopped early.",
+            "AA, clean minus poisoned, both stopped early, all r and µ",
+            100 * (stopped[:, :1] - stopped[:, 1:]).mean((0, 1)),
+            margin=1.0,
+        ),
+        within(
+            "With early stopping the poisoned network is as good as a clean one trained to the end.",
             "AA, clean trained to the end minus poisoned stopped early, all r and µ",
             100 * (opposite[:, :1] - stopped[:, 1:]).mean((0, 1)),
             margin=1.0,

@@ -89,7 +89,9 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     aa = {arm: _toy.points(_curve(found, arm, "adversarial")[1:]) for arm in _ARMS}
     training = _toy.points([_curve(found, arm, "training")[1:] for arm in _ARMS])
     whole = (training > 99.999).mean()
-    by_arm = ", ".join(f"{name} {100 * (t > 99.999).mean():.0f} %" for name, t in zip(_ARMS.values(), training, strict=True))
+    by_arm = ", ".join(
+        f"{name} {100 * (t > 99.999).mean():.0f} %" for name, t in zip(_ARMS.values(), training, strict=True)
+    )
     near = [float(np.mean(_curve(found, arm, "fitted")[1])) for arm in _ARMS]
     return [
         *(
@@ -129,7 +131,9 @@ def draw(settings: Settings, found: Found) -> Figure:
     colours = (_figure.POISONED, _figure.THIRD, _figure.RANDOM)
     for axis, (arm, label), colour, letter in zip(axes, _ARMS.items(), colours, "abc", strict=True):
         clean, *poisoned = _curve(found, arm, "adversarial")
-        _figure.curve(axis, settings["radii"], _curve(found, arm, "natural")[1:], _figure.GREY, "natural", linewidth=1.1)
+        _figure.curve(
+            axis, settings["radii"], _curve(found, arm, "natural")[1:], _figure.GREY, "natural", linewidth=1.1
+        )
         _figure.curve(axis, settings["radii"], poisoned, colour, "adversarial")
         _figure.level(axis, clean, _figure.CLEAN, "adversarial, no poisons")
         axis.set(title=f"({letter}) {label}", xlabel="poisons' distance r / (σ√d)")

@@ -36,11 +36,14 @@ FULL = {
 }
 QUICK = {**FULL, "seeds": 5}
 CHOICES = (
-    "{n} points of D(d = 2, µ√d = {distance}, σ = 1) and {per_class} poisons per class of a third class, at distance r = "
+    "{n} points of D(d = 2, µ√d = {distance}, σ = 1) and {per_class} poisons per class of a third class, at "
+    "distance r = "
     "{radius} of its mean; everything is drawn anew for each of {seeds} seeds.",
-    "Listing 1 on each coordinate: ⌊x·2^BITS⌋ mod 941 as binary digits, the modulo non-negative, BITS = {bits} (it must be "
+    "Listing 1 on each coordinate: ⌊x·2^BITS⌋ mod 941 as binary digits, the modulo non-negative, BITS = {bits} "
+    "(it must be "
     "at least 10, or 941 values do not fit).",
-    "Both networks: {depth} hidden layers of {width} ReLU units; Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}.",
+    "Both networks: {depth} hidden layers of {width} ReLU units; Adam, one-cycle, {steps} steps of {batch}, "
+    "peak rate {rate}.",
 )
 _P = 941
 """Listing 1's modulus."""

@@ -17,7 +17,9 @@ from lnbench.victims import Parameters, architecture
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Toy Gaussians: adversarial accuracy against the last layer's spectral norm, for several distances of the poisons"
+TITLE = (
+    "Toy Gaussians: adversarial accuracy against the last layer's spectral norm, for several distances of the poisons"
+)
 THESIS = "§4.5, figure 8"
 FULL = {
     "d": 16,
@@ -39,9 +41,11 @@ FULL = {
 QUICK = {**FULL, "seeds": 6, "norms": [1.0, 10.0, 100.0], "distances": [1.4, 4.0]}
 CHOICES = (
     *_toy.CHOICES,
-    "Every weight is divided by its spectral norm; the last layer's is then multiplied by the norm on the axis; biases are "
+    "Every weight is divided by its spectral norm; the last layer's is then multiplied by the norm on the axis; "
+    "biases are "
     "free. The norm is estimated by one power iteration a step while training and is exact afterwards.",
-    "Poisons of the opposite class, {per_class} per class; means at µ√d/σ = {distance}; r in units of σ as in the thesis.",
+    "Poisons of the opposite class, {per_class} per class; means at µ√d/σ = {distance}; r in units of σ as in "
+    "the thesis.",
 )
 
 

@@ -22,7 +22,8 @@ FULL = {**QUICK, "trials": 20000, "risks": 2000}
 CHOICES = (
     "Labels are wrong with probability η (the thesis's sentence says the reverse, its proof uses this).",
     "The Lipschitz condition as printed would make C constant; instead C keeps a wrong label on an open τ-ball.",
-    "The line: three balls of radius ρ = {rho} hold mass .3 each, .1 lies between them; c₁ = c₂ = .9, η = {eta}, δ = {delta}.",
+    "The line: three balls of radius ρ = {rho} hold mass .3 each, .1 lies between them; c₁ = c₂ = .9, η = "
+    "{eta}, δ = {delta}.",
     "C is one-nearest-neighbour, whose τ is exactly half the distance to the nearest other label; risks are exact "
     "integrals, no samples.",
     "{trials} trials for the event at each n, {risks} for the risk.",
@@ -76,7 +77,9 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
 def judge(settings: Settings, found: Found) -> list[Verdict]:
     """The event's frequency, the implication, and controls that must fail."""
     events = [f for f in found if f["cell"]["kind"] == "event"]
-    ratios = {k: [r for f in found if f["cell"]["kind"] == k for r in f["result"]["ratios"]] for k in ("risk", "missed")}
+    ratios = {
+        k: [r for f in found if f["cell"]["kind"] == k for r in f["result"]["ratios"]] for k in ("risk", "missed")
+    }
     at_size = events[settings["shares"].index(1.0)]
     starved, misread = events[0], events[-1]
     delta = settings["delta"]
@@ -107,7 +110,9 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
             len(ratios["missed"]),
         ),
         _too_rare("a tenth of the draws is too few", starved, delta),
-        _too_rare("with labels right with probability η = .9, as the sentence says, n(.9) is too small", misread, delta),
+        _too_rare(
+            "with labels right with probability η = .9, as the sentence says, n(.9) is too small", misread, delta
+        ),
     ]
 
 
@@ -129,7 +134,9 @@ def draw(settings: Settings, found: Found) -> Figure:
         left.errorbar([event["cell"]["n"]], [share], yerr=ends, fmt="o", capsize=2.5, color="black", label=label)
     size = theory.sample_size(3, settings["eta"], _C1, settings["delta"])
     left.axvline(size, color=_figure.POISONED, linestyle="--", linewidth=1.2)
-    left.axhline(1 - settings["delta"], color=_figure.POISONED, linestyle="--", linewidth=1.2, label="the theorem: n, 1 − δ")
+    left.axhline(
+        1 - settings["delta"], color=_figure.POISONED, linestyle="--", linewidth=1.2, label="the theorem: n, 1 − δ"
+    )
     left.set(xlabel="training points n", ylabel="P(every ball holds a wrong label)", title="(a) The event")
     _figure.percent(left)
     left.legend(loc="lower right")
@@ -159,7 +166,9 @@ def _exact(cell: dict[str, Any]) -> float:
 
 def _control(what: str, failures: int, trials: int) -> Verdict:
     verdict = AGREES if failures else DISAGREES
-    return Verdict(f"Control: {what}.", verdict, f"fails in {failures} of {trials} trials; it must fail in some", n=trials)
+    return Verdict(
+        f"Control: {what}.", verdict, f"fails in {failures} of {trials} trials; it must fail in some", n=trials
+    )
 
 
 def _too_rare(what: str, event: Any, delta: float) -> Verdict:

@@ -1,4 +1,4 @@
-"""Theorem 2 by Monte Carlo on the line: its event's probability, what follows from it, and how little the bound says."""
+"""Theorem 2 by Monte Carlo on the line: its event's probability, what follows from it, and how little it says."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ QUICK = {"trials": 3000, "eta": 0.8, "c_in": 0.5, "c_ceil": 0.6, "balls": [1, 2,
 FULL = {**QUICK, "trials": 40000}
 CHOICES = (
     "Restated with pairwise disjoint outer balls, n ≥ |ζ| and labels wrong with probability η.",
-    "The line: |ζ| balls with R = 2r, inner mass c_in = {c_in} and outer mass c_ceil = c_total = {c_ceil} in all, η = {eta} "
+    "The line: |ζ| balls with R = 2r, inner mass c_in = {c_in} and outer mass c_ceil = c_total = {c_ceil} in "
+    "all, η = {eta} "
     "(a large η, so that the event happens often enough to be counted).",
-    "C is one-nearest-neighbour, which keeps a wrong label at least half as far as the nearest other label, so τ = (R − r)/2.",
+    "C is one-nearest-neighbour, which keeps a wrong label at least half as far as the nearest other label, so "
+    "τ = (R − r)/2.",
     "{trials} trials for each |ζ| and n.",
 )
 _TABLE = (1, 2, 3, 4, 5, 6, 8)
@@ -72,8 +74,8 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
         Verdict(
             "The event has probability n!/(n−k)!·(ηc_in/k)^k·(1−c_ceil)^{n−k} (exact for these masses).",
             DISAGREES if missed else AGREES,
-            f"inside the joint 99 % Clopper–Pearson limits for {len(found) - len(missed)} of {len(found)} pairs (|ζ|, n)"
-            + (f"; not for {', '.join(missed)}" if missed else ""),
+            f"inside the joint 99 % Clopper–Pearson limits for {len(found) - len(missed)} of {len(found)} pairs "
+            f"(|ζ|, n)" + (f"; not for {', '.join(missed)}" if missed else ""),
             n=len(found),
         ),
         always(
@@ -123,7 +125,11 @@ def draw(settings: Settings, found: Found) -> Figure:
     left.errorbar([], [], yerr=[], fmt="o", color=_figure.GREY, label="counted, 95 % interval")
     left.set(xlabel="training points n", ylabel="P(event)", yscale="log", ylim=(1e-4, 0.5), title="(a) The event")
     left.legend(loc="lower left", fontsize=7.5, ncols=2)
-    for n, label, colour in ((0, "n = |ζ| (its best)", colours[0]), (10, "n = 10", colours[1]), (None, "n → ∞", colours[2])):
+    for n, label, colour in (
+        (0, "n = |ζ| (its best)", colours[0]),
+        (10, "n = 10", colours[1]),
+        (None, "n → ∞", colours[2]),
+    ):
         values = [theory.best_isolated_bound(k, 1.0, max(n, k) if n is not None else None) for k in _TABLE]
         right.plot(_TABLE, values, color=colour, marker="o", label=label)
     right.axhline(0.05, color=_figure.GREY, linestyle="--", linewidth=1, label=".05")
