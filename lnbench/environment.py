@@ -66,6 +66,11 @@ def guest_code_sha256() -> str:
     return _hash_of_sources(tuple(".".join(("lnbench", *p.relative_to(_ROOT).with_suffix("").parts)) for p in files))
 
 
+def sources_sha256(modules: tuple[str, ...]) -> str:
+    """Hash of the sources that some modules of lnbench, named in full, can reach."""
+    return _hash_of_sources(modules)
+
+
 @functools.cache
 def _hash_of_sources(roots: tuple[str, ...]) -> str:
     """Hash of these modules and of all of lnbench that they import, directly or not."""

@@ -72,7 +72,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     | _TRUSTING
     | {"leaderboard", "hub", "rederive", "audit", "budgets", "calibration", "experiments", "scaffold", "submit"},
     "experiments": _LEAVES
-    | {"victims", "adversary", "graphs", "surrogates", "toys", "data", "evaluate", "record", "score"},
+    | {"victims", "adversary", "graphs", "surrogates", "toys", "theory", "data", "evaluate", "record", "score"}
+    | {"engine", "store", "environment"},
+    "theory": {"errors"},
     "__init__": set(),
     "__main__": {"cli"},
 }
@@ -119,7 +121,8 @@ LIBRARIES: dict[str, set[str]] = {
     "hub._torch": {"numpy", "torch"},
     "hub": {"numpy", "~huggingface_hub", "~pyarrow", "~PIL", "~yaml"},
     "cli": {"click", "~rich", "~torch"},
-    "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "matplotlib"},
+    "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "~matplotlib"},
+    "theory": set(),
     "__init__": set(),
     "__main__": set(),
 }

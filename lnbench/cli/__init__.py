@@ -24,6 +24,7 @@ VERBS = {
     "verify": "Re-derive what a record claims from its own bits.",
     "audit": "Attack a record's victims again with the strong adversary.",
     "power": "How many splits and seeds an effect takes on a track.",
+    "reproduce": "Run experiments of the thesis again, draw them and judge their claims.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
     "season": "Open, close and list seasons, whose splits are drawn by a secret salt.",
     "push": "Publish a record's poisoned dataset on the Hugging Face Hub.",

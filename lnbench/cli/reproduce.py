@@ -1,0 +1,120 @@
+"""`lnbench reproduce`: the thesis's experiments, measured again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("reproduce")
+@click.argument("names", metavar="NAME...", nargs=-1)
+@click.option("--quick", "level", flag_value="quick", default=True, help="Small sizes: direction only. [default]")
+@click.option("--full", "level", flag_value="full", help="At least 20 seeds a point, or the sizes of the thesis.")
+@click.option("--list", "listed", is_flag=True, help="List the experiments.")
+@click.option("--all", "everything", is_flag=True, help="Run all of them, one after the other.")
+@click.option("--redraw", is_flag=True, help="Measure nothing: judge and draw what is in the folder again.")
+@click.option("--check", is_flag=True, help="Compare the folder's verdicts, figures and page with its numbers.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("thesis"),
+    show_default=True,
+    help="Folder of the JSON files, the figures and the page.",
+)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Worker processes. [default: one per core]")
+def command(
+    names: tuple[str, ...],
+    level: str,
+    listed: bool,
+    everything: bool,
+    redraw: bool,
+    check: bool,
+    out: Path,
+    workers: int | None,
+) -> None:
+    """Run experiments of the thesis again, draw them and judge their claims.
+
+    Every claim ends as `agrees`, `disagrees` or `undecided`, by the 95 % interval of what was measured. An interrupted
+    run resumes. `NAME.json` in the folder holds every number.
+
+    \b
+      lnbench reproduce --list
+      lnbench reproduce theorem1 --quick
+    """
+    from lnbench import experiments
+
+    if sum([listed, everything, redraw, check, bool(names)]) != 1:
+        raise click.UsageError("give experiments' names, or one of --list, --all, --redraw, --check.")
+    if listed:
+        for name in experiments.names():
+            about = experiments.about(name)
+            click.echo(f"{name:<12} {about['THESIS']:<24} {about['TITLE']}")
+    elif redraw:
+        _redraw(out)
+    elif check:
+        _check(out)
+    else:
+        _measure(names or tuple(experiments.names()), level, out, workers, keep_going=everything)
+
+
+def _redraw(out: Path) -> None:
+    from lnbench.experiments import _figure, _run
+
+    _figure.require()
+    for path in _run.redraw(out):
+        click.echo(f"written: {path}")
+
+
+def _check(out: Path) -> None:
+    from lnbench.experiments import _run
+
+    wrong = _run.drifted(out)
+    for path in wrong:
+        click.echo(f"differs: {path}")
+    if wrong:
+        click.echo(f"error: {out} is not what its numbers say; run `lnbench reproduce --redraw --out {out}`.", err=True)
+        raise click.exceptions.Exit(1)
+    click.echo(f"{out} is what its numbers say.")
+
+
+def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None, keep_going: bool) -> None:
+    from lnbench import experiments
+    from lnbench.cli import _faults, _progress
+    from lnbench.errors import LnbenchError
+    from lnbench.evaluate import cores
+    from lnbench.experiments import _figure, _run
+
+    _figure.require()
+    for name in names:
+        experiments.load(name)
+    code = 0
+    for name in names:
+        try:
+            with _progress.reporter() as notify:
+                document = _run.measure(name, level, workers or cores(), notify)
+            paths = _run.write(document, out)
+        except LnbenchError as error:
+            if not keep_going:
+                raise
+            click.echo(f"error: {name}: {_faults.clean(str(error))}", err=True)
+            code = error.exit_code
+            continue
+        _tell(document, paths)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _tell(document: dict[str, Any], paths: list[Path]) -> None:
+    """What was found, for a person."""
+    from lnbench.experiments import LEVELS
+
+    level = document["level"]
+    click.echo(f"\n{document['experiment']}: {document['title']} (thesis {document['thesis']})")
+    click.echo(f"level {level}: {LEVELS[level]}")
+    for choice in document["choices"]:
+        click.echo(f"  · {choice}")
+    for verdict in document["verdicts"]:
+        click.echo(f"{verdict['verdict'].upper():<10} {verdict['claim']}\n           {verdict['evidence']}")
+    click.echo(f"written: {', '.join(str(path) for path in paths)}", err=True)

@@ -1,0 +1,200 @@
+"""An experiment from its cells to its files: the store, the JSON, the figure, the page; and the check for drift."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.metadata
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lnbench import __version__
+from lnbench.engine import engine
+from lnbench.environment import environment, sources_sha256
+from lnbench.errors import DataError, ProtocolError, UnavailableError
+from lnbench.evaluate import Progress
+from lnbench.experiments import _figure, _page, load, names, settings_of
+from lnbench.protocol import sha256, sha256_json
+from lnbench.store import Store, write_atomically
+
+_KIND = "experiments"
+_LATE = ("judge", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICES")
+"""Names of an experiment that its cells' results do not depend on."""
+_FRAME = ("lnbench.experiments._figure", "lnbench.experiments._verdicts", "lnbench.experiments")
+
+
+def measure(
+    name: str, level: str, workers: int, notify: Callable[[Progress], None], store: Store | None = None
+) -> dict[str, Any]:
+    """Run an experiment's cells, those that are not in the store, and judge what they found: its JSON document.
+
+    Raises:
+        ProtocolError: if there is no such experiment.
+        DataError: if its data is not here.
+    """
+    experiment, kept = load(name), store or Store()
+    settings = dict(settings_of(experiment, level))
+    cells = experiment.cells(settings)
+    run = {"code": _code(name), "environment": environment()["id"]}
+    keys = [{"experiment": name, "cell": cell, **run} for cell in cells]
+    results: dict[int, Any] = {i: value for i, key in enumerate(keys) if (value := kept.get(_KIND, key)) is not None}
+    todo, reused, clock = [i for i in range(len(cells)) if i not in results], len(results), time.monotonic()
+    shares = dict.fromkeys(todo, 0.0)
+
+    def tell() -> None:
+        fresh = sum(shares.values())
+        left = (time.monotonic() - clock) * (len(todo) - fresh) / fresh if fresh > 0 else None
+        notify(Progress(name, reused + fresh, len(cells), reused, left))
+
+    tell()
+    requests = [{"experiment": name, "cell": cells[i]} for i in todo]
+    for at, share, result in engine("local", workers).map("lnbench.experiments:run_cell", requests):
+        shares[todo[at]] = share
+        if result is not None:
+            results[todo[at]] = _rounded(result)
+            kept.put(_KIND, keys[todo[at]], results[todo[at]])
+        tell()
+    document = {
+        "experiment": name,
+        "level": level,
+        "settings": settings,
+        "found": [{"cell": cell, "result": results[i]} for i, cell in enumerate(cells)],
+        "run": {**run, "lnbench": __version__, "torch": importlib.metadata.version("torch")},
+    }
+    return judged(document)
+
+
+def judged(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with its words and verdicts made again from its numbers."""
+    experiment, settings = load(document["experiment"]), document["settings"]
+    verdicts = experiment.judge(settings, document["found"])
+    words = {
+        "title": experiment.TITLE,
+        "thesis": experiment.THESIS,
+        "choices": [choice.format(**settings) for choice in experiment.CHOICES],
+        "verdicts": [verdict.document() for verdict in verdicts],
+    }
+    return {**document, **_rounded(words)}
+
+
+def write(document: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write an experiment's JSON and its figure, and the page of all experiments in the folder.
+
+    Raises:
+        UnavailableError: if the folder cannot be written, or matplotlib is missing.
+    """
+    experiment, name = load(document["experiment"]), document["experiment"]
+    data = _text(document)
+    svg = _figure.svg(lambda: experiment.draw(document["settings"], document["found"]), _source(name, data))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f"{name}.json", data)
+        write_atomically(folder / f"{name}.svg", svg)
+        write_atomically(folder / _page.NAME, _page.render(read_all(folder)))
+    except OSError as error:
+        raise UnavailableError(f"{folder} cannot be written: {error.strerror}.") from None
+    return [folder / f"{name}.json", folder / f"{name}.svg"]
+
+
+def redraw(folder: Path) -> list[Path]:
+    """Judge and draw everything in a folder again from its JSON files."""
+    return [path for document in read_all(folder) for path in write(judged(document), folder)]
+
+
+def drifted(folder: Path) -> list[Path]:
+    """Files of a folder that are not what its JSON files' numbers say.
+
+    A figure is compared by the checksum of the JSON it was drawn from, which it carries: its bytes change with the
+    plotting library's version.
+    """
+    wrong = []
+    documents = read_all(folder)
+    for document in documents:
+        path = folder / f"{document['experiment']}.json"
+        if path.read_bytes() != _text(judged(document)):
+            wrong.append(path)
+        figure = path.with_suffix(".svg")
+        if not figure.exists() or _source(path.stem, path.read_bytes()) not in figure.read_text(encoding="utf-8"):
+            wrong.append(figure)
+    page = folder / _page.NAME
+    if not page.exists() or page.read_bytes() != _page.render(documents):
+        wrong.append(page)
+    return wrong
+
+
+def read_all(folder: Path) -> list[dict[str, Any]]:
+    """The documents in a folder, in the order of the thesis.
+
+    Raises:
+        ProtocolError: if there are none.
+        DataError: naming a file that is no experiment's document.
+    """
+    found = {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
+    if not found:
+        raise ProtocolError(f"there are no experiments' JSON files in {folder}; `lnbench reproduce NAME` makes one.")
+    return [found[name] for name in names() if name in found]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+        if document["experiment"] == path.stem and document["experiment"] in names():
+            return dict(document)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise DataError(f"{path}: expected the document of an experiment; delete it or run `lnbench reproduce` again.")
+
+
+def _source(name: str, data: bytes) -> str:
+    """What a figure says it was drawn from."""
+    return f"drawn from {name}.json, sha256 {sha256(data)}"
+
+
+def _text(document: Mapping[str, Any]) -> bytes:
+    """A document as JSON, one line per cell, verdict or other value, so that a change shows as a change."""
+    lines = []
+    for key, value in sorted(document.items()):
+        if isinstance(value, list) and value:
+            inner = ",\n".join("  " + json.dumps(v, sort_keys=True, ensure_ascii=False, allow_nan=False) for v in value)
+            lines.append(f" {json.dumps(key)}: [\n{inner}\n ]")
+        else:
+            lines.append(f" {json.dumps(key)}: {json.dumps(value, sort_keys=True, ensure_ascii=False)}")
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _rounded(value: Any) -> Any:
+    """JSON values with floats of six significant digits; NaN and infinities are None."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): _rounded(v) for k, v in value.items()}
+    return [_rounded(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+@functools.cache
+def _code(name: str) -> str:
+    """Hash of the sources an experiment's cells can reach: its own without judging and drawing, and what it imports."""
+    module = load(name)
+    tree = ast.parse(Path(str(module.__file__)).read_bytes())  # type: ignore[attr-defined]
+    tree.body = [node for node in tree.body[1:] if not _late(node)]
+    imported = {
+        f"{node.module}.{alias.name}" if node.module in ("lnbench", "lnbench.experiments") else str(node.module)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lnbench")
+        for alias in node.names
+    }
+    reached = tuple(sorted(imported - set(_FRAME)))
+    return sha256_json([sha256(ast.dump(tree).encode()), sources_sha256(reached)])
+
+
+def _late(node: ast.stmt) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return node.name in _LATE
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return any(isinstance(target, ast.Name) and target.id in _LATE for target in targets)

@@ -1,0 +1,191 @@
+"""Spectral normalisation on every layer of networks trained on poisoned toy sets (thesis §4.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lnbench.experiments import Found, Settings, _toy
+from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
+from lnbench.victims import Parameters, architecture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = (
+    "Toy Gaussians: adversarial accuracy against the last layer's spectral norm, for several distances of the poisons"
+)
+THESIS = "§4.5, figure 8"
+FULL = {
+    "d": 16,
+    "n": 500,
+    "test": 300,
+    "seeds": 20,
+    "per_class": 2,
+    "depth": 3,
+    "width": 64,
+    "steps": 400,
+    "batch": 64,
+    "rate": 0.01,
+    "epsilon": 0.5,
+    "pgd_steps": 20,
+    "distance": 4.0,
+    "norms": [1.0, 3.0, 10.0, 30.0, 100.0],
+    "distances": [1.4, 2.8, 4.0],
+}
+QUICK = {**FULL, "seeds": 6, "norms": [1.0, 10.0, 100.0], "distances": [1.4, 4.0]}
+CHOICES = (
+    *_toy.CHOICES,
+    "Every weight is divided by its spectral norm; the last layer's is then multiplied by the norm on the axis; "
+    "biases are "
+    "free. The norm is estimated by one power iteration a step while training and is exact afterwards.",
+    "Poisons of the opposite class, {per_class} per class; means at µ√d/σ = {distance}; r in units of σ as in "
+    "the thesis.",
+)
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """A fully connected network whose layers have spectral norm 1, the last one `last`.
+
+    Attributes:
+        width, depth: as for `mlp`.
+        last: the last layer's spectral norm.
+        vectors: a running estimate of each layer's first singular vector while training; empty for exact norms.
+        training: whether to estimate.
+    """
+
+    width: int
+    depth: int
+    last: float
+    training: bool = False
+    vectors: dict[str, Tensor] = field(default_factory=dict, compare=False)
+
+    def init(self, shape: tuple[int, ...], num_classes: int, generator: torch.Generator) -> Parameters:
+        """One network's parameters before normalisation."""
+        return self._inner().init(shape, num_classes, generator)
+
+    def features(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+        """Penultimate activations."""
+        return self._inner().features(self.normalised(parameters), inputs)
+
+    def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+        """Logits."""
+        return self._inner().logits(self.normalised(parameters), inputs)
+
+    def normalised(self, parameters: Parameters) -> Parameters:
+        """The weights the network computes with."""
+        made = dict(parameters)
+        for i in range(self.depth + 1):
+            name = f"weight{i}"
+            scale = self.last if i == self.depth else 1.0
+            made[name] = scale * parameters[name] / self._norm(name, parameters[name]).view(-1, 1, 1)
+        return made
+
+    def _norm(self, name: str, weight: Tensor) -> Tensor:
+        """Spectral norm of each victim's weight (victim, in, out), (victim,)."""
+        if not self.training:
+            exact: Tensor = torch.linalg.matrix_norm(weight, ord=2)
+            return exact
+        with torch.no_grad():
+            fresh = name not in self.vectors
+            right = weight.new_ones(len(weight), weight.shape[2], 1) if fresh else self.vectors[name]
+            for _ in range(20 if fresh else 1):
+                left = torch.nn.functional.normalize(weight @ right, dim=1)
+                right = torch.nn.functional.normalize(weight.mT @ left, dim=1)
+            self.vectors[name] = right
+        return (left.mT @ weight @ right).flatten()
+
+    def _inner(self) -> Any:
+        return architecture("mlp", {"width": self.width, "depth": self.depth})
+
+
+def cells(settings: Settings) -> list[dict[str, Any]]:
+    """One per norm and distance; None is clean."""
+    root = settings["d"] ** 0.5
+    return [
+        _toy.cells(settings, distance=settings["distance"], radius=radius and radius / root, third=False, norm=norm)
+        for radius in [None, *settings["distances"]]
+        for norm in settings["norms"]
+    ]
+
+
+def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Train with estimated norms, measure with exact ones."""
+    made = Normalised(cell["width"], cell["depth"], cell["norm"], training=True)
+    data, trained, _ = _toy.train(cell, report, made=made)
+    exact = Normalised(cell["width"], cell["depth"], cell["norm"])
+    victims = type(trained)(exact, trained.parameters)
+    estimate = made._norm(f"weight{cell['depth']}", trained.parameters[f"weight{cell['depth']}"])
+    norm = exact._norm(f"weight{cell['depth']}", trained.parameters[f"weight{cell['depth']}"])
+    return {**_toy.measured(cell, data, victims), "estimate": (estimate / norm).tolist()}
+
+
+def judge(settings: Settings, found: Found) -> list[Verdict]:
+    """Spectral norm against adversarial accuracy and memorisation."""
+    norms, away = settings["norms"], settings["distances"]
+    aa, fitted = (_table(settings, found, quantity) for quantity in ("adversarial", "fitted"))
+    slope = np.polyfit(np.log10(norms), 100 * aa[1:].transpose(1, 0, 2).reshape(len(norms), -1), 1)[0]
+    per_seed = slope.reshape(len(away), -1).mean(0)
+    near = [i for i, r in enumerate(away) if r < 2.8]
+    low = [i for i, norm in enumerate(norms) if norm <= 10]
+    share = fitted[1:][near][:, low].mean((0, 1))
+    mean, left, right = interval(100 * share)
+    return [
+        above(
+            "The higher the last layer's spectral norm, the lower the adversarial accuracy.",
+            "fall of AA per tenfold norm, all r",
+            -per_seed,
+        ),
+        above(
+            "Not in the thesis: the same on clean data.",
+            "fall of AA per tenfold norm, no poisons",
+            -np.polyfit(np.log10(norms), 100 * aa[0], 1)[0],
+        ),
+        Verdict(
+            "Poisons nearer than 2.8 to the mean are not memorised by networks of a lower norm.",
+            AGREES if right < 50 else DISAGREES if left > 50 else UNDECIDED,
+            f"fitted at r < 2.8 and norms up to 10: {mean:.0f} % [{left:.0f}, {right:.0f}]",
+            mean,
+            left,
+            right,
+            settings["seeds"],
+        ),
+        above(
+            "A lower norm is a natural defence: it memorises fewer of the poisons.",
+            f"poisons fitted, norm {norms[-1]:g} minus norm {norms[0]:g}, all r",
+            100 * (fitted[1:, -1] - fitted[1:, 0]).mean(0),
+        ),
+    ]
+
+
+def draw(settings: Settings, found: Found) -> Figure:
+    """AA and fitted share against the norm."""
+    import matplotlib as mpl
+
+    from lnbench.experiments import _figure
+
+    figure, ((left, right),) = _figure.panels(2, width=3.7, height=3.1)
+    aa, fitted = (_table(settings, found, quantity) for quantity in ("adversarial", "fitted"))
+    shades = mpl.colormaps["plasma"](np.linspace(0.05, 0.8, len(settings["distances"])))
+    _figure.curve(left, settings["norms"], aa[0].tolist(), _figure.CLEAN, "no poisons", linestyle="--")
+    for i, (radius, shade) in enumerate(zip(settings["distances"], shades, strict=True), 1):
+        _figure.curve(left, settings["norms"], aa[i].tolist(), shade, f"r = {radius:g}")
+        _figure.curve(right, settings["norms"], fitted[i].tolist(), shade, f"r = {radius:g}")
+    for axis, title, label in ((left, "(a) Adversarial accuracy", "AA"), (right, "(b) Memorisation", "poisons fitted")):
+        axis.set(xscale="log", xlabel="spectral norm of the last layer", title=title, ylabel=label)
+        _figure.percent(axis)
+    left.legend(loc="lower left", fontsize=8)
+    return figure  # type: ignore[no-any-return]
+
+
+def _table(settings: Settings, found: Found, quantity: str) -> np.ndarray:
+    """(1 + distance, norm, seed): no poisons first."""
+    empty = [float("nan")] * settings["seeds"]
+    values = [f["result"].get(quantity, empty) for f in found]
+    return np.array(values).reshape(1 + len(settings["distances"]), len(settings["norms"]), -1)

@@ -1,0 +1,144 @@
+"""Flips from buckets of adversarial path length, class 9 to 0, against random flips (thesis §4.10.3)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval, valley
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "MNIST, 9 → 0: adversarial accuracy against the flips' distance from the decision boundary"
+THESIS = "§4.10.3, figure 17"
+QUICK = {**_mnist.SIZES, "splits": 8, "flips": 5, "buckets": 6, "randoms": 3, "epsilon": 0.05, "pgd_steps": 20}
+FULL = {**QUICK, "epsilon": 0.1, "train": 60000, "test": 1000, "splits": 8, "flips": 60, "steps": 14000}
+CHOICES = (
+    *_mnist.CHOICES,
+    _mnist.ATTACK,
+    "{flips} flips 9 → 0. A clean network's path lengths (steps of .01) between their 5 % and 95 % quantiles "
+    "are cut into "
+    "{buckets} ranges of equal width, as in the thesis; a range with fewer points than flips takes the nearest others. "
+    "{randoms} random sets a split.",
+)
+
+
+def cells(settings: Settings) -> list[dict[str, Any]]:
+    """One per split."""
+    return _mnist.cells(settings)
+
+
+def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Path lengths on a clean network, then one network per bucket and per random set."""
+    data = _mnist.load(cell)
+    source = data.of(9)
+    clean = _mnist.trained(cell, data, data.labels)
+    steps = _mnist.lengths(clean, data.inputs[source], np.zeros(len(source), np.int64), targeted=True)
+    edges = np.linspace(*np.quantile(steps, [0.05, 0.95]), cell["buckets"] + 1)
+    sets = [source[_from(steps, low, high, cell["flips"], data.rng)] for low, high in itertools.pairwise(edges)]
+    sets += [data.rng.choice(source, cell["flips"], replace=False) for _ in range(cell["randoms"])]
+    labels = np.stack([data.labels, *(data.flipped(index, 0) for index in sets)])
+    victims = _mnist.trained(cell, data, labels, report)
+    aa = _mnist.adversarial_accuracy(cell, victims, data.test_of(9), 0)
+    inside = [int(((steps >= low) & (steps < high)).sum()) for low, high in itertools.pairwise(edges)]
+    return {
+        "clean": aa[0],
+        "buckets": aa[1 : cell["buckets"] + 1],
+        "random": aa[cell["buckets"] + 1 :],
+        "memorised": _mnist.memorised(victims, data.inputs, labels, [np.zeros(1, np.int64), *sets])[1:],
+        "inside": inside,
+        "lengths": steps.tolist(),
+    }
+
+
+def judge(settings: Settings, found: Found) -> list[Verdict]:
+    """The shape, the place of its minimum, and buckets against random."""
+    results = [f["result"] for f in found]
+    aa = 100 * np.array([r["buckets"] for r in results]).T
+    random = 100 * np.array([np.mean(r["random"]) for r in results])
+    inside = np.array([r["inside"] for r in results])
+    most = inside.argmax(1)
+    chosen = aa[most, np.arange(len(results))]
+    rest = np.array([np.delete(aa[:, i], m).mean() for i, m in enumerate(most)])
+    mean, low, high = interval(chosen - aa.min(0))
+    memorised = [m for r in results for m in r["memorised"]]
+    return [
+        valley(
+            "The closer the poisons are to the boundary, the lower their impact; beyond a point it falls again.",
+            "AA over buckets 1 (nearest) to last",
+            range(1, len(aa) + 1),
+            aa,
+        ),
+        above(
+            "The nearest poisons do less than random ones.",
+            "AA, nearest bucket minus random",
+            aa[0] - random,
+        ),
+        above(
+            "The minimum is where most of the class lies.",
+            "AA, mean of the other buckets minus the fullest bucket",
+            rest - chosen,
+        ),
+        Verdict(
+            "Random flips are about as good as the fullest bucket, which is why they are hard to beat.",
+            _like(random - chosen),
+            "AA, random minus fullest bucket: {:+.1f} pp [{:+.1f}, {:+.1f}]".format(*interval(random - chosen)).replace(
+                "-", "−"
+            )
+            + f"; the fullest bucket is {mean:.1f} pp [{low:.1f}, {high:.1f}] above each split's lowest",
+            n=len(results),
+        ),
+        Verdict(
+            "The flips are memorised.",
+            AGREES if np.mean(memorised) >= 0.95 else DISAGREES,
+            f"{100 * np.mean(memorised):.1f} % of the flips",
+            n=len(memorised),
+        ),
+    ]
+
+
+def draw(settings: Settings, found: Found) -> Figure:
+    """AA per bucket with the random band, above where the class lies."""
+    from lnbench.experiments import _figure
+
+    figure, ((left, right),) = _figure.panels(2, width=3.7, height=3.0)
+    x = range(1, settings["buckets"] + 1)
+    aa = np.array([f["result"]["buckets"] for f in found]).T
+    for split in aa.T:
+        left.plot(x, split, color=_figure.POISONED, alpha=0.18, linewidth=0.8)
+    _figure.curve(left, x, aa.tolist(), _figure.POISONED, "flips from one bucket")
+    runs = [r for f in found for r in f["result"]["random"]]
+    _figure.level(
+        left, [float(np.mean(f["result"]["random"])) for f in found], _figure.RANDOM, f"random ({len(runs)} runs)"
+    )
+    _figure.level(left, [f["result"]["clean"] for f in found], _figure.CLEAN, "clean")
+    left.set(xlabel="bucket: nearest to farthest from the boundary", ylabel="AA (9 → 0)", title="(a) Impact")
+    _figure.percent(left)
+    left.legend(loc="upper center", ncols=3, fontsize=7.5, columnspacing=1.0)
+    inside = np.array([f["result"]["inside"] for f in found], dtype=float).T
+    _figure.bars(
+        right, x, (inside / [len(f["result"]["lengths"]) for f in found]).tolist(), _figure.GREY, "share of the nines"
+    )
+    right.set(
+        xlabel="bucket: nearest to farthest from the boundary",
+        ylabel="share of class 9",
+        title="(b) Where the class lies",
+    )
+    _figure.percent(right, 0.0, 0.5)
+    return figure  # type: ignore[no-any-return]
+
+
+def _from(steps: np.ndarray, low: float, high: float, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` points with lengths in [low, high), or the nearest to it where there are fewer."""
+    away = np.maximum(np.maximum(low - steps, steps - high), 0) + (steps == high)
+    return np.lexsort((rng.random(len(steps)), away))[:count]
+
+
+def _like(difference: np.ndarray) -> str:
+    _, low, high = interval(difference)
+    return AGREES if -5 < low and high < 5 else DISAGREES if low > 5 or high < -5 else UNDECIDED

@@ -1,0 +1,97 @@
+"""Adversarial and clean accuracy against the rate of random label noise: benign accuracy, malign robustness (§1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments._verdicts import Verdict, above, within
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "MNIST: clean and adversarial accuracy against the rate η of random label noise"
+THESIS = "§1, §2.6"
+QUICK = {
+    **_mnist.SIZES,
+    "test": 60,
+    "rates": [0.0, 0.005, 0.01, 0.02, 0.05, 0.1],
+    "steps": 700,
+    "epsilon": 0.05,
+    "pgd_steps": 20,
+}
+FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 8, "steps": 20000}
+CHOICES = (
+    *_mnist.CHOICES,
+    "η·n uniformly drawn labels, of all classes, become a uniformly drawn other class.",
+    "Untargeted PGD on test points of all classes, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the "
+    "pixels' box.",
+)
+
+
+def cells(settings: Settings) -> list[dict[str, Any]]:
+    """One per split."""
+    return _mnist.cells(settings)
+
+
+def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """One network per rate."""
+    data = _mnist.load(cell)
+    order, shift = data.rng.permutation(len(data.labels)), data.rng.integers(1, 10, len(data.labels))
+    sets = [order[: round(rate * len(order))] for rate in cell["rates"]]
+    labels = np.stack([data.flipped(index, (data.labels[index] + shift[index]) % 10) for index in sets])
+    victims = _mnist.trained(cell, data, labels, report)
+    tests, answers = torch.from_numpy(data.tests), torch.from_numpy(data.answers)
+    fitted = victims.predict(torch.from_numpy(data.inputs)).numpy() == labels
+    return {
+        "clean": victims.predict(tests).eq(answers).float().mean(1).tolist(),
+        "adversarial": _mnist.adversarial_accuracy(cell, victims, tests, answers, targeted=False),
+        "training": fitted.mean(1).tolist(),
+    }
+
+
+def judge(settings: Settings, found: Found) -> list[Verdict]:
+    """Benign for accuracy, malign for robustness, and by how much more."""
+    clean, adversarial = (100 * np.array([f["result"][k] for f in found]).T for k in ("clean", "adversarial"))
+    small = settings["rates"].index(0.01)
+    return [
+        within(
+            "Memorising label noise does not noticeably lower test accuracy.",
+            "clean accuracy, no noise minus η = 1 %",
+            clean[0] - clean[small],
+            margin=1.0,
+        ),
+        above(
+            "It lowers adversarial accuracy.",
+            "adversarial accuracy, no noise minus η = 1 %",
+            adversarial[0] - adversarial[small],
+        ),
+        above(
+            "It lowers adversarial accuracy by more than test accuracy, at every rate.",
+            "smallest difference of the two falls over rates",
+            ((adversarial[0] - adversarial) - (clean[0] - clean))[1:].min(0),
+        ),
+    ]
+
+
+def draw(settings: Settings, found: Found) -> Figure:
+    """Both accuracies against η."""
+    from lnbench.experiments import _figure
+
+    figure, ((axis,),) = _figure.panels(width=4.6, height=3.1)
+    places = range(len(settings["rates"]))
+    for key, colour, label in (
+        ("clean", _figure.CLEAN, "clean accuracy"),
+        ("adversarial", _figure.POISONED, f"untargeted adversarial accuracy, ε = {settings['epsilon']:g}"),
+        ("training", _figure.GREY, "training accuracy on the noisy labels"),
+    ):
+        _figure.curve(axis, places, np.array([f["result"][key] for f in found]).T.tolist(), colour, label)
+    axis.set_xticks(list(places), [f"{100 * rate:g} %" for rate in settings["rates"]])
+    axis.set(xlabel="rate of random label noise η", ylabel="accuracy")
+    _figure.percent(axis)
+    axis.legend(loc="lower left")
+    return figure  # type: ignore[no-any-return]

@@ -1,0 +1,111 @@
+"""Every experiment end to end at a size of seconds: measured, judged, drawn."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lnbench import experiments
+from lnbench.experiments import _run
+from lnbench.experiments.fig07 import hashed
+from lnbench.experiments.fig08 import Normalised
+from lnbench.experiments.theorem1 import cell as theorem1
+
+TOY = {"seeds": 2, "n": 40, "test": 20, "width": 8, "steps": 20, "batch": 16, "pgd_steps": 3}
+TINY: dict[str, dict[str, Any]] = {
+    "theorem1": {"trials": 300, "risks": 5},
+    "theorem2": {"trials": 100, "balls": [1, 2], "n": [2, 3]},
+    "fig02": {"sets": 3},
+    "fig04": {"n": 300},
+    "fig05": {**TOY, "distances": [2.0, 4.0], "radii": [0.0, 1.0]},
+    "fig06": {**TOY, "radii": [0.0, 1.0]},
+    "fig07": {"seeds": 2, "n": 40, "steps": 20, "width": 8, "map": 10},
+    "fig08": {**TOY, "norms": [1.0, 100.0], "distances": [1.4, 4.0]},
+}
+ON_MNIST = {
+    "fig03": {"points": 60},
+    "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
+    "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
+    "noise-rate": {"train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
+}
+
+
+def _whole(name: str, changes: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Measure in this process, judge and draw."""
+    experiment = experiments.load(name)
+    settings = {**experiment.QUICK, **changes}
+    found = [
+        {"cell": cell, "result": _run._rounded(experiments.run_cell({"experiment": name, "cell": cell}, _share))}
+        for cell in experiment.cells(settings)
+    ]
+    document = {"experiment": name, "level": "quick", "settings": settings, "found": found, "run": {}}
+    document = _run.judged(document)
+    _run.write(document, folder)
+    return document
+
+
+def _share(share: float) -> None:
+    assert 0 <= share <= 1
+
+
+def _good(document: dict[str, Any], folder: Path) -> None:
+    assert document["verdicts"]
+    for verdict in document["verdicts"]:
+        assert verdict["verdict"] in ("agrees", "disagrees", "undecided") and verdict["claim"] and verdict["evidence"]
+        assert "nan" not in verdict["evidence"], verdict
+    svg = ET.parse(folder / f"{document['experiment']}.svg").getroot()
+    assert sum(1 for node in svg.iter() if node.tag.endswith("}text")) > 8
+    assert _run.drifted(folder) == []
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_an_experiment_runs_to_its_page(name: str, tmp_path: Path) -> None:
+    _good(_whole(name, TINY[name], tmp_path), tmp_path)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", ON_MNIST)
+def test_an_experiment_on_mnist_runs_to_its_page(
+    name: str, tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LNBENCH_DATA", str(mnist_folder))
+    _good(_whole(name, ON_MNIST[name], tmp_path), tmp_path)
+
+
+def test_every_experiment_is_run_by_a_test() -> None:
+    assert {*TINY, *ON_MNIST} == set(experiments.names())
+
+
+def test_the_listing_hashes_every_coordinate_by_itself() -> None:
+    x = np.random.default_rng(0).normal(0, 3, (50, 2))
+    bits = hashed(x, 11)
+    assert bits.shape == (50, 22) and set(np.unique(bits)) == {0.0, 1.0}
+    values = bits.reshape(50, 2, 11) @ (2 ** np.arange(10, -1, -1))
+    assert (values == np.floor(x * 2048).astype(int) % 941).all()
+
+
+def test_normalised_layers_have_their_spectral_norm_and_the_estimate_gets_there() -> None:
+    made = Normalised(12, 2, 5.0)
+    starts = [made.init((6,), 3, torch.Generator().manual_seed(s)) for s in range(3)]
+    parameters = {name: torch.stack([s[name] for s in starts]) for name in starts[0]}
+    weights = made.normalised(parameters)
+    for i, norm in enumerate((1.0, 1.0, 5.0)):
+        got = np.linalg.svd(weights[f"weight{i}"].numpy(), compute_uv=False)[:, 0]
+        assert got == pytest.approx(np.full(3, norm), rel=1e-5)
+    training = Normalised(12, 2, 5.0, training=True)
+    for _ in range(200):
+        estimated = training.normalised(parameters)
+    torch.testing.assert_close(estimated["weight2"], weights["weight2"], rtol=1e-3, atol=1e-4)
+
+
+def test_the_theorem_is_refuted_where_a_ball_is_missed() -> None:
+    """The control's trials: no wrong label in some ball, and a critical radius above 2ρ in a good part of them."""
+    found = theorem1({"kind": "missed", "seed": 0, "rho": 0.1, "n": 38, "wrong": 0.1, "trials": 40}, lambda share: None)
+    ratios = found["ratios"]
+    assert len(ratios) + found["hits"] == 40
+    assert sum(r > 1 + 1e-6 for r in ratios) > 3

@@ -1,0 +1,138 @@
+"""From cells to files: resumed, judged and drawn from numbers alone, and drift is seen."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lnbench import experiments
+from lnbench.errors import DataError, ProtocolError
+from lnbench.experiments import _run
+from lnbench.store import Store
+
+NAMES = experiments.names()
+
+
+class Here:
+    """An engine that runs cells in this process."""
+
+    ran = 0
+
+    def map(self, function: str, cells: list[dict[str, Any]]) -> Iterator[tuple[int, float, dict[str, Any]]]:
+        """Every cell in turn."""
+        assert function == "lnbench.experiments:run_cell"
+        for i, cell in enumerate(cells):
+            Here.ran += 1
+            yield i, 1.0, experiments.run_cell(cell, lambda share: None)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store, and cells that run here."""
+    monkeypatch.setattr(_run, "engine", lambda name, workers: Here())
+    Here.ran = 0
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def document(store: Store) -> dict[str, Any]:
+    """A small experiment's document."""
+    return _run.measure("fig02", "quick", 1, lambda progress: None, store)
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(store: Store, document: dict[str, Any]) -> None:
+    ran, reports = Here.ran, []
+    assert ran == len(document["found"]) == 5
+    again = _run.measure("fig02", "quick", 1, reports.append, store)
+    assert Here.ran == ran and again == document
+    assert reports[-1].done == reports[-1].reused == reports[-1].total == 5
+
+
+def test_an_interrupted_run_resumes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def notify(progress: Any) -> None:
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _run.measure("fig02", "quick", 1, notify, store)
+    assert Here.ran == 2
+    _run.measure("fig02", "quick", 1, lambda progress: None, store)
+    assert Here.ran == 5
+
+
+def test_what_is_written_follows_from_its_numbers_until_someone_touches_it(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    _run.write(document, folder)
+    assert {p.name for p in folder.iterdir()} == {"fig02.json", "fig02.svg", "README.md"}
+    assert _run.drifted(folder) == []
+    page = (folder / "README.md").read_text()
+    assert "fig02.svg" in page and "direction only" in page and document["verdicts"][0]["evidence"] in page
+
+    touched = json.loads((folder / "fig02.json").read_text())
+    touched["verdicts"][0]["verdict"] = "disagrees"
+    (folder / "fig02.json").write_bytes(_run._text(touched))
+    assert {p.name for p in _run.drifted(folder)} == {"fig02.json", "fig02.svg", "README.md"}
+    _run.redraw(folder)
+    assert _run.drifted(folder) == []
+    assert json.loads((folder / "fig02.json").read_text())["verdicts"] == document["verdicts"]
+
+    (folder / "fig02.svg").write_text("<svg/>")
+    assert [p.name for p in _run.drifted(folder)] == ["fig02.svg"]
+
+
+def test_the_same_numbers_give_the_same_bytes(document: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _run.write(copy.deepcopy(document), tmp_path / name)
+    for file in ("fig02.json", "fig02.svg", "README.md"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match="no experiments"):
+        _run.read_all(tmp_path)
+    (tmp_path / "fig02.json").write_text('{"experiment": "fig03"}')
+    with pytest.raises(DataError, match=r"fig02\.json: expected the document"):
+        _run.read_all(tmp_path)
+
+
+def test_judging_and_drawing_are_not_in_the_key_of_a_cell() -> None:
+    import ast
+
+    source = (Path(experiments.__file__).parent / "fig02.py").read_text()
+    body = ast.parse(source).body
+    late = {n.name for n in body if isinstance(n, ast.FunctionDef) and _run._late(n)}
+    assert late == {"judge", "draw"}
+    kept = [n for n in body if not _run._late(n)]
+    assert {"cells", "cell"} <= {n.name for n in kept if isinstance(n, ast.FunctionDef)}
+
+
+def test_names_are_found_by_file_in_the_order_of_the_thesis() -> None:
+    assert NAMES.index("theorem1") < NAMES.index("theorem2") < NAMES.index("fig02") < NAMES.index("fig17")
+    with pytest.raises(ProtocolError, match=r"no experiment is called 'fig66'; did you mean fig"):
+        experiments.load("fig66")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_is_whole(name: str) -> None:
+    experiment = experiments.load(name)
+    about = experiments.about(name)
+    assert about == {"TITLE": experiment.TITLE, "THESIS": experiment.THESIS}
+    for level in experiments.LEVELS:
+        settings = experiments.settings_of(experiment, level)
+        assert all("{" not in choice.format(**settings) for choice in experiment.CHOICES)
+        cells = experiment.cells(settings)
+        assert cells and json.loads(json.dumps(cells)) == cells
+        texts = [json.dumps(cell, sort_keys=True) for cell in cells]
+        assert len(set(texts)) == len(texts), "two cells are the same"
+    assert experiment.QUICK.keys() == experiment.FULL.keys()
+
+
+def test_the_committed_figures_and_page_are_what_their_numbers_say(root: Path) -> None:
+    assert _run.drifted(root / "leaderboard" / "thesis") == []
