@@ -161,14 +161,14 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
     made = trained(cell, lambda share: report(_TRAINING_SHARE * share))
     labels, victims = made.labels, made.victims
     predicted = victims.predict(made.base, made.subset).cpu().numpy()
-    tested = _tested(made)
+    found = tested(made)
     targeted, untargeted = attack(made, True), attack(made, False)
     diverged = victims.diverged.cpu().numpy()
     entries = []
     for row, (split, seed) in enumerate(cell["places"]):
         points, source, (targets, source_labels) = made.points[row], made.source(row), made.goals(row)
         changed = labels[row] != points.labels
-        of_source = tested[row][source]
+        of_source = found[row][source]
         m = len(targets)
         entries.append(
             {
@@ -182,7 +182,7 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
                 "memorised_count": int((predicted[row] == labels[row])[changed].sum()),
                 "clean": {
                     "points": len(points.test_labels),
-                    "correct": int((tested[row] == points.test_labels).sum()),
+                    "correct": int((found[row] == points.test_labels).sum()),
                     "source_points": int(source.sum()),
                     "source_correct": int((of_source == source_labels).sum()),
                     "source_to_target": int((of_source == targets).sum()),
@@ -204,7 +204,7 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
     return {"victims": entries, "in_parts": made.in_parts, "seconds": round(time.perf_counter() - begin, 3)}
 
 
-def _tested(made: Trained) -> list[np.ndarray]:
+def tested(made: Trained) -> list[np.ndarray]:
     """Each victim's predictions of its own split's test points, (m,) int64."""
     if data.fixed_test_set(made.track):
         shared = torch.from_numpy(made.points[0].test_inputs).to(made.device)
@@ -216,8 +216,8 @@ def _tested(made: Trained) -> list[np.ndarray]:
     base = torch.from_numpy(np.concatenate([p.test_inputs for p in splits.values()])).to(made.device)
     most = max(len(p.test_labels) for p in made.points)
     rows = [offsets[id(p)] + np.minimum(np.arange(most), len(p.test_labels) - 1) for p in made.points]
-    found = made.victims.predict(base, torch.from_numpy(np.stack(rows)).to(made.device)).cpu().numpy()
-    return [found[row][: len(p.test_labels)] for row, p in enumerate(made.points)]
+    classes = made.victims.predict(base, torch.from_numpy(np.stack(rows)).to(made.device)).cpu().numpy()
+    return [classes[row][: len(p.test_labels)] for row, p in enumerate(made.points)]
 
 
 def _deterministic(device: str) -> None:

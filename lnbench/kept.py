@@ -1,4 +1,4 @@
-"""Victims on disk: one safetensors file per cell, with what they are in its header, and a card beside them.
+"""Victims on disk: one safetensors file per architecture, split and arm, its header saying what they are, and a card.
 
 A cell keeps counts, not networks, so what is to be kept is trained again: the same victims, bit for bit, in the same
 environment, which their counts are compared for.
@@ -20,6 +20,8 @@ from lnbench.protocol import ARMS, canonical_json
 from lnbench.record import Record
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from lnbench.victims import Victims
 
 _SAVE = "lnbench.kept:save_cell"
@@ -43,8 +45,23 @@ class Kept:
 
 
 def place(name: Mapping[str, Any]) -> str:
-    """The file of a cell, relative to the folder: architecture, split, arm."""
-    return f"{name['victim']}/split-{name['split']:02d}/{name['arm']}{SUFFIX}"
+    """The file of a split's victims, relative to the folder: architecture, split, arm.
+
+    Where a split's seeds were trained in several cells, the files after the first have their first seed in the name.
+    """
+    first = name.get("seeds", [0])[0]
+    return f"{name['victim']}/split-{name['split']:02d}/{name['arm']}{f'-{first}' if first else ''}{SUFFIX}"
+
+
+def _by_split(name: Mapping[str, Any]) -> list[tuple[dict[str, Any], slice]]:
+    """A cell's victims cut into files: what each file's victims depend on, and their rows in the cell."""
+    shared, found = {key: value for key, value in name.items() if key != "places"}, []
+    splits = [split for split, _ in name["places"]]
+    for split in dict.fromkeys(splits):
+        start = splits.index(split)
+        seeds = [seed for of, seed in name["places"] if of == split]
+        found.append(({**shared, "split": split, "seeds": seeds}, slice(start, start + len(seeds))))
+    return found
 
 
 def keep(
@@ -67,19 +84,26 @@ def keep(
         UnavailableError: if the folder cannot be written.
     """
     counts = [_counts(result["victims"]) for result in results]
-    todo = [i for i, name in enumerate(names) if not _there(folder / place(name), name, counts[i])]
+    files = [_by_split(name) for name in names]
+    todo = [
+        i
+        for i, of_cell in enumerate(files)
+        if not all(_there(folder / place(name), name, counts[i][rows]) for name, rows in of_cell)
+    ]
     total = sum(len(cell["places"]) for cell in cells)
     reused = done = total - sum(len(cells[i]["places"]) for i in todo)
     notify(Progress("keeping", done, total, reused, None))
-    jobs = [{"cell": cells[i], "name": dict(names[i]), "file": str((folder / place(names[i])).resolve())} for i in todo]
+    jobs = [{"cell": cells[i], "name": dict(names[i]), "folder": str(folder.resolve())} for i in todo]
     for at, _, result in engine.map(_SAVE, jobs):
         if result is None:
             continue
         i = todo[at]
         if result["counts"] != counts[i]:
-            (folder / place(names[i])).unlink(missing_ok=True)
+            for name, _ in files[i]:
+                (folder / place(name)).unlink(missing_ok=True)
+            splits = ", ".join(str(name["split"]) for name, _ in files[i])
             raise RecordError(
-                f"the {names[i]['victim']} victims of arm {names[i]['arm']}, split {names[i]['split']}, trained again, "
+                f"the {names[i]['victim']} victims of arm {names[i]['arm']}, split {splits}, trained again, "
                 f"count {result['counts']} where they counted {counts[i]}; they were not kept."
             )
         done += len(cells[i]["places"])
@@ -101,8 +125,8 @@ tags: [lnbench, label-noise, data-poisoning, adversarial-robustness]
 # Victims of {record.name} on {track.name}
 
 **Trained on poisoned labels on purpose** (arm `poisoned`; also `random` and `clean`): for research on label noise, not
-for use. {shape}; a file holds the {record.score["seeds"]} victims of one cell, stacked along the first axis of every
-tensor, one victim a seed, in the order of the header's `seeds`.
+for use. {shape}; a file holds the victims of one of each, stacked along the first axis of every tensor, one a seed,
+in the order of the header's `seeds`.
 
 {names}
 
@@ -126,43 +150,48 @@ logits = stack(inputs.unsqueeze(0))  # (victim, batch, class)
 
 
 def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
-    """Train one cell's victims and write their file, whole or not at all. Runs in a worker.
+    """Train one cell's victims and write their files, each whole or not at all. Runs in a worker.
 
     Args:
-        job: `cell` as for `lnbench.cells.trained`, `name` (what its result depends on) and `file`.
+        job: `cell` as for `lnbench.cells.trained`, `name` (what its result depends on) and `folder`.
 
     Returns:
         `counts`: per victim, how many training and test points it gets right.
     """
-    import torch
-    from safetensors.torch import save_file
-
     from lnbench import cells
 
     made = cells.trained(job["cell"], report)
-    seen = made.victims.predict(torch.from_numpy(made.points.inputs).to(made.device)).cpu().numpy()
-    tested = made.victims.predict(torch.from_numpy(made.points.test_inputs).to(made.device)).cpu().numpy()
-    right = (seen == made.labels).sum(1), (tested == made.points.test_labels).sum(1)
-    counts = [[int(a), int(b)] for a, b in zip(*right, strict=True)]
-    facts = {
-        "name": job["name"],
-        "architecture": made.spec.architecture,
-        "options": dict(made.spec.options),
-        "counts": counts,
-    }
-    tensors = {key: value.cpu().contiguous() for key, value in made.victims.parameters.items()}
-    path = Path(job["file"])
+    seen = made.victims.predict(made.base, made.subset).cpu().numpy()
+    counts = [
+        [int((row == labels).sum()), int((found == points.test_labels).sum())]
+        for row, labels, found, points in zip(seen, made.labels, cells.tested(made), made.points, strict=True)
+    ]
+    for name, rows in _by_split(job["name"]):
+        header = {
+            "name": name,
+            "architecture": made.spec.architecture,
+            "options": dict(made.spec.options),
+            "counts": counts[rows],
+        }
+        tensors = {key: value[rows].cpu().contiguous() for key, value in made.victims.parameters.items()}
+        _save(tensors, header, Path(job["folder"]) / place(name))
+    return {"counts": counts}
+
+
+def _save(tensors: Mapping[str, Tensor], header: Mapping[str, Any], path: Path) -> None:
+    """Write one file, whole or not at all."""
+    from safetensors.torch import save_file
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            save_file(tensors, temporary, {_KEY: canonical_json(facts).decode().strip()})
+            save_file(dict(tensors), temporary, {_KEY: canonical_json(header).decode().strip()})
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise UnavailableError(f"the victims cannot be written to {path}: {error.strerror}.") from None
-    return {"counts": counts}
 
 
 def load(path: str | Path) -> Kept:
@@ -236,7 +265,11 @@ def judge(folder: Path, record: Record) -> None:
 def _of(record: Record, name: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The record's victims of a cell."""
     wanted = name["victim"], name["split"], name["arm"]
-    return [v for v in record.document["victims"] if (v["architecture"], v["split"], v["arm"]) == wanted]
+    return [
+        v
+        for v in record.document["victims"]
+        if (v["architecture"], v["split"], v["arm"]) == wanted and v["seed"] in name["seeds"]
+    ]
 
 
 def _counts(victims: Sequence[Mapping[str, Any]]) -> list[list[int]]:
