@@ -1,4 +1,4 @@
-"""Victims on disk: one safetensors file per architecture, split and arm, its header saying what they are, and a card.
+"""Victims on disk: one safetensors file each, with what it is in its header, and a card beside them.
 
 A cell keeps counts, not networks, so what is to be kept is trained again: the same victims, bit for bit, in the same
 environment, which their counts are compared for.
@@ -20,8 +20,6 @@ from lnbench.protocol import ARMS, canonical_json
 from lnbench.record import Record
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from lnbench.victims import Victims
 
 _SAVE = "lnbench.kept:save_cell"
@@ -32,36 +30,21 @@ CARD = "README.md"
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """The victims of one file.
+    """The victim of one file.
 
     Attributes:
-        victims: the stack, one victim a seed.
-        facts: what the file says of them: `name` (track, salt, labels, victim, split, seeds, arm, code, environment),
-            `architecture`, `options` and `counts`.
+        victims: a stack of one.
+        facts: what the file says of it: `name` (everything its cell depends on), `split`, `seed`, `architecture`,
+            `options` and `counts` (training and test points it gets right).
     """
 
     victims: Victims
     facts: Mapping[str, Any]
 
 
-def place(name: Mapping[str, Any]) -> str:
-    """The file of a split's victims, relative to the folder: architecture, split, arm.
-
-    Where a split's seeds were trained in several cells, the files after the first have their first seed in the name.
-    """
-    first = name.get("seeds", [0])[0]
-    return f"{name['victim']}/split-{name['split']:02d}/{name['arm']}{f'-{first}' if first else ''}{SUFFIX}"
-
-
-def _by_split(name: Mapping[str, Any]) -> list[tuple[dict[str, Any], slice]]:
-    """A cell's victims cut into files: what each file's victims depend on, and their rows in the cell."""
-    shared, found = {key: value for key, value in name.items() if key != "places"}, []
-    splits = [split for split, _ in name["places"]]
-    for split in dict.fromkeys(splits):
-        start = splits.index(split)
-        seeds = [seed for of, seed in name["places"] if of == split]
-        found.append(({**shared, "split": split, "seeds": seeds}, slice(start, start + len(seeds))))
-    return found
+def place(architecture: str, split: int, arm: str, seed: int) -> str:
+    """The file of a victim, relative to the folder."""
+    return f"{architecture}/split-{split:02d}/{arm}-seed-{seed}{SUFFIX}"
 
 
 def keep(
@@ -83,15 +66,10 @@ def keep(
         RecordError: if a victim counts otherwise than the cell did.
         UnavailableError: if the folder cannot be written.
     """
-    counts = [_counts(result["victims"]) for result in results]
-    files = [_by_split(name) for name in names]
-    todo = [
-        i
-        for i, of_cell in enumerate(files)
-        if not all(_there(folder / place(name), name, counts[i][rows]) for name, rows in of_cell)
-    ]
-    total = sum(len(cell["places"]) for cell in cells)
-    reused = done = total - sum(len(cells[i]["places"]) for i in todo)
+    counts = [[_counts(victim) for victim in result["victims"]] for result in results]
+    todo = [i for i, name in enumerate(names) if not _there(folder, name, counts[i])]
+    total = sum(map(len, counts))
+    reused = done = total - sum(len(counts[i]) for i in todo)
     notify(Progress("keeping", done, total, reused, None))
     jobs = [{"cell": cells[i], "name": dict(names[i]), "folder": str(folder.resolve())} for i in todo]
     for at, _, result in engine.map(_SAVE, jobs):
@@ -99,21 +77,21 @@ def keep(
             continue
         i = todo[at]
         if result["counts"] != counts[i]:
-            for name, _ in files[i]:
-                (folder / place(name)).unlink(missing_ok=True)
-            splits = ", ".join(str(name["split"]) for name, _ in files[i])
+            for path in _files(names[i]):
+                (folder / path).unlink(missing_ok=True)
             raise RecordError(
-                f"the {names[i]['victim']} victims of arm {names[i]['arm']}, split {splits}, trained again, "
-                f"count {result['counts']} where they counted {counts[i]}; they were not kept."
+                f"the {names[i]['victim']} victims of arm {names[i]['arm']}, (split, seed) {names[i]['places']}, "
+                f"trained again, count {result['counts']} where they counted {counts[i]}; they were not kept."
             )
-        done += len(cells[i]["places"])
+        done += len(counts[i])
         notify(Progress("keeping", done, total, reused, None))
 
 
 def write_card(record: Record, folder: Path) -> None:
     """Write the card of the kept victims of a record."""
     track = record.track
-    shape = f"{len(track.victims)} architectures × {len(ARMS)} arms × {record.score['splits']} splits"
+    replication = f"{record.score['splits']} splits × {record.score['seeds']} seeds"
+    shape = f"{len(track.victims)} architectures × {len(ARMS)} arms × {replication}"
     names = "\n".join(
         f"- `{v.name}`: architecture `{v.architecture}`, options `{dict(v.options)}`" for v in track.victims
     )
@@ -125,16 +103,15 @@ tags: [lnbench, label-noise, data-poisoning, adversarial-robustness]
 # Victims of {record.name} on {track.name}
 
 **Trained on poisoned labels on purpose** (arm `poisoned`; also `random` and `clean`): for research on label noise, not
-for use. {shape}; a file holds the victims of one of each, stacked along the first axis of every tensor, one a seed,
-in the order of the header's `seeds`.
+for use. {shape}, one file each.
 
 {names}
 
 ```python
 from lnbench import kept
 
-stack = kept.load("{track.victims[0].name}/split-00/poisoned{SUFFIX}").victims
-logits = stack(inputs.unsqueeze(0))  # (victim, batch, class)
+victim = kept.load("{place(track.victims[0].name, 0, "poisoned", 0)}").victims
+logits = victim(inputs.unsqueeze(0))[0]  # (batch, class)
 ```
 
 - track `{track.name}` version {track.version}, sha256 `{track.sha256}`
@@ -158,44 +135,40 @@ def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda s
     Returns:
         `counts`: per victim, how many training and test points it gets right.
     """
+    from safetensors.torch import save_file
+
     from lnbench import cells
 
     made = cells.trained(job["cell"], report)
-    seen = made.victims.predict(made.base, made.subset).cpu().numpy()
-    counts = [
-        [int((row == labels).sum()), int((found == points.test_labels).sum())]
-        for row, labels, found, points in zip(seen, made.labels, cells.tested(made), made.points, strict=True)
-    ]
-    for name, rows in _by_split(job["name"]):
-        header = {
-            "name": name,
+    seen = (made.victims.predict(made.base, made.subset).cpu().numpy() == made.labels).sum(1)
+    tested = [(got == p.test_labels).sum() for got, p in zip(cells.tested(made), made.points, strict=True)]
+    counts = [[int(a), int(b)] for a, b in zip(seen, tested, strict=True)]
+    for row, ((split, seed), where) in enumerate(zip(job["name"]["places"], _files(job["name"]), strict=True)):
+        facts = {
+            "name": job["name"],
+            "split": split,
+            "seed": seed,
             "architecture": made.spec.architecture,
             "options": dict(made.spec.options),
-            "counts": counts[rows],
+            "counts": counts[row],
         }
-        tensors = {key: value[rows].cpu().contiguous() for key, value in made.victims.parameters.items()}
-        _save(tensors, header, Path(job["folder"]) / place(name))
+        tensors = {key: value[row].cpu().contiguous().clone() for key, value in made.victims.parameters.items()}
+        path = Path(job["folder"]) / where
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                save_file(tensors, temporary, {_KEY: canonical_json(facts).decode().strip()})
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"the victims cannot be written to {path}: {error.strerror}.") from None
     return {"counts": counts}
 
 
-def _save(tensors: Mapping[str, Tensor], header: Mapping[str, Any], path: Path) -> None:
-    """Write one file, whole or not at all."""
-    from safetensors.torch import save_file
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(dict(tensors), temporary, {_KEY: canonical_json(header).decode().strip()})
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UnavailableError(f"the victims cannot be written to {path}: {error.strerror}.") from None
-
-
 def load(path: str | Path) -> Kept:
-    """The victims in a file, on the CPU; no code of the file is run, there is none.
+    """The victim in a file, on the CPU; no code of the file is run, there is none.
 
     Raises:
         RecordError: if it is no file of kept victims.
@@ -210,15 +183,14 @@ def load(path: str | Path) -> Kept:
     try:
         made, tensors = architecture(found["architecture"], found["options"]), load_file(path)
     except (SafetensorError, ProtocolError, KeyError, TypeError) as error:
-        raise RecordError(f"{path}: it holds no victims ({str(error)[:160]}).") from None
-    seeds = len(found["counts"])
-    if not tensors or any(t.ndim < 1 or len(t) != seeds or not t.is_floating_point() for t in tensors.values()):
-        raise RecordError(f"{path}: it holds no stack of {seeds} victims.")
-    return Kept(Victims(made, tensors), found)
+        raise RecordError(f"{path}: it holds no victim ({str(error)[:160]}).") from None
+    if not tensors or not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise RecordError(f"{path}: it holds no parameters of a victim.")
+    return Kept(Victims(made, {key: tensor.unsqueeze(0) for key, tensor in tensors.items()}), found)
 
 
 def facts(path: Path) -> Mapping[str, Any]:
-    """What a file says of its victims.
+    """What a file says of its victim.
 
     Raises:
         RecordError: if it is no file of kept victims.
@@ -230,8 +202,11 @@ def facts(path: Path) -> Mapping[str, Any]:
             found = json.loads((file.metadata() or {}).get(_KEY, "null"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path}: it is no safetensors file of lnbench ({str(error)[:160]}).") from None
-    if not isinstance(found, dict) or not {"name", "architecture", "options", "counts"} <= found.keys():
-        raise RecordError(f"{path}: its header does not say whose victims it holds.")
+    if (
+        not isinstance(found, dict)
+        or not {"name", "split", "seed", "architecture", "options", "counts"} <= found.keys()
+    ):
+        raise RecordError(f"{path}: its header does not say whose victim it holds.")
     return found
 
 
@@ -240,46 +215,39 @@ def judge(folder: Path, record: Record) -> None:
     if not (folder / CARD).is_file():
         raise RecordError(f"{folder} holds no kept victims: there is no {CARD}.")
     document, found = record.document, 0
+    wanted = record.track.sha256, document["salt_commitment"], document["environment"]["id"], document["code_sha256"]
+    of_record = {(v["architecture"], v["split"], v["seed"], v["arm"]): v for v in document["victims"]}
     for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
         where = path.relative_to(folder).as_posix()
         if where == CARD:
             continue
-        name = facts(path)["name"]
+        said = facts(path)
+        name, split, seed = said["name"], said["split"], said["seed"]
         stated = name["track"], name["salt"], name["environment"], name["code"]
-        wanted = (
-            record.track.sha256,
-            document["salt_commitment"],
-            document["environment"]["id"],
-            document["code_sha256"],
-        )
-        if where != place(name) or stated != wanted:
-            raise RecordError(f"{path}: these are not victims of the record.")
-        victims = _of(record, name)
-        if facts(path)["counts"] != _counts(victims):
-            raise RecordError(f"{path}: its victims count otherwise than the record's.")
-        found += len(victims)
+        victim = of_record.get((name["victim"], split, seed, name["arm"]))
+        if victim is None or stated != wanted or where != place(name["victim"], split, name["arm"], seed):
+            raise RecordError(f"{path}: this is no victim of the record.")
+        if said["counts"] != _counts(victim):
+            raise RecordError(f"{path}: this victim counts otherwise than the record's.")
+        found += 1
     if found == 0:
         raise RecordError(f"{folder} holds no victims.")
 
 
-def _of(record: Record, name: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The record's victims of a cell."""
-    wanted = name["victim"], name["split"], name["arm"]
-    return [
-        v
-        for v in record.document["victims"]
-        if (v["architecture"], v["split"], v["arm"]) == wanted and v["seed"] in name["seeds"]
-    ]
+def _files(name: Mapping[str, Any]) -> list[str]:
+    """The files of a cell's victims."""
+    return [place(name["victim"], split, name["arm"], seed) for split, seed in name["places"]]
 
 
-def _counts(victims: Sequence[Mapping[str, Any]]) -> list[list[int]]:
-    return [[victim["train_correct"], victim["clean"]["correct"]] for victim in victims]
+def _counts(victim: Mapping[str, Any]) -> list[int]:
+    """Training and test points that a victim of a record gets right."""
+    return [victim["train_correct"], victim["clean"]["correct"]]
 
 
-def _there(path: Path, name: Mapping[str, Any], counts: list[list[int]]) -> bool:
-    """Whether the file of a cell is there already."""
+def _there(folder: Path, name: Mapping[str, Any], counts: list[list[int]]) -> bool:
+    """Whether the files of a cell are there already."""
     try:
-        found = facts(path)
+        found = [facts(folder / path) for path in _files(name)]
     except RecordError:
         return False
-    return bool(found["name"] == dict(name) and found["counts"] == counts)
+    return all(one["name"] == dict(name) for one in found) and [one["counts"] for one in found] == counts

@@ -290,7 +290,7 @@ def test_help_and_the_package_itself_import_nothing_heavy() -> None:
 
 
 TORCH_FREE = ["protocol", "data", "store", "score", "record", "leaderboard", "verify", "evaluate", "audit", "kept"]
-TORCH_FREE += ["hub.push", "hub.pull", "hub.search", "hub.dataset", "hub.contents"]
+TORCH_FREE += ["hub.pushing", "hub.pulling", "hub.finding", "hub.dataset", "hub.contents"]
 
 
 @pytest.mark.parametrize("top", TORCH_FREE)

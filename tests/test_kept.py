@@ -1,4 +1,4 @@
-"""Kept victims: a stack's tensors as they were, and files that are something else."""
+"""Kept victims: tensors as they were, and files that are something else."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from lnbench.errors import RecordError
 from lnbench.victims import architecture
 
 OPTIONS = {"width": 4, "depth": 1}
-NAME = {"track": "t", "salt": "s", "victim": "mlp", "split": 3, "arm": "random", "environment": "e", "code": "c"}
+NAME = {"track": "t", "salt": "s", "victim": "mlp", "arm": "random", "environment": "e", "code": "c"}
 
 
-def _file(path: Path, facts: object, seeds: int = 2) -> Path:
+def _file(path: Path, facts: object) -> Path:
     start = architecture("mlp", OPTIONS).init((1, 2, 2), 3, torch.Generator().manual_seed(0))
-    save_file({k: torch.stack([v] * seeds) for k, v in start.items()}, path, {"lnbench": json.dumps(facts)})
+    save_file(start, path, {"lnbench": json.dumps(facts)})
     return path
 
 
 def _facts(**changes: object) -> dict[str, object]:
-    return {"name": NAME, "architecture": "mlp", "options": OPTIONS, "counts": [[1, 2], [3, 4]]} | changes
+    about = {"name": NAME, "split": 3, "seed": 1, "architecture": "mlp", "options": OPTIONS, "counts": [1, 2]}
+    return about | changes
 
 
-def test_a_stack_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_victim_comes_back_as_it_was(tmp_path: Path) -> None:
     found = kept.load(_file(tmp_path / "a.safetensors", _facts()))
-    assert len(found.victims) == 2 and found.facts["name"] == NAME
-    assert found.victims(torch.zeros(1, 5, 1, 2, 2)).shape == (2, 5, 3)
-    assert kept.place(NAME) == "mlp/split-03/random.safetensors"
+    start = architecture("mlp", OPTIONS).init((1, 2, 2), 3, torch.Generator().manual_seed(0))
+    assert len(found.victims) == 1 and found.facts["name"] == NAME
+    assert all(torch.equal(found.victims.parameters[key][0], value) for key, value in start.items())
+    assert found.victims(torch.zeros(1, 5, 1, 2, 2)).shape == (1, 5, 3)
+    assert kept.place("mlp", 3, "random", 1) == "mlp/split-03/random-seed-1.safetensors"
 
 
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        (None, "does not say whose victims"),
-        ([], "does not say whose victims"),
-        ({"name": NAME}, "does not say whose victims"),
-        (_facts(architecture="../x"), "holds no victims"),
-        (_facts(options={"width": -1}), "holds no victims"),
-        (_facts(counts=[[1, 2]]), "holds no stack of 1 victims"),
+        (None, "does not say whose victim"),
+        ([], "does not say whose victim"),
+        ({"name": NAME}, "does not say whose victim"),
+        (_facts(architecture="../x"), "holds no victim"),
+        (_facts(options={"width": -1}), "holds no victim"),
     ],
 )
 def test_a_file_that_is_something_else_is_refused(facts: object, sentence: str, tmp_path: Path) -> None:
@@ -65,8 +67,8 @@ def test_a_folder_without_victims_of_the_record_is_refused(tmp_path: Path) -> No
     kept.write_card(record, tmp_path)
     with pytest.raises(RecordError, match="holds no victims"):
         kept.judge(tmp_path, record)
-    path = tmp_path / "mlp" / "split-03" / "random.safetensors"
+    path = tmp_path / kept.place("mlp", 3, "random", 1)
     path.parent.mkdir(parents=True)
     _file(path, _facts())
-    with pytest.raises(RecordError, match="these are not victims of the record"):
+    with pytest.raises(RecordError, match="this is no victim of the record"):
         kept.judge(tmp_path, record)

@@ -44,7 +44,7 @@ def command(
     half-written; the same command goes on from what was uploaded.
 
     \b
-      lnbench push records/digits-9to0/my_poisoner-030c39b6.json --repo user/my-poisoner-digits
+      lnbench push records/digits-9to0/yours-01234567.json --repo user/name
     """
     from lnbench import hub
     from lnbench import record as records

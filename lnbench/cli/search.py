@@ -22,7 +22,5 @@ def command(track: str | None, tags: tuple[str, ...], min_score: float | None, l
     for one in found:
         splits = "?" if one.splits is None else one.splits
         what = f"{one.poisoner or '?'} on {one.track or '?'}, {splits} splits{'' if one.images else ', labels only'}"
-        click.echo(
-            f"{points(one.score_pp):>6} pp  hf://{one.repo}{'@' + one.commit[:12] if one.commit else ''}  {what}"
-        )
+        click.echo(f"{points(one.score_pp):>6} pp  hf://{one.repo}{'@' if one.commit else ''}{one.commit}  {what}")
     click.echo(f"{len(found)} dataset{'' if len(found) == 1 else 's'}; scores are their publishers' claims.", err=True)

@@ -15,7 +15,7 @@ _INDEX = {
     "Pulled": "pulling",
     "Pushed": "pushing",
     "load_poisoned": "dataset",
-    "load_victims": "victims",
+    "load_victim": "victims",
     "own_track": "pulling",
     "pull": "pulling",
     "push": "pushing",
@@ -29,7 +29,7 @@ __all__ = [
     "Pulled",
     "Pushed",
     "load_poisoned",
-    "load_victims",
+    "load_victim",
     "own_track",
     "pull",
     "push",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from lnbench.hub.finding import Found, search
     from lnbench.hub.pulling import Pulled, own_track, pull, shipped
     from lnbench.hub.pushing import Pushed, push
-    from lnbench.hub.victims import load_victims
+    from lnbench.hub.victims import load_victim
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Victims that were pushed beside a dataset, loaded back."""
+"""Victims that were pushed beside a dataset, loaded back one by one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lnbench.hub.pulling import pull
 from lnbench.kept import Kept
 
 
-def load_victims(repo: str, *, architecture: str, split: int = 0, arm: str = "poisoned") -> Kept:
-    """The victims of one cell of a dataset that was pushed with `--victims`.
+def load_victim(repo: str, *, architecture: str, split: int = 0, arm: str = "poisoned", seed: int = 0) -> Kept:
+    """One victim of a dataset that was pushed with `--victims`.
 
     Args:
         repo: `user/name` or `user/name@revision`.
@@ -20,15 +20,15 @@ def load_victims(repo: str, *, architecture: str, split: int = 0, arm: str = "po
         arm: `clean`, `random` or `poisoned`.
 
     Raises:
-        ProtocolError: if the dataset holds no such victims.
-        RecordError: if they are not what the dataset's manifest states.
+        ProtocolError: if the dataset holds no such victim.
+        RecordError: if it is not what the dataset's manifest states.
         UnavailableError, DataError: as `lnbench.hub.pull`.
     """
     found = pull(repo)
-    path = f"{layout.VICTIMS}/{kept.place({'victim': architecture, 'split': split, 'arm': arm})}"
+    path = f"{layout.VICTIMS}/{kept.place(architecture, split, arm, seed)}"
     stated = found.manifest.document["files"].get(path)
     if stated is None:
-        raise ProtocolError(f"{found.repo} holds no victims {architecture}, split {split}, arm {arm}.")
+        raise ProtocolError(f"{found.repo} holds no victim {architecture} of arm {arm}, split {split}, seed {seed}.")
     address = client.Address(found.repo, found.commit)
     folder = client.download(address, [entry for entry in client.listing(address) if entry.path == path])
     with (folder / path).open("rb") as file:

@@ -79,12 +79,14 @@ def test_kept_victims_are_the_records(world: tuple[Path, Path]) -> None:
     made = record.read(path)
     kept.judge(folder / "victims", made)
     files = sorted(p.relative_to(folder / "victims").as_posix() for p in (folder / "victims").rglob("*.safetensors"))
-    assert files == [f"mlp/split-0{w}/{arm}.safetensors" for w in range(2) for arm in ("clean", "poisoned", "random")]
-    loaded = kept.load(folder / "victims" / "mlp/split-01/poisoned.safetensors")
+    arms = "clean", "poisoned", "random"
+    assert files == [f"mlp/split-0{w}/{arm}-seed-{v}.safetensors" for w in range(2) for arm in arms for v in range(2)]
     points = data.load(made.track, 1)
-    right = (loaded.victims.predict(torch.from_numpy(points.test_inputs)).numpy() == points.test_labels).sum(1)
     stated = [v for v in made.document["victims"] if (v["split"], v["arm"]) == (1, "poisoned")]
-    assert right.tolist() == [v["clean"]["correct"] for v in stated]
+    for victim in stated:
+        loaded = kept.load(folder / "victims" / kept.place("mlp", 1, "poisoned", victim["seed"]))
+        right = loaded.victims.predict(torch.from_numpy(points.test_inputs)).numpy() == points.test_labels
+        assert right.sum() == victim["clean"]["correct"]
 
 
 @pytest.mark.slow  # it trains once more
@@ -95,7 +97,7 @@ def test_kept_victims_are_not_trained_twice(client: Any, hub: loopback.Hub, worl
     gone.unlink()
     options = ["--track", folder / "tiny.toml", "--workers", "1", "--out", folder / "records"]
     done = client.run("evaluate", folder / "first.py", *options, "--keep-victims", folder / "victims")
-    assert done.code == 0 and "keeping: 12/12 (100%), 10 reused" in done.err, done.err
+    assert done.code == 0 and "keeping: 12/12 (100%), 8 reused" in done.err, done.err
     assert all(p.stat().st_mtime_ns == times[p] for p in times if p != gone) and gone.exists()
 
 
@@ -106,22 +108,22 @@ def test_victims_go_with_the_labels_and_come_back(
     done = client.run("push", path, "--repo", REPO, "--victims", folder / "victims")
     assert done.code == 0, done.err
     files = hub.repos[REPO].files
-    assert sum(name.startswith("victims/mlp/") for name in files) == 6
+    assert sum(name.startswith("victims/mlp/") for name in files) == 12
     assert "Trained on poisoned labels on purpose" in files["victims/README.md"].decode()
     code = (
         "import lnbench.hub, torch\n"
-        f"kept = lnbench.hub.load_victims({REPO!r}, architecture='mlp', split=1, arm='random')\n"
-        "result = [len(kept.victims), list(kept.victims(torch.zeros(1, 3, 1, 8, 8)).shape), kept.facts['name']['arm']]"
+        f"kept = lnbench.hub.load_victim({REPO!r}, architecture='mlp', split=1, arm='random', seed=1)\n"
+        "result = [len(kept.victims), list(kept.victims(torch.zeros(1, 3, 1, 8, 8)).shape), kept.facts['seed']]"
     )
-    assert client.python(code, **fresh) == [2, [2, 3, 10], "random"]
+    assert client.python(code, **fresh) == [1, [1, 3, 10], 1]
     large = [line for line in hub.took() if line.startswith("GET /large/")]
-    assert len(large) == 5, "four tables to check the labels, and the one file of victims"
+    assert len(large) == 5, "four tables to check the labels, and the one victim"
 
 
 def test_other_victims_are_not_pushed(client: Any, hub: loopback.Hub, world: tuple[Path, Path], path: Path) -> None:
     folder, mine = world
     done = client.run("push", path, "--repo", REPO, "--victims", folder / "victims")
-    assert done.code == 1 and "these are not victims of the record" in done.error
+    assert done.code == 1 and "this is no victim of the record" in done.error
     (folder / "victims" / "mlp" / "notes.txt").write_text("x")
     try:
         done = client.run("push", mine, "--repo", REPO, "--victims", folder / "victims")

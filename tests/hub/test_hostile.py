@@ -240,7 +240,7 @@ def _listing(folder: Path) -> list[Entry]:
         "data/split-00/train-00000-of-00001.parquet/x",
         "data\\split-00\\train-00000-of-00001.parquet",
         "lnbench.json ",
-        "victims/mlp/split-00/poisoned.pt",
+        "victims/mlp/split-00/poisoned-seed-0.pt",
         "dataset_infos.json",
         "DATA/split-00/train-00000-of-00001.parquet",
     ],

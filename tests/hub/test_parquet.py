@@ -86,7 +86,7 @@ def test_images_without_a_known_licence_stay_at_home() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("images", [True, False])
 def test_the_size_of_cifar_stays_under_a_gibibyte(images: bool, tmp_path: Path) -> None:
-    """50,000 + 10,000 images of 32×32×3, pushed and pulled, each in a process of its own."""
+    """Two splits of 40,000 + 10,000 images of 32×32×3, pushed and pulled, each in a process of its own."""
     script = Path(__file__).with_name("memory.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path), *(["--images"] if images else [])],

@@ -202,7 +202,7 @@ def test_search_lists_by_track_tag_and_score(client: Any, hub: loopback.Hub, pus
     done = client.run("search")
     assert done.code == 0, done.err
     first, second = done.out.splitlines()
-    assert f"hf://{REPO}@{commit[:12]}" in first and "made_up on digits-small, 1 splits" in first
+    assert f"hf://{REPO}@{commit}" in first and "made_up on digits-small, 1 splits" in first
     assert "stranger/odd" in second and "\x1b" not in second
     assert client.run("search", "--track", "digits-small").out.count("hf://") == 1
     assert client.run("search", "--track", "mnist-9to0").out == ""
