@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -138,3 +139,57 @@ def test_the_linters_find_nothing(command: list[str]) -> None:
         pytest.skip(f"{command[0]} is not installed: pip install -e '.[dev]', as `make lint` and .ci/run need")
     done = subprocess.run([program, *command[1:]], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- the scripts, with a stand-in for lnbench
+
+
+def script(folder: Path, name: str, *arguments: str, says: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of `.github` where `lnbench` is a shell command of the test's."""
+    stub = folder / "bin" / "lnbench"
+    stub.parent.mkdir(exist_ok=True)
+    stub.write_text(f"#!/bin/bash\n{says}\n")
+    stub.chmod(0o755)
+    known = {"PATH": f"{stub.parent}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": str(folder / "summary")}
+    command = ["bash", str(GITHUB / name), *arguments]
+    return subprocess.run(command, env=known | environment, cwd=folder, capture_output=True, text=True)
+
+
+TELL = 'echo "$@"; echo "salt: ${SEASON_SALT:-none}"; [ -z "${@: -1}" ] || cat "${@: -1}" || true'
+
+
+def test_an_evaluation_takes_the_public_salt_unless_there_is_a_season(tmp_path: Path) -> None:
+    done = script(tmp_path, "evaluate", "mine", "t", "cpu", says=TELL, SEASON="", SEASON_SALT="s3cret", SETTINGS="")
+    assert done.returncode == 0 and "s3cret" not in done.stdout
+    assert done.stdout.startswith("| evaluate submissions/mine.py --track t --device cpu --out record\n| salt: none\n")
+
+
+def test_a_seasons_salt_comes_in_a_file_that_is_gone_afterwards(tmp_path: Path) -> None:
+    done = script(
+        tmp_path, "evaluate", "mine", "t", "cuda", says=TELL, SEASON="2026a", SEASON_SALT="s3cret", SETTINGS="a=1 b=2"
+    )
+    called, in_environment, in_file = done.stdout.splitlines()
+    match = re.fullmatch(r"\| evaluate .* --set a=1 --set b=2 --season 2026a --salt-file (\S+)", called)
+    assert match and in_environment == "| salt: none" and in_file == "| s3cret"
+    assert not Path(match[1]).exists()
+
+
+def test_a_season_without_its_salt_is_not_evaluated_with_another(tmp_path: Path) -> None:
+    done = script(tmp_path, "evaluate", "mine", "t", "cpu", says=TELL, SEASON="2026a", SEASON_SALT="")
+    assert done.returncode == 3 and "season 2026a has no salt here" in done.stdout and "| evaluate" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "mark"), [(0, "### ✅ a title"), (1, "### ❌ a title: the verdict is no"), (3, "could not be done")]
+)
+def test_a_report_says_how_it_ended_and_lets_nothing_through(code: int, mark: str, tmp_path: Path) -> None:
+    says = f"echo '::error::no'; echo '</pre><script> & @all' >&2; exit {code}"
+    done = script(tmp_path, "report", "a title", "lnbench", says=says)
+    assert done.returncode == code and done.stdout.splitlines() == ["| ::error::no", "| </pre><script> & @all"]
+    summary = (tmp_path / "summary").read_text(encoding="utf-8")
+    assert mark in summary and "::error::no\n&lt;/pre&gt;&lt;script&gt; &amp; @all\n</pre>" in summary
+
+
+def test_a_report_is_bounded(tmp_path: Path) -> None:
+    done = script(tmp_path, "report", "a title", "lnbench", says="yes | head -c 1000000; exit 1")
+    assert done.returncode == 1 and len(done.stdout) < 200_000
