@@ -30,8 +30,9 @@ from lnbench.protocol import canonical_json
 from lnbench.protocol import track as tracks
 from lnbench.store import Store
 
-FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
-"""For readers that take a path."""
+_KEPT = tempfile.TemporaryDirectory(prefix="fuzz-")
+FOLDER = Path(_KEPT.name)
+"""For readers that take a path; the campaign puts it on a disk in memory."""
 
 
 @dataclass(frozen=True)
