@@ -80,11 +80,24 @@ def _sandbox() -> bool:
 
     found = sandbox.diagnose()
     click.echo(f"sandbox   {found.mode}: {found.reason}")
+    if found.mode != sandbox.NONE:
+        click.echo(f"memory    {_memory(found.mode)}")
     if found.mode == sandbox.NONE:
         click.echo("          a local file runs as a plain subprocess with your rights, and its record is not ranked")
     for remedy in found.remedies:
         click.echo(f"          - {remedy}")
     return found.mode != sandbox.NONE or not os.environ.get("CI")
+
+
+def _memory(mode: str) -> str:
+    """What bounds the memory of all of a guest's processes together."""
+    from lnbench.poison import memory, sandbox
+
+    group = memory.Group.make(1 << 30, 8) if mode == sandbox.BUBBLEWRAP else None
+    if group is None:
+        return "no cgroup for a guest here: its processes' memory is added up from outside every 0.2 s (SECURITY.md)"
+    group.remove()
+    return "a cgroup for each guest caps all of its processes together"
 
 
 def _data(name: str) -> tuple[bool, str]:

@@ -70,8 +70,9 @@ def close(name: str, salt_file: Path, folder: Path) -> None:
     today = datetime.datetime.now(datetime.UTC).date()
     season = seasons.close_season(folder / "seasons.toml", name, seasons.read_salt(salt_file), rows, today)
     click.echo(f"season {name} is closed with {len(season.records)} rows; its salt is {season.salt}.")
-    for path in leaderboard.build(folder / "records", folder):
-        click.echo(f"changed: {path}")
+    if (folder / "records").is_dir():
+        for path in leaderboard.build(folder / "records", folder):
+            click.echo(f"changed: {path}")
 
 
 @command.command("list")

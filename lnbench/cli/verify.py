@@ -47,6 +47,7 @@ def command(
     it makes the row `verified`.
     """
     from lnbench import seasons, verify
+    from lnbench.errors import ProtocolError
 
     if sign is not None and not (repoison and retrain):
         raise click.UsageError(
@@ -56,6 +57,8 @@ def command(
     report = verify.verify(record, salt=salt, known=known)
     if report.record is not None:
         salt = salt or seasons.salt_of(known, report.record.season)
+        if sign is not None and not (board / "records" / report.record.track.name / report.record.filename).exists():
+            raise ProtocolError(f"{record} is not on the board in {board}; `lnbench leaderboard add` it first.")
     checks = list(report.checks)
     if report.passed and report.record is not None:
         checks += _again(report.record, repoison, retrain, device, workers, salt)

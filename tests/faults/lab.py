@@ -64,6 +64,7 @@ class Lab:
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, for good
         self.folder, self.rng, self.number = folder, rng, 0
         keys = tiny.document()
         keys["limits"]["seconds"] = 600

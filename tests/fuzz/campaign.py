@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import random
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -122,7 +124,11 @@ def _one(name: str, engine: str, inputs: int, seconds: int) -> bool:
     """Fuzz one target with one engine in a process of its own, print a line, and tell whether all was well."""
     begin = time.monotonic()
     options = ["--here", "--only", name, "--engine", engine, "--inputs", str(inputs), "--seconds", str(seconds)]
-    done = subprocess.run([sys.executable, str(HERE / "campaign.py"), *options], capture_output=True, text=True)
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # some disks manage a few files a second
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as folder:
+        command = [sys.executable, str(HERE / "campaign.py"), *options]
+        done = subprocess.run(command, env={**os.environ, "TMPDIR": folder}, capture_output=True, text=True)
+        found_in = [shutil.copy(path, tempfile.gettempdir()) for path in Path(folder).glob(f"fuzz-{name}-*-*")]
     found = {key: int(n) for key, n in re.findall(r"stat::(\w+): +(\d+)", done.stderr)}
     ran, peak = found.get("number_of_executed_units", 0), found.get("peak_rss_mb", 0)
     well = done.returncode == 0 and ran > 0
@@ -130,6 +136,7 @@ def _one(name: str, engine: str, inputs: int, seconds: int) -> bool:
     print(f"{name:<16} {engine:<11} {figures}  {'nothing found' if well else 'FOUND'}", flush=True)
     if not well:
         print("    " + "\n    ".join((done.stdout + done.stderr).strip().splitlines()[-40:]), flush=True)
+        print("".join(f"    kept: {path}\n" for path in found_in), end="", flush=True)
     return well
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import factories
 import tiny
-from lnbench import record
+from lnbench import record, seasons, verification
 from lnbench._record_checks import checks
 from lnbench.data import mnist
 from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError
@@ -30,8 +30,9 @@ from lnbench.protocol import canonical_json
 from lnbench.protocol import track as tracks
 from lnbench.store import Store
 
-FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
-"""For readers that take a path."""
+_KEPT = tempfile.TemporaryDirectory(prefix="fuzz-")
+FOLDER = Path(_KEPT.name)
+"""For readers that take a path; the campaign puts it on a disk in memory."""
 
 
 @dataclass(frozen=True)
@@ -176,22 +177,14 @@ def track_toml() -> Target:
         track = tracks.load(str(path))
         repr((track.sha256, [track.epsilons(v) for v in track.victims]))
 
-    def written(document: Any) -> bytes:
-        if not isinstance(document, dict):
-            return _text(document)
-        try:
-            return tiny.write(FOLDER / "written.toml", document).read_bytes()
-        except UnicodeEncodeError:
-            return b"\xed\xa0\x80"
-
     keys = tiny.document()
     odd = st.sampled_from(
         ["nan", "inf", "0x7f", "1979-05-27T07:32:00Z", "''' '''", "[[[[", "1e400", "9" * 5000, "{" * 999]
     )
-    whole = written(keys)
+    whole = _toml(keys)
     spliced = st.tuples(st.integers(0, len(whole)), odd).map(lambda c: whole[: c[0]] + c[1].encode() + whole[c[0] :])
     shipped = tuple((tracks.FOLDER / f"{name}.toml").read_bytes() for name in tracks.names())
-    return Target(read, (whole, *shipped), _changed(keys).map(written) | spliced, (ProtocolError,), 4096)
+    return Target(read, (whole, *shipped), _changed(keys).map(_toml) | spliced, (ProtocolError,), 4096)
 
 
 def idx() -> Target:
@@ -234,6 +227,44 @@ def store_entry() -> Target:
     return Target(read, (whole,), _changed(json.loads(whole)).map(_text) | _spliced(whole), (), 1024)
 
 
+def seasons_toml() -> Target:
+    """A board's seasons."""
+    path = FOLDER / "seasons.toml"
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        for season in seasons.read(path).values():
+            if not season.is_open and seasons.commitment(season.salt or "") != season.commitment:
+                raise AssertionError("a salt was believed that is not the committed one")
+
+    first = {"commitment": seasons.commitment("pepper"), "opened": "2026-05-01"}
+    keys = {"s1": first, "s2": {**first, "closed": "2026-06-30", "salt": "salted", "records": ["a" * 64]}}
+    keys["s2"]["commitment"] = seasons.commitment("salted")
+    whole = _toml(keys)
+    return Target(read, (whole,), _changed(keys).map(_toml) | st.binary(max_size=80), (RecordError,), 2048)
+
+
+def verification_json() -> Target:
+    """Somebody's statement that they derived a record again."""
+    keys = {"schema": 1, "record": "a" * 64, "by": "A. Reader", "date": "2026-11-22", "cells": 4}
+    keys |= {"sandbox": "bubblewrap", "environment": "e" * 64, "version": "0.1.0"}
+    keys["checks"] = dict.fromkeys(verification.NEEDED, "it holds.")
+    whole = _text(keys)
+    almost = _changed(keys).map(_text) | _spliced(whole)
+    return Target(lambda data: verification.parse(data, FOLDER), (whole,), almost, (RecordError,), 2048)
+
+
+def _toml(document: Any) -> bytes:
+    """The document as TOML, or bytes that are none."""
+    if not isinstance(document, dict):
+        return _text(document)
+    try:
+        return tiny.write(FOLDER / "written.toml", document).read_bytes()
+    except UnicodeEncodeError:
+        return b"\xed\xa0\x80"
+
+
 TARGETS: dict[str, Callable[[], Target]] = {
-    make.__name__: make for make in (label_stream, record_json, track_toml, idx, store_entry)
+    make.__name__: make
+    for make in (label_stream, record_json, track_toml, idx, store_entry, seasons_toml, verification_json)
 }

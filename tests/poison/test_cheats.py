@@ -157,6 +157,13 @@ def test_verdict(name: str, mode: str, bait: Bait, data: Any, track: Any, stream
     assert Path(bait.values["canary"]).read_text() == SECRET
 
 
+def test_the_list_of_cheats_names_every_file_once() -> None:
+    listed = re.findall(
+        r"`([a-z_]+)`", "".join(re.findall(r"^\|.*\|$", (FOLDER / "README.md").read_text("utf-8"), re.M))
+    )
+    assert sorted(listed) == NAMES
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if Header.of(FOLDER / f"{n}.py").unboxed])
 def test_the_attempt_is_real(name: str, bait: Bait, data: Any, track: Any, streams: Any) -> None:
     """Without a sandbox the same file gets through: were the box open, `test_verdict` would see it."""
