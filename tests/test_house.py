@@ -22,7 +22,7 @@ PACKAGE = ROOT / "lnbench"
 
 _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", "victims"}
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
-_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "_matched", "evaluate", "verify"}
+_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "_matched", "_thumbnails", "evaluate", "verify"}
 _LEAVES = {"errors", "protocol"}
 _TOOLBOXES = {"graphs", "surrogates", "toys"}
 
@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cells": _LEAVES | {"adversary", "data", "victims"},
     "_stages": _LEAVES | _MEASURING | {"engine", "store"},
     "_matched": _LEAVES | {"_stages"},
+    "_thumbnails": {"data"},
     "evaluate": _LEAVES | _CONDUCTING,
     "verify": _LEAVES | _CONDUCTING | {"rederive"},
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
@@ -91,6 +92,7 @@ LIBRARIES: dict[str, set[str]] = {
     "cells": {"numpy", "torch"},
     "_stages": {"numpy"},
     "_matched": {"numpy"},
+    "_thumbnails": {"numpy"},
     "evaluate": {"numpy", "~torch"},
     "verify": {"numpy"},
     "rederive": {"numpy"},

@@ -63,6 +63,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
     parts = [_HEAD]
     for table in board.tables:
         parts += [f"## {title(table)}\n", f"{cell(about(table), 500)}\n", _rows(table, records, root), _notes(table)]
+        parts.append(_history_of_the_best(table))
         parts.append(f"![Scores with intervals](figures/{table.id}-scores.svg)\n")
     if board.empty:
         names = ", ".join(f"`{track.name}`" for track in board.empty)
@@ -138,6 +139,12 @@ def _worst(row: Row) -> str:
 
 def _arms(row: Row, share_name: str, arms: Sequence[str] = ARMS) -> str:
     return " / ".join(share(row.record.arms[arm][share_name]) for arm in arms)
+
+
+def _history_of_the_best(table: Table) -> str:
+    """Who had the best score when."""
+    steps = [f"{row.record.started[:10]} {cell(row.record.label)} {points(row.drop)}" for row in table.records]
+    return f"Best score by date: {'; '.join(steps)}.\n"
 
 
 def _notes(table: Table) -> str:
