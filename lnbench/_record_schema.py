@@ -204,7 +204,11 @@ def table(**fields: Check) -> Check:
             return False
         if not all(needed <= set(keys) <= names for keys in set(map(tuple, values))):
             return False
-        return all(check.every([v[name] for v in values if name in v]) for name, check in fields.items())
+        for name, check in fields.items():
+            present = values if check.needed else [value for value in values if name in value]
+            if not check.every([value[name] for value in present]):
+                return False
+        return True
 
     return Check(one, every)
 

@@ -31,7 +31,8 @@ _READING = """\
 ## How to read it
 
 - *rank*: the ranks the row may have. Rows are compared by their AAs, paired by split, Holm-corrected within the row's
-  comparisons; `1–3` means that nothing here tells it from the second or third.
+  comparisons; `1–3` means that nothing here tells it from the second or third. The residual variance is pooled over the
+  table's rows: that all spread alike is an assumption.
 - *score*: mean over splits of AA(random) − AA(poisoned), over all architectures and seeds; t interval over the splits.
 - *beats random*: whether that holds after Holm's correction over all rows of the table, at 5 %.
 - *worst architecture*: the one on which the poisoner does least, with its score there.
