@@ -111,7 +111,7 @@ def test_a_forged_document_is_refused_or_can_be_checked(made: record.Record, dat
     except RecordError:
         return
     answers = checks(found)
-    assert len(answers) == 10
+    assert len(answers) == 11
     assert found.verdict
     assert found.filename == Path(found.filename).name
 
