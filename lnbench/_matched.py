@@ -24,6 +24,8 @@ def plan(
     cells = _stages.plan(track, streams, device, splits, seeds, flips)
     if MATCHED in arms_of(track):
         cells += [
-            (MATCHED, {**cell, "flips": flips[MATCHED][cell["split"]]}) for name, cell in cells if name == "random"
+            (MATCHED, {**cell, "flips": [flips[MATCHED][split][seed] for split, seed in cell["places"]]})
+            for name, cell in cells
+            if name == "random"
         ]
     return cells
