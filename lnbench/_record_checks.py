@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -228,11 +231,32 @@ def _at(found: Any, expected: Any) -> str:
     return f"it states {str(found)[:60]}, they give {str(expected)[:60]}"
 
 
+def _thumbnails(record: Record) -> str:
+    found = record.document.get("thumbnails")
+    if found is None:
+        return "it has no pictures."
+    size, flips = math.prod(found["shape"]), record.document["flips"]["poisoned"]
+    for image in found["images"]:
+        flip = [image["index"], image["old"], image["new"]]
+        if image["split"] >= len(flips) or flip not in [list(f) for f in flips[image["split"]]]:
+            raise RecordError(
+                f"it has a picture of point {flip[0]} of split {image['split']}, which was not flipped so."
+            )
+        try:
+            length = len(base64.b64decode(image["pixels"], validate=True))
+        except binascii.Error:
+            length = -1
+        if length != size:
+            raise RecordError(f"its picture of point {flip[0]} of split {image['split']} is not of {size} bytes.")
+    return f"its {len(found['images'])} pictures are of flipped points."
+
+
 _CHECKS: dict[str, Callable[[Record], str]] = {
     "source": _source,
     "salt": _salt,
     "flips": _flips,
     "victims": _victims,
+    "thumbnails": _thumbnails,
     "bits": _bits,
     "curve": _curve,
     "score": _score,

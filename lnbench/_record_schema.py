@@ -204,7 +204,11 @@ def table(**fields: Check) -> Check:
             return False
         if not all(needed <= set(keys) <= names for keys in set(map(tuple, values))):
             return False
-        return all(check.every([v[name] for v in values if name in v]) for name, check in fields.items())
+        for name, check in fields.items():
+            present = values if check.needed else [value for value in values if name in value]
+            if not check.every([value[name] for value in present]):
+                return False
+        return True
 
     return Check(one, every)
 
@@ -287,6 +291,9 @@ _SCORE = table(
     parts_pp=table(clean=optional(_PP), adversarial=optional(number(-200, 200))),
     split_drops_pp=items(optional(_PP), 1, 1000),
 )
+_IMAGE = table(
+    split=_COUNT, index=_COUNT, old=_COUNT, new=_COUNT, pixels=text(r"[A-Za-z0-9+/]*={0,2}", 3 * 64 * 64 * 4 // 3 + 4)
+)
 _RUN = {
     "started": _TIME,
     "seconds": _SECONDS,
@@ -320,6 +327,7 @@ RECORD: Check = table(
     labels_sha256=items(_HEX, 1, 1000),
     flips=table(poisoned=items(_FLIPS, 1, 1000), random=_FLIPS_BY_SEED, matched=maybe(_FLIPS_BY_SEED)),
     trainings=items(_COUNT, 1, 1000),
+    thumbnails=maybe(table(shape=row(one_of(1, 3), integer(1, 64), integer(1, 64)), images=items(_IMAGE, 1, 16))),
     victims=items(_VICTIM, 1),
     score=_SCORE,
     arms=table(**dict.fromkeys(ARMS, _ARM), matched=maybe(_ARM)),

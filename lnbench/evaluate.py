@@ -27,6 +27,7 @@ from lnbench._stages import (
     random_arm,
     train_all,
 )
+from lnbench._thumbnails import thumbnails
 from lnbench.engine import engine as make_engine
 from lnbench.environment import code_sha256, environment
 from lnbench.errors import ProtocolError, UnavailableError
@@ -136,6 +137,7 @@ def evaluate(
         labels_sha256=[sha256(p.labels.astype("<i8").tobytes()) for p in poisoned],
         trainings=[p.trainings for p in poisoned],
         victims=merged(cells, results),
+        thumbnails=thumbnails(points, flips["poisoned"]) if data.pictures(track) else None,
         environment=where,
         code_sha256=code_sha256(track),
         sandbox=mode,

@@ -194,6 +194,7 @@ def assemble(
     fixed_test_set: bool,
     run: Mapping[str, Any],
     flags: Sequence[str] = (),
+    thumbnails: Mapping[str, Any] | None = None,
 ) -> Record:
     """The record of one evaluation: arms, score, flags, ranking and hash follow from the parts.
 
@@ -208,6 +209,7 @@ def assemble(
         victims: in any order; see the module `_record_schema` for the fields.
         fixed_test_set: whether all splits share one test set (`lnbench.data.fixed_test_set`).
         flags: flags that only the run can know.
+        thumbnails: pictures of flipped points, or None.
 
     Raises:
         RecordError: if a part is malformed or a victim is missing.
@@ -234,6 +236,8 @@ def assemble(
         "run": run,
         "sha256": "0" * 64,
     }
+    if thumbnails is not None:
+        document["thumbnails"] = thumbnails
     document |= derive(track, document, fixed_test_set=fixed_test_set, reported=flags)
     try:
         document = json.loads(canonical_json(document))

@@ -13,6 +13,7 @@ from pathlib import Path
 from lnbench import data
 from lnbench import record as records
 from lnbench._record_checks import Check, checks
+from lnbench._thumbnails import thumbnails
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.protocol import MATCHED, PUBLIC_SALT, Streams, Track, applied, matched_flips, random_flips, sha256
 from lnbench.protocol import track as tracks
@@ -179,6 +180,9 @@ def _labels(record: Record, track: Track, splits: Sequence[data.Split], fixed: b
             raise RecordError(
                 f"the labels of split {split} have sha256 {found[:12]}…, it states {stated[split][:12]}…."
             )
+    shown = record.document.get("thumbnails")
+    if shown is not None and shown != thumbnails(splits, every):
+        raise RecordError("its pictures are not those of the data's points that it flipped.")
     return "the data with the poisoner's flips has the stated label hashes."
 
 

@@ -22,7 +22,8 @@ PACKAGE = ROOT / "lnbench"
 
 _MEASURING = {"adversary", "cells", "data", "environment", "kernels", "poison", "victims"}
 _RECORDING = {"score", "_record_schema", "_record_derived", "record", "_record_checks"}
-_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "_matched", "evaluate", "kept", "verify"}
+_CONDUCTING = _MEASURING | _RECORDING | {"engine", "store", "_stages", "_matched", "_thumbnails", "evaluate", "verify"}
+_CONDUCTING |= {"kept"}
 _TRUSTING = {"seasons", "verification"}
 _LEAVES = {"errors", "protocol"}
 _TOOLBOXES = {"graphs", "surrogates", "metagradients", "toys"}
@@ -57,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_stages": _LEAVES | _MEASURING | {"engine", "store"},
     "kept": _LEAVES | {"_stages", "cells", "engine", "record", "victims"},
     "_matched": _LEAVES | {"_stages"},
+    "_thumbnails": {"data"},
     "evaluate": _LEAVES | _CONDUCTING,
     "verify": _LEAVES | _CONDUCTING | {"rederive", "seasons"},
     "rederive": _LEAVES | _CONDUCTING - {"evaluate", "verify"},
@@ -110,6 +112,7 @@ LIBRARIES: dict[str, set[str]] = {
     "_stages": {"numpy"},
     "kept": {"~torch", "~safetensors"},
     "_matched": {"numpy"},
+    "_thumbnails": {"numpy"},
     "evaluate": {"numpy", "~torch"},
     "verify": {"numpy"},
     "rederive": {"numpy"},

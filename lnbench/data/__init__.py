@@ -47,6 +47,12 @@ def load(track: Track, split: int, streams: Streams | None = None) -> Split:
     return result
 
 
+def pictures(track: Track) -> bool:
+    """Whether the licence of a track's data lets records carry pictures of its points."""
+    source = importlib.import_module(f"lnbench.data.{track.data.source}")
+    return bool(getattr(source, "PICTURES", False))
+
+
 def fixed_test_set(track: Track) -> bool:
     """Whether all splits share one test set (MNIST) or each has its own (digits)."""
     source = importlib.import_module(f"lnbench.data.{track.data.source}")

@@ -15,6 +15,8 @@ from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import DataSpec
 
 FIXED_TEST_SET = False
+PICTURES = True
+"""Its licence lets records show points."""
 SHAPE = (1, 8, 8)
 _SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
 

@@ -21,6 +21,8 @@ from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import DataSpec
 
 FIXED_TEST_SET = True
+PICTURES = True
+"""Its licence lets records show points."""
 SHAPE = (1, 28, 28)
 _FILES = {
     "train-images-idx3-ubyte": (

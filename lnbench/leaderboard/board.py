@@ -81,6 +81,16 @@ class Table:
     rows: tuple[Row, ...]
 
     @property
+    def records(self) -> tuple[Row, ...]:
+        """The rows that had the best score of their day, by the dates their runs state; the last one has it now."""
+        best, found = -float("inf"), []
+        for row in sorted(self.rows, key=lambda row: (row.record.started, row.path)):
+            if row.drop > best:
+                best = row.drop
+                found.append(row)
+        return tuple(found)
+
+    @property
     def id(self) -> str:
         """A name for links and files."""
         return self.track.name if self.season is None else f"{self.track.name}-{self.season}"

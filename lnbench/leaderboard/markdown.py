@@ -31,7 +31,8 @@ _READING = """\
 ## How to read it
 
 - *rank*: the ranks the row may have. Rows are compared by their AAs, paired by split, Holm-corrected within the row's
-  comparisons; `1–3` means that nothing here tells it from the second or third.
+  comparisons; `1–3` means that nothing here tells it from the second or third. The residual variance is pooled over the
+  table's rows: that all spread alike is an assumption.
 - *score*: mean over splits of AA(random) − AA(poisoned), over all architectures and seeds; t interval over the splits.
 - *beats random*: whether that holds after Holm's correction over all rows of the table, at 5 %.
 - *worst architecture*: the one on which the poisoner does least, with its score there.
@@ -64,6 +65,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
     parts = [_HEAD]
     for table in board.tables:
         parts += [f"## {title(table)}\n", f"{cell(about(table), 500)}\n", _rows(table, records, root), _notes(table)]
+        parts.append(_history_of_the_best(table))
         parts.append(f"![Scores with intervals](figures/{table.id}-scores.svg)\n")
     if board.empty:
         names = ", ".join(f"`{track.name}`" for track in board.empty)
@@ -139,6 +141,12 @@ def _worst(row: Row) -> str:
 
 def _arms(row: Row, share_name: str, arms: Sequence[str] = ARMS) -> str:
     return " / ".join(share(row.record.arms[arm][share_name]) for arm in arms)
+
+
+def _history_of_the_best(table: Table) -> str:
+    """Who had the best score when."""
+    steps = [f"{row.record.started[:10]} {cell(row.record.label)} {points(row.drop)}" for row in table.records]
+    return f"Best score by date: {'; '.join(steps)}.\n"
 
 
 def _notes(table: Table) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from lnbench.leaderboard import figures
 from lnbench.leaderboard.board import Board, Row, Table
 from lnbench.leaderboard.markdown import about, source_link, title
+from lnbench.leaderboard.png import png
 from lnbench.leaderboard.text import interval, plain, points, probability, ranks, share
 from lnbench.protocol import ARMS
 from lnbench.record import meaning
@@ -33,7 +34,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
     style = package.joinpath("page.css").read_text(encoding="utf-8") + figures.STYLE
     script = package.joinpath("page.js").read_text(encoding="utf-8")
     allowed = f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; img-src data:; {allowed}; base-uri 'none'; form-action 'none'"
     links = [f'<li><a href="#{escape(t.id)}">{escape(title(t))}</a></li>' for t in board.tables]
     sections = [_section(table, records, root) for table in board.tables]
     if board.history:
@@ -75,8 +76,16 @@ def _section(table: Table, records: str, root: Path | None) -> str:
 <p class="about">{escape(about(table))}</p>
 <p class="filter" hidden><label>Filter rows <input type="search"></label> <span role="status"></span></p>
 {_board(table, records, root)}
+<p>Best score by date: {_best(table)}.</p>
 {chr(10).join(drawn)}
 </section>"""
+
+
+def _best(table: Table) -> str:
+    """Who had the best score when."""
+    return escape(
+        "; ".join(f"{row.record.started[:10]} {plain(row.record.label)} {points(row.drop)}" for row in table.records)
+    )
 
 
 def _history(tables: Sequence[Table], records: str, root: Path | None) -> str:
@@ -99,12 +108,13 @@ _COLUMNS = (
     "beats random",
     "worst architecture",
     *(f"AA {arm}, %" for arm in ARMS),
-    "untargeted AA, %",
-    "clean accuracy, %",
-    "memorised, %",
+    "untargeted AA c / r / p, %",
+    "clean accuracy c / r / p, %",
+    "memorised r / p, %",
     "trainings",
     "trust",
     "date",
+    "record",
 )
 
 
@@ -120,7 +130,12 @@ def _board(table: Table, records: str, root: Path | None) -> str:
 
 def _row(table: Table, row: Row, records: str, root: Path | None) -> str:
     score, arms = row.record.score, row.record.arms
-    worst, poisoned = score["worst_architecture"], arms["poisoned"]
+    worst, link = score["worst_architecture"], source_link(row, root)
+    links = {"poisoner": f"../{link}" if link else "", "record": f"{records}/{quote(row.path)}"}
+
+    def several(name: str, of: Sequence[str] = ARMS) -> tuple[str, object]:
+        return " / ".join(share(arms[arm][name]) for arm in of), arms["poisoned"][name]
+
     cells: list[tuple[str, object]] = [
         (ranks(row.ranks), row.ranks[0] if row.ranks else ""),
         (plain(row.record.label), plain(row.record.label).lower()),
@@ -129,17 +144,21 @@ def _row(table: Table, row: Row, records: str, root: Path | None) -> str:
         (f"{row.beats_random or '–'} ({probability(row.p_holm)})", row.p_holm),
         (f"{worst['name']} {points(worst['drop_pp'])}" if worst else "–", worst["drop_pp"] if worst else None),
         *((share(arms[arm]["adv_acc"]), arms[arm]["adv_acc"]) for arm in ARMS),
-        *((share(poisoned[name]), poisoned[name]) for name in ("untargeted_adv_acc", "clean_acc", "memorised")),
+        several("untargeted_adv_acc"),
+        several("clean_acc"),
+        several("memorised", ARMS[1:]),
         (str(row.trainings), row.trainings),
         (row.trust, row.trust),
         (row.record.started[:10], row.record.started),
+        (row.record.sha256[:8], row.record.sha256[:8]),
     ]
     shown = []
     for name, (text, value) in zip(_COLUMNS, cells, strict=True):
         key = "" if value is None else escape(str(value))
         head = name == "poisoner"
         tag = 'th scope="row"' if head else "td"
-        shown.append(f'<{tag} data-v="{key}">{escape(text)}</{tag[:2]}>')
+        inner = f'<a href="{escape(links[name])}">{escape(text)}</a>' if links.get(name) else escape(text)
+        shown.append(f'<{tag} data-v="{key}">{inner}</{tag[:2]}>')
     return f"""<tbody><tr>{"".join(shown)}</tr>
 <tr class="more"><td colspan="{len(_COLUMNS)}"><details><summary>details of {escape(plain(row.record.label))}</summary>
 {_details(table, row, records, root)}
@@ -181,7 +200,28 @@ def _details(table: Table, row: Row, records: str, root: Path | None) -> str:
         "record": f'<a href="{escape(records)}/{escape(quote(row.path))}">{row.record.sha256}</a>',
     }
     listed = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items() if value)
-    return f"<dl>\n{listed}\n</dl>\n{figures.row_curves(table, row)}"
+    return f"<dl>\n{listed}\n</dl>\n{figures.row_curves(table, row)}{_pictures(row)}"
+
+
+def _pictures(row: Row) -> str:
+    """Points that the poisoner flipped, if the record carries any."""
+    found = row.record.document.get("thumbnails")
+    if found is None:
+        return ""
+    shown = []
+    for image in found["images"]:
+        try:
+            file = png(base64.b64decode(image["pixels"], validate=True), *found["shape"])
+        except (ValueError, IndexError):  # `leaderboard check` refuses such a record
+            continue
+        what = f"{image['old']}→{image['new']}, split {image['split']}"
+        name = f"Flipped point {image['index']} of split {image['split']}"
+        data = base64.b64encode(file).decode()
+        shown.append(
+            f'<figure><img src="data:image/png;base64,{data}" width="56" height="56" alt="{name}">'
+            f"<figcaption>{what}</figcaption></figure>"
+        )
+    return f'\n<p>Flipped points, the first {len(shown)}:</p>\n<div class="pictures">{"".join(shown)}</div>'
 
 
 def _linked(text: str) -> str:
