@@ -28,7 +28,7 @@ CHEAP: dict[str, dict[str, int]] = {
     "datamodel": {"surrogates": 4},
     "degree_intersection": {"surrogates": 1},
     "gradient_alignment": {"surrogates": 3},
-    "matched_search": {"surrogates": 8, "candidates": 3},
+    "matched_search": {"surrogates": 4, "candidates": 2},
     "min_colouring": {"surrogates": 1},
     "most_of_class": {"surrogates": 1, "max_steps": 60},
     "random_search": {"surrogates": 4},
@@ -69,7 +69,7 @@ def test_every_attack_spends_its_budget_within_the_rules_and_says_what_it_is(pat
     track = Track.from_document(tiny.document())
     points = data.load(track, 1)
     submission = Submission.from_file(path, CHEAP.get(path.stem, {}))
-    found = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"))
+    found = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"), seconds=600)
     assert len(changed(points.labels, found.labels)) == track.noise.budget
     assert found.description.endswith(".")
     assert (found.trainings > 0) == ("surrogates" in found.parameters and path.stem not in FOR_FEATURES_ONLY)
