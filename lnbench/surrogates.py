@@ -30,15 +30,18 @@ from lnbench.victims import train as train_victims
 
 RECIPES: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Recipe]]] = {
     "mlp": {
-        1000: ({"width": 128, "depth": 2}, Recipe(steps=550, batch=128, learning_rate=0.015)),
+        1000: ({"width": 128, "depth": 2}, Recipe(steps=800, batch=64, learning_rate=0.015)),
         10**9: ({"width": 256, "depth": 2}, Recipe(steps=2000, batch=128, learning_rate=0.005)),
     },
     "cnn": {
         1000: (
-            {"channels": (16, 32), "kernel": 3, "padding": 1, "hidden": 64},
-            Recipe(steps=700, batch=64, learning_rate=0.02),
+            {"channels": (8, 16), "kernel": 3, "padding": 1, "stride": 2, "hidden": 64},
+            Recipe(steps=1000, batch=64, learning_rate=0.02),
         ),
-        10**9: ({"channels": (16, 32), "kernel": 5, "hidden": 128}, Recipe(steps=1600, batch=128, learning_rate=0.01)),
+        10**9: (
+            {"channels": (16, 32), "kernel": 5, "stride": 2, "hidden": 128},
+            Recipe(steps=2400, batch=128, learning_rate=0.01),
+        ),
     },
 }
 """Architecture -> training points up to which it applies -> options and recipe that memorise a few flips there."""
@@ -111,7 +114,7 @@ def train(
             )
         )
         count(len(rows[some]))
-    return Victims(made, {k: torch.cat([s.parameters[k] for s in stacks]) for k in stacks[0].parameters})
+    return Victims.joined(stacks)
 
 
 def logits(victims: Victims, inputs: np.ndarray | Tensor, chunk: int = 512) -> Tensor:
