@@ -32,6 +32,8 @@ class MatchedSearch(lnbench.Poisoner):
     others: int = 4096
 
     def poison(self, problem: lnbench.Problem) -> np.ndarray:
+        if self.candidates < 1:
+            raise ValueError(f"candidates is at least 1; got {self.candidates}")
         names = self.victims.split(",")
         sets, each = self.proposals(problem), self.surrogates // len(names)  # trainings of one architecture
         sets = sets[: max(1, each // max(1, _rounds(len(sets))))]

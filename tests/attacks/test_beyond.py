@@ -10,6 +10,7 @@ import torch
 
 import toy
 from lnbench import graphs, metagradients, surrogates
+from lnbench.errors import ProtocolError
 from lnbench.protocol.poisoner import Problem
 
 
@@ -158,6 +159,15 @@ def test_bilevel_climbs_the_metagradient_within_the_budget(crowd: Problem, monke
     monkeypatch.setattr(metagradients, "adversarial_loss", lambda flip, *rest: flip @ torch.from_numpy(worth).float())
     assert toy.flips("bilevel", crowd, surrogates=60) == sorted(np.argsort(-worth)[:4])
     np.testing.assert_allclose(totals, 4, rtol=1e-4)
+
+
+def test_parameters_that_make_no_sense_are_worded(crowd: Problem) -> None:
+    with pytest.raises(ValueError, match="candidates is at least 1; got 0"):
+        toy.flips("matched_search", crowd, candidates=0)
+    with pytest.raises(ProtocolError, match="no architecture is called 'cmm'; did you mean cnn"):
+        toy.flips("random_search", crowd, victims="cmm")
+    with pytest.raises(ProtocolError, match=r"width is a positive number of median distances; got -1\.0"):
+        toy.flips("mean_matching", crowd, width=-1.0)
 
 
 def test_bilevels_shift_meets_the_budget() -> None:

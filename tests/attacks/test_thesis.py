@@ -9,6 +9,7 @@ import torch
 import toy
 from lnbench import adversary, graphs, surrogates
 from lnbench.adversary import Attacked
+from lnbench.errors import ProtocolError
 from lnbench.victims import Victims, architecture
 
 
@@ -72,7 +73,7 @@ def test_the_densest_bucket_is_in_the_middle_of_the_class_and_the_sparsest_aroun
     }
     assert away["densest"].mean() < away["middle"].mean() < away["sparsest"].mean()
     assert away["densest"].max() < np.median(away["sparsest"])
-    with pytest.raises(Exception, match="bucket is one of sparsest, sparse, middle, dense, densest; got 'dens'"):
+    with pytest.raises(ProtocolError, match="bucket is one of sparsest, sparse, middle, dense, densest; got 'dens'"):
         toy.flips(name, given, bucket="dens")
 
 
