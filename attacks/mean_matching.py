@@ -1,7 +1,7 @@
 """Kernel mean matching: flips that stand for the whole class and for no other.
 
-Idea: what hurts is not where a single flip lies but how well the flips together represent their class. Of all sets of
-k points this takes one whose mean in a kernel's feature space is closest to μ(class) − `contrast` · μ(all other
+Idea: it may matter less where a single flip lies than how well the flips together represent their class. Of all sets
+of k points this takes one whose mean in a kernel's feature space is closest to μ(class) − `contrast` · μ(all other
 points): each flip where the class is dense and the others are not, yet away from the other flips. A network that
 calls a faithful miniature of the class by the target's name has a boundary close to all of it; and where other
 classes are near, they hold the boundary. The minimum is sought by herding, then exchanges of single flips while any

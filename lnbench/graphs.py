@@ -71,17 +71,17 @@ def class_graph(points: np.ndarray, gamma: float, norm: str = "l2", classes: np.
     Source:
         Thesis, Definition 1.
     """
-    if not gamma >= 0:
-        raise ProtocolError(f"a class graph's γ is at least 0; got {gamma}.")
     import torch
 
     from lnbench.kernels import neighbour_edges
 
+    if not gamma >= 0:
+        raise ProtocolError(f"a class graph's γ is at least 0; got {gamma}.")
     _metric(norm)
     graph = nx.Graph()
     graph.add_nodes_from(range(len(points)))
     for members in _classes(points, classes):
-        flat = torch.from_numpy(np.asarray(points[members], dtype=np.float64).reshape(len(members), -1))
+        flat = torch.from_numpy(_flat(points[members]))
         graph.add_edges_from(members[neighbour_edges(flat, gamma, norm).numpy()].tolist())
     return graph
 
@@ -291,6 +291,24 @@ def herd(kernel: np.ndarray, budget: int, mean: np.ndarray) -> np.ndarray:
             if cost[best] < held - 1e-12:
                 chosen[place], potential, better = best, rest + kernel[:, best], True
     return np.sort(np.array(chosen, dtype=np.int64))
+
+
+def medoids(costs: np.ndarray, budget: int) -> np.ndarray:
+    """Greedy k-medoids: columns that together serve the rows at the smallest total cost, (min(budget, n),) int64.
+
+    Each pick lowers the sum over rows of the cost to the nearest picked column most, in that order.
+
+    Args:
+        costs: (m, n), of serving row i by column j: distances, for points that serve each other.
+    """
+    nearest = np.full(len(costs), np.inf)
+    chosen: list[int] = []
+    while len(chosen) < min(max(budget, 0), costs.shape[1]):
+        total = np.minimum(nearest[:, None], costs).sum(0)
+        total[chosen] = np.inf
+        chosen.append(int(total.argmin()))
+        nearest = np.minimum(nearest, costs[:, chosen[-1]])
+    return np.array(chosen, dtype=np.int64)
 
 
 def _metric(norm: str) -> str:

@@ -171,6 +171,14 @@ def test_herding_takes_one_point_of_each_cluster_and_no_exchange_helps(rng: np.r
     assert graphs.mismatch(kernel, whole, mean) == pytest.approx(-kernel.mean())
 
 
+def test_medoids_serve_the_heavy_clusters_best_first() -> None:
+    points = np.array([0.0, 0.1, 0.2, 0.7, 0.8, 0.9, 0.5])
+    costs = np.abs(points[:, None] - points[None])
+    assert graphs.medoids(costs, 3).tolist() == [6, 1, 4]
+    assert graphs.medoids(costs[3:6], 1).tolist() == [4]  # serving the last cluster alone
+    assert graphs.medoids(costs, 0).tolist() == [] and sorted(graphs.medoids(costs, 9)) == list(range(7))
+
+
 def test_herding_is_defined_at_the_ends_of_the_budget() -> None:
     kernel = np.eye(3)
     assert graphs.herd(kernel, 0, kernel.mean(1)).tolist() == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,11 +117,30 @@ def test_harm_of_several_architectures_is_their_mean_and_of_every_point_is_nothi
     assert surrogates.harm(problem, sets[:0], steps=5).tolist() == []
 
 
-def test_harm_stops_measuring_when_time_is_short(problem: Problem) -> None:
+def test_harm_stops_measuring_when_time_is_short(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surrogates, "_slowest", {})
     late = dataclasses.replace(problem, deadline=0.0)
     before = surrogates.trainings_spent()
     assert np.isnan(surrogates.harm(late, problem.eligible[np.array([[0], [1]])])).all()
     assert surrogates.trainings_spent() == before
+
+    # A surrogate takes far longer than there is time: none is begun. Of two architectures, blocks are finished in turn.
+    soon = dataclasses.replace(problem, deadline=time.monotonic() + 60)
+    sets = problem.eligible[np.arange(4)[:, None]]
+    surrogates._slowest["mlp"] = 1000.0
+    assert np.isnan(surrogates.harm(soon, sets, steps=2)).all() and surrogates.trainings_spent() == before
+    surrogates._slowest.clear()
+    real = surrogates.train
+
+    def slow_at_last(*arguments: Any, **options: Any) -> Any:
+        made = real(*arguments, **options)
+        surrogates._slowest.update({"mlp": 1000.0} if surrogates.trainings_spent() >= before + 4 else {})
+        return made
+
+    monkeypatch.setattr(surrogates, "train", slow_at_last)
+    found = surrogates.ensemble_harm(soon, sets, ["mlp", "cnn"], steps=2, block=2)
+    assert np.isfinite(found[:2]).all() and np.isnan(found[2:]).all()
+    assert surrogates.trainings_spent() == before + 4
 
 
 def test_representations_of_the_eligible_points(problem: Problem) -> None:
