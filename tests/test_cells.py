@@ -59,9 +59,7 @@ def test_splits_with_test_sets_of_different_sizes_are_padded_and_the_padding_doe
         if split == 0:
             return points
         keep = np.setdiff1d(np.arange(len(points.test_labels)), np.flatnonzero(points.test_labels == 9)[:7])
-        return dataclasses.replace(
-            points, test_inputs=points.test_inputs[keep], test_labels=points.test_labels[keep]
-        )
+        return dataclasses.replace(points, test_inputs=points.test_inputs[keep], test_labels=points.test_labels[keep])
 
     whole = cells.run(_cell(track, [[0, 0], [1, 0]]))["victims"]
     monkeypatch.setattr(data, "load", shorter)

@@ -37,6 +37,8 @@ def predicted_bytes(
     start = architecture.init(shape, classes, torch.Generator().manual_seed(0))
     one = sum(p.numel() * p.element_size() for p in start.values())
     together = 1 if in_turn else victims
+    if in_turn:  # builds the module that computes, which takes real tensors
+        architecture.logits({name: value.unsqueeze(0) for name, value in start.items()}, torch.zeros(1, 1, *shape))
     live = _Live()
     with FakeTensorMode(allow_non_fake_inputs=True), live:
         stack = Stack(

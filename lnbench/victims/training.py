@@ -146,11 +146,10 @@ def train(
             )
         return Victims.joined(alone)
     shape = tuple(inputs.shape[1:])
-    starts = [architecture.init(shape, num_classes, torch.Generator().manual_seed(seed)) for seed in init]
     stack = Stack(
         architecture,
         recipe,
-        {name: torch.stack([start[name] for start in starts]).to(inputs.device, inputs.dtype) for name in starts[0]},
+        {k: p.to(inputs.device, inputs.dtype) for k, p in _starts(architecture, shape, num_classes, init).items()},
         inputs,
         labels,
         subset,
@@ -175,6 +174,12 @@ def train(
     every = Victims.joined([part for _, part in done])
     place = torch.cat([rows for rows, _ in done]).argsort()
     return Victims(architecture, {k: p[place] for k, p in every.parameters.items()}, every.steps[place])
+
+
+def _starts(architecture: Architecture, shape: tuple[int, ...], num_classes: int, init: Sequence[int]) -> Parameters:
+    """Initial parameters of the victims, stacked, on the CPU."""
+    starts = [architecture.init(shape, num_classes, torch.Generator().manual_seed(seed)) for seed in init]
+    return {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
 
 
 def _share(on_step: Callable[[int], None] | None, row: int, victims: int, steps: int) -> Callable[[int], None] | None:

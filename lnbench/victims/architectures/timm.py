@@ -146,7 +146,7 @@ class Architecture:
         except (AssertionError, AttributeError, RuntimeError, ValueError) as error:
             raise ProtocolError(
                 f"timm's {self.model} does not fit {shape[1]}×{shape[2]} images, being too deep or cut into other "
-                f'patches ({_line(error)}); try stem = "cifar", another patch or a shallower model.'
+                f"patches ({_line(error)}); take another patch or stem, or a shallower model."
             ) from None
 
 
