@@ -1,8 +1,8 @@
 """Networks of another family with spectral normalisation on every layer (thesis §4.5; Miyato et al. 2018).
 
 Every weight matrix is divided by its largest singular value σ and multiplied by the norm its layer shall have; biases
-are left alone. σ = uᵀWv with u and v from a power iteration that goes on with every training step, and gradients
-flow through W alone. A convolution's matrix is its kernel, flattened to (out, in · side²), as usual: its norm bounds that of
+are left alone. σ = uᵀWv with u and v from a power iteration that goes on with every training step, and gradients flow
+through W alone. A convolution's matrix is its kernel, flattened to (out, in · side²), as usual: its norm bounds that of
 the convolution up to a factor of the side.
 """
 
