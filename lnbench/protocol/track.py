@@ -20,7 +20,7 @@ from lnbench.protocol.fields import number as _number
 from lnbench.protocol.fields import one_of as _one_of
 from lnbench.protocol.fields import read as _read
 from lnbench.protocol.hashes import sha256_json
-from lnbench.protocol.recipe import Recipe
+from lnbench.protocol.recipe import Recipe as Recipe
 
 FOLDER = Path(__file__).parent / "tracks"
 DEFAULT = "digits-9to0"
