@@ -2,9 +2,11 @@
 
 A stack's victims are trained one after the other: on one CPU core a training step of a ResNet-18 with the `cifar` stem
 (32×32, batch 8) took 437 ms a victim in turn and 495 ms under `vmap` over four. (Networks of a few thousand parameters
-are the other way round; they are what `mlp` and `cnn` are for. On GPUs nothing was measured.) Weights are timm's own random initialisation, never trained ones.
-Batch normalisation keeps its running statistics as buffers beside the parameters: a batch's own statistics normalise it
-in training, the running ones when the trained network is tested or attacked.
+are the other way round; they are what `mlp` and `cnn` are for. On GPUs nothing was measured.)
+
+Weights are timm's own random initialisation, never trained ones. Batch normalisation keeps its running statistics as
+buffers beside the parameters: a batch's own statistics normalise it in training, the running ones when the trained
+network is tested or attacked.
 """
 
 from __future__ import annotations
