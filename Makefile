@@ -28,4 +28,4 @@ gpu:    ## the tests that need a CUDA device
 bench:  ## timings and agreement with the peers; tests/bench/README.md says what they need
 	python tests/bench/bench_kernels.py
 	python tests/bench/bench_adversary.py --victims 1 8 32
-	python -m pytest tests/bench/bench_victims.py -o addopts= -o filterwarnings= --import-mode=importlib -s
+	pytest --benchmark-enable -s tests/bench/bench_victims.py

@@ -21,7 +21,7 @@ from torch import Tensor
 from lnbench.adversary import pgd
 from lnbench.errors import ProtocolError
 from lnbench.protocol.poisoner import Problem
-from lnbench.protocol.recipe import Recipe
+from lnbench.protocol.track import Recipe
 from lnbench.victims import Victims, architecture
 from lnbench.victims import train as train_victims
 from lnbench.victims.architecture import nearest
