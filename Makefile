@@ -33,6 +33,7 @@ gpu:    ## the tests that need a CUDA device
 bench:  ## timings and agreement with the peers; tests/bench/README.md says what they need
 	pytest --benchmark-enable tests/bench/bench_kernels.py
 	pytest --benchmark-enable tests/bench/bench_adversary.py
+	pytest --benchmark-enable -s tests/bench/bench_victims.py
 
 faults: ## hurt evaluations of a tiny track in every way we know; an hour, best as root; tests/faults/README.md
 	python tests/faults/campaign.py

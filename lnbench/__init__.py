@@ -16,7 +16,7 @@ _INDEX = {
     "Problem": "lnbench.protocol.poisoner",
     "Threat": "lnbench.protocol.poisoner",
     "Track": "lnbench.protocol.track",
-    "Recipe": "lnbench.protocol.track",
+    "Recipe": "lnbench.protocol.recipe",
     "load_track": "lnbench.protocol.track:load",
     "load_split": "lnbench.data:load",
     "load_poisoned": "lnbench.hub.dataset",
@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError, SubmissionError, UnavailableError
     from lnbench.hub.dataset import load_poisoned
     from lnbench.protocol.poisoner import Poisoner, Problem, Threat
-    from lnbench.protocol.track import Recipe, Track
+    from lnbench.protocol.recipe import Recipe
+    from lnbench.protocol.track import Track
     from lnbench.protocol.track import load as load_track
     from lnbench.record import Record
 

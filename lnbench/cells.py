@@ -123,6 +123,7 @@ def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share
             order=[streams.entropy("order", split, seed) for split, seed in some],
             num_classes=track.data.classes,
             subset=subset[rows.start : rows.stop],
+            bounds=points[0].bounds,
             on_step=on_step,
         )
 

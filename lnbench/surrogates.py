@@ -26,6 +26,7 @@ from lnbench.protocol.poisoner import Problem
 from lnbench.protocol.track import Recipe
 from lnbench.victims import Architecture, Victims, architecture
 from lnbench.victims import train as train_victims
+from lnbench.victims.architecture import nearest
 
 RECIPES: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Recipe]]] = {
     "mlp": {
@@ -76,18 +77,20 @@ def train(
     recipe: Recipe | None = None,
     seed: int | None = None,
     block: int = _BLOCK,
+    extra_classes: int = 0,
     **changes: Any,
 ) -> Victims:
     """Train one surrogate per row of `labels` on the problem's inputs.
 
     Args:
         labels: (victim, n) integers, or (n,) for one surrogate.
-        victim: the architecture, `mlp` or `cnn`.
+        victim: the architecture; one that is not in `RECIPES` needs options and a recipe.
         options: the architecture's own options; those of `RECIPES` if None.
         recipe: how they are trained; that of `RECIPES` for this many training points if None.
         seed: seeds initialisations and batch orders; drawn from `problem.rng` if None.
         block: victims trained at once; it changes speed and memory, results only by rounding.
-        changes: fields of the recipe to replace, such as `steps=200`.
+        extra_classes: outputs beyond the problem's classes, for labels that clean data never has (thesis §4.9.1).
+        changes: fields of the recipe to replace, such as `steps=200` or `stop_when_memorised=True`.
 
     Raises:
         ProtocolError: if there is no such architecture, option or recipe field, or the shapes do not fit.
@@ -95,9 +98,10 @@ def train(
     rows = np.atleast_2d(np.asarray(labels, dtype=np.int64))
     made, default = defaults(victim, len(problem.labels), options)
     how = recipe or default
-    unknown = set(changes) - {f.name for f in dataclasses.fields(Recipe)}
-    if unknown:
-        raise ProtocolError(f"a recipe has no field {sorted(unknown)[0]!r}.")
+    known = [f.name for f in dataclasses.fields(Recipe)]
+    for name in changes:
+        if name not in known:
+            raise ProtocolError(f"a recipe has no field {name!r}; {nearest(name, known)}")
     how = dataclasses.replace(how, **changes)
     if seed is None:
         seed = int(problem.rng.integers(2**62))
@@ -114,7 +118,8 @@ def train(
                 torch.from_numpy(rows[some]).to(problem.device),
                 init=[int(w) for w in words[: len(rows)][some]],
                 order=[int(w) for w in words[len(rows) :][some]],
-                num_classes=problem.num_classes,
+                num_classes=problem.num_classes + extra_classes,
+                bounds=problem.bounds,
             )
         )
         count(len(rows[some]))

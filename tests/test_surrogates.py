@@ -72,6 +72,25 @@ def test_the_problems_adversary_breaks_more_at_a_larger_radius(problem: Problem)
     assert broken[:, 0].float().mean() < broken[:, 1].float().mean()
 
 
+def test_flips_to_a_class_that_clean_data_never_has(problem: Problem) -> None:
+    labels = problem.labels.copy()
+    labels[:4] = problem.num_classes
+    with pytest.raises(ProtocolError, match="labels must be 0 … 2; got 0 … 3"):
+        surrogates.train(problem, labels, seed=0, steps=2)
+    victims = surrogates.train(problem, labels, seed=0, steps=200, extra_classes=1)
+    scores = surrogates.logits(victims, problem.inputs)
+    assert scores.shape == (1, 60, 4)
+    assert scores[0].argmax(-1)[:4].tolist() == [3] * 4
+
+
+def test_surrogates_may_stop_when_they_have_memorised(problem: Problem) -> None:
+    labels = np.tile(problem.labels, (3, 1))
+    victims = surrogates.train(problem, labels, seed=0, stop_when_memorised=True, block=2)
+    assert victims.steps is not None
+    assert (victims.steps < 800).all()
+    assert (surrogates.logits(victims, problem.inputs).argmax(-1).numpy() == labels).all()
+
+
 def test_without_a_seed_the_problems_generator_is_used(problem: Problem) -> None:
     first = surrogates.train(problem, problem.labels, steps=2).parameters["weight0"]
     second = surrogates.train(problem, problem.labels, steps=2).parameters["weight0"]
@@ -79,8 +98,10 @@ def test_without_a_seed_the_problems_generator_is_used(problem: Problem) -> None
 
 
 def test_unknown_names_are_refused(problem: Problem) -> None:
-    with pytest.raises(ProtocolError, match="a recipe has no field 'step'"):
+    with pytest.raises(ProtocolError, match="a recipe has no field 'step'; did you mean steps"):
         surrogates.train(problem, problem.labels, step=3)
+    with pytest.raises(ProtocolError, match="recipe: steps: expected at least 1, got 0"):
+        surrogates.train(problem, problem.labels, steps=0)
     with pytest.raises(ProtocolError, match="no architecture is called 'resnet'"):
         surrogates.train(problem, problem.labels, victim="resnet")
 

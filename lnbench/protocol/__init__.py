@@ -4,8 +4,9 @@ from lnbench.protocol.allocation import MATCHED, allocation, arms_of, matched_fl
 from lnbench.protocol.flips import Flip, applied, changed, eligible, random_flips
 from lnbench.protocol.hashes import canonical_json, sha256, sha256_json
 from lnbench.protocol.poisoner import Poisoner, Problem, Threat
+from lnbench.protocol.recipe import AdversarialTraining, Recipe
 from lnbench.protocol.seeds import PUBLIC_SALT, Streams
-from lnbench.protocol.track import Recipe, Track, Victim
+from lnbench.protocol.track import Track, Victim
 
 ARMS = ("clean", "random", "poisoned")
 
@@ -13,6 +14,7 @@ __all__ = [
     "ARMS",
     "MATCHED",
     "PUBLIC_SALT",
+    "AdversarialTraining",
     "Flip",
     "Poisoner",
     "Problem",

@@ -10,27 +10,21 @@ import dataclasses
 import difflib
 import re
 import tomllib
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lnbench.errors import ProtocolError
+from lnbench.protocol.fields import number as _number
+from lnbench.protocol.fields import one_of as _one_of
+from lnbench.protocol.fields import read as _read
+from lnbench.protocol.fields import show
 from lnbench.protocol.hashes import sha256_json
+from lnbench.protocol.recipe import Recipe as Recipe
 
 FOLDER = Path(__file__).parent / "tracks"
 DEFAULT = "digits-9to0"
-
-
-def _number(low: float | None = None, high: float | None = None, open_low: bool = False, **kwargs: Any) -> Any:
-    """A dataclass field with a range; `open_low` excludes `low` itself."""
-    return field(metadata={"low": low, "high": high, "open": open_low}, **kwargs)
-
-
-def _one_of(*choices: str, **kwargs: Any) -> Any:
-    return field(metadata={"choices": choices}, **kwargs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,27 +95,6 @@ class Replication:
     seeds: int = _number(1)
     quick_splits: int = _number(2)
     quick_seeds: int = _number(1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How one victim is trained: always this many steps, in every arm.
-
-    Attributes:
-        steps: optimiser steps.
-        batch: examples a step; batches are cut from end-to-end permutations of the training set.
-        learning_rate: the schedule's peak.
-        optimiser: `adam` (β = .9, .999, ε = 1e-8) or `sgd` (Nesterov momentum .9).
-        schedule: `one-cycle` (linear rise over the first 30 % of the steps, cosine fall to zero) or `constant`.
-        weight_decay: decoupled (AdamW) for Adam, ℓ2 for SGD.
-    """
-
-    steps: int = _number(1)
-    batch: int = _number(1)
-    learning_rate: float = _number(0, open_low=True)
-    optimiser: str = _one_of("adam", "sgd", default="adam")
-    schedule: str = _one_of("one-cycle", "constant", default="one-cycle")
-    weight_decay: float = _number(0, default=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,63 +241,6 @@ def names() -> list[str]:
     return sorted(p.stem for p in FOLDER.glob("*.toml"))
 
 
-def _read(cls: Any, table: Any, where: str) -> Any:
-    if not isinstance(table, Mapping):
-        raise ProtocolError(f"{where}: expected a table, got {_show(table)}.")
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.name != "document"}
-    types_of = typing.get_type_hints(cls)
-    for key in table:
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), list(fields), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it may hold: {', '.join(fields)}."
-            raise ProtocolError(f"{where}: unknown key {key!r}; {hint}")
-    values = {}
-    for name, f in fields.items():
-        if name in table:
-            value = _convert(types_of[name], table[name], f"{where}: {name}")
-            _check_range(f.metadata, value, f"{where}: {name}")
-            values[name] = value
-        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise ProtocolError(f"{where}: the key {name!r} is missing.")
-    return cls(**values)
-
-
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return _convert(next(a for a in args if a is not type(None)), value, where)
-    if dataclasses.is_dataclass(kind):
-        return _read(kind, value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ProtocolError(f"{where}: expected a list, got {_show(value)}.")
-        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
-        if len(kinds) != len(value):
-            raise ProtocolError(f"{where}: expected {len(kinds)} values, got {_show(value)}.")
-        return tuple(_convert(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise ProtocolError(f"{where}: expected a number of at most 63 bits, got one of {value.bit_length()}.")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    expected = Mapping if origin is not None else kind
-    if not isinstance(value, expected) or (isinstance(value, bool) and kind is not bool):
-        raise ProtocolError(f"{where}: expected {getattr(expected, '__name__', expected)}, got {_show(value)}.")
-    return value
-
-
-def _check_range(meta: Mapping[str, Any], value: Any, where: str) -> None:
-    if "choices" in meta and value not in meta["choices"]:
-        raise ProtocolError(f"{where}: expected one of {', '.join(meta['choices'])}, got {_show(value)}.")
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and "low" in meta:
-        low, high = meta["low"], meta["high"]
-        if low is not None and not (value > low if meta["open"] else value >= low):
-            raise ProtocolError(f"{where}: expected {'more than' if meta['open'] else 'at least'} {low}, got {value}.")
-        if high is not None and not value <= high:
-            raise ProtocolError(f"{where}: expected at most {high}, got {value}.")
-        if value != value or value in (float("inf"), float("-inf")):
-            raise ProtocolError(f"{where}: expected a finite number, got {value}.")
-
-
 def _validate(track: Track, where: str) -> None:
     """The rules that tie several keys together."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", track.name):
@@ -353,6 +269,11 @@ def _validate(track: Track, where: str) -> None:
     if not victims or len(set(victims)) != len(victims):
         raise ProtocolError(f"{where}: victims: expected one or more with different names, got {victims}.")
     for victim in track.victims:
+        if victim.recipe.stop_when_memorised:
+            raise ProtocolError(
+                f"{where}: victims: {victim.name}: recipe: stop_when_memorised is for surrogates and experiments; "
+                "a track trains the same number of steps in every arm."
+            )
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", victim.name):
             raise ProtocolError(f"{where}: victims: name: expected a short lower-case name, got {victim.name!r}.")
         curve, epsilon = track.epsilons(victim), track.epsilon(victim)
@@ -384,15 +305,10 @@ def _validate_data(data: DataSpec, where: str) -> None:
     ):
         value = getattr(found, key)
         if value is not None and not re.fullmatch(pattern, value):
-            raise ProtocolError(f"{where}: data: parquet: {key}: expected {what}, got {_show(value)}.")
+            raise ProtocolError(f"{where}: data: parquet: {key}: expected {what}, got {show(value)}.")
     if found.shape[0] not in (1, 3) or min(found.shape) < 1:
         raise ProtocolError(
             f"{where}: data: parquet: shape: expected 1 or 3 channels, height, width, got {found.shape}."
         )
     if (found.hub is None) != (found.revision is None):
         raise ProtocolError(f"{where}: data: parquet: hub and revision go together: a dataset and its commit.")
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '…'}"

@@ -7,7 +7,7 @@ import difflib
 import importlib
 import importlib.resources
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from lnbench.errors import ProtocolError
 
 Parameters = dict[str, Tensor]
 """Named parameters of one network, or of a stack of them along a leading victim axis."""
+
+BUFFER = "buffer:"
+"""How the names of those parameters begin that no gradient reaches: running statistics, power iterations."""
 
 
 class Architecture(Protocol):
@@ -32,6 +35,20 @@ class Architecture(Protocol):
     def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
+class Stateful(Protocol):
+    """What an architecture has besides, if its networks compute otherwise in training than when trained.
+
+    `features` and `logits` are those of trained networks. `training_logits` returns the logits of networks in training
+    and the new values of their buffers (the parameters whose names begin with `BUFFER`), and leaves the old ones alone.
+    Where `stacked` is false a stack does not compute at once, so its victims are best trained one after the other.
+    """
+
+    stacked: bool
+
+    def training_logits(self, parameters: Parameters, inputs: Tensor) -> tuple[Tensor, Parameters]: ...
+
+
 def architecture(name: str, options: Mapping[str, Any] | None = None) -> Architecture:
     """The architecture of this name with these options.
 
@@ -44,25 +61,37 @@ def architecture(name: str, options: Mapping[str, Any] | None = None) -> Archite
         if f.name.endswith(".py") and not f.name.startswith("_")
     )
     if name not in known:
-        raise ProtocolError(f"no architecture is called {name!r}; {_nearest(name, known)}")
+        raise ProtocolError(f"no architecture is called {name!r}; {nearest(name, known)}")
     cls = importlib.import_module(f"lnbench.victims.architectures.{name}").Architecture
-    fields = {f.name: f for f in dataclasses.fields(cls)}
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
     values = {}
     for key, value in (options or {}).items():
         if key not in fields:
-            raise ProtocolError(f"the architecture {name} has no option {key!r}; {_nearest(key, list(fields))}")
-        default = fields[key].default
+            raise ProtocolError(f"the architecture {name} has no option {key!r}; {nearest(key, list(fields))}")
+        made_by = fields[key].default_factory
+        default = fields[key].default if made_by is dataclasses.MISSING else made_by()
         value = tuple(value) if isinstance(value, list) else value
-        numbers = value if isinstance(value, tuple) else (value,)
-        low = 0 if key == "padding" else 1
-        whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= low for v in numbers)
-        if type(value) is not type(default) or not numbers or not whole:
+        if not _fits(value, default, fields[key].metadata.get("low", 0 if key == "padding" else 1)):
             raise ProtocolError(
                 f"the architecture {name}: option {key}: expected something like {default!r}, got {value!r}."
             )
-        values[key] = value
+        values[key] = float(value) if isinstance(default, float) else value
     made: Architecture = cls(**values)
     return made
+
+
+def _fits(value: Any, default: Any, low: int) -> bool:
+    """Whether an option's value is of its default's kind: text, a table, a positive number, or whole numbers."""
+    if isinstance(default, Mapping):
+        return isinstance(value, Mapping)
+    if isinstance(default, float):
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+    if type(value) is not type(default):
+        return False
+    numbers = value if isinstance(value, tuple) else (value,)
+    if isinstance(default, str):
+        return bool(value)
+    return bool(numbers) and all(isinstance(v, int) and not isinstance(v, bool) and v >= low for v in numbers)
 
 
 def initial(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
@@ -76,6 +105,7 @@ def initial_linear(fan_in: int, fan_out: int, generator: torch.Generator) -> tup
     return initial((fan_in, fan_out), bound, generator), initial((1, fan_out), bound, generator)
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str]) -> str:
+    """The end of a sentence that refuses a name: those it may have meant, or all there are."""
     near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
     return f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}."

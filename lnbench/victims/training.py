@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from lnbench.errors import ProtocolError
-from lnbench.kernels.cross_entropy import cross_entropy
 from lnbench.kernels.gather import gather
+from lnbench.protocol.recipe import Recipe
 from lnbench.protocol.seeds import permutation
-from lnbench.protocol.track import Recipe
-from lnbench.victims.architecture import Architecture, Parameters
+from lnbench.victims.architecture import BUFFER, Architecture, Parameters, Stateful
+from lnbench.victims.objectives import Dice, augmented, objective, precision
 
 _WARM = 0.3
 """Share of the steps in which the one-cycle schedule rises."""
@@ -32,11 +32,13 @@ class Victims:
     Attributes:
         architecture: their common architecture.
         parameters: name -> (victim, …).
+        steps: (victim,) int64, optimiser steps each took, if training could stop early; else None.
         diverged: (victim,) bool: some parameter is not finite.
     """
 
     architecture: Architecture
     parameters: Parameters
+    steps: Tensor | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.parameters.values())))
@@ -66,7 +68,12 @@ class Victims:
         if len(stacks) == 1:
             return stacks[0]
         names = stacks[0].parameters
-        return Victims(stacks[0].architecture, {k: torch.cat([s.parameters[k] for s in stacks]) for k in names})
+        steps = [s.steps for s in stacks if s.steps is not None]
+        return Victims(
+            stacks[0].architecture,
+            {k: torch.cat([s.parameters[k] for s in stacks]) for k in names},
+            torch.cat(steps) if len(steps) == len(stacks) else None,
+        )
 
     @property
     def diverged(self) -> Tensor:
@@ -85,6 +92,7 @@ def train(
     order: Sequence[int],
     num_classes: int,
     subset: Tensor | None = None,
+    bounds: tuple[float, float] | None = (0.0, 1.0),
     on_step: Callable[[int], None] | None = None,
 ) -> Victims:
     """Train one victim per row of `labels`.
@@ -93,13 +101,15 @@ def train(
         inputs: (n, *shape), resident once and shared by all victims; their device and dtype are the training's.
         labels: (victim, n) int64.
         init: one integer below 2⁶³ per victim: seeds its initialisation, drawn on the CPU in float32.
-        order: one integer per victim: entropy of its batch order.
+        order: one integer per victim: entropy of its batch order, and of its augmentation and adversary.
+        num_classes: logits of a network; more than the labels' classes leaves outputs that clean data never has.
         subset: (victim, n) int64, each victim's own training points as rows of `inputs`, which then may be more; all
             of `inputs` if None.
+        bounds: the inputs' box, for adversarial training; None if there is none.
         on_step: called after each step with the number of steps done.
 
     Raises:
-        ProtocolError: if a label is no class, or the shapes do not fit.
+        ProtocolError: if a label is no class, the shapes do not fit, or the recipe does not fit inputs or device.
     """
     victims, n = labels.shape
     points = len(inputs) if subset is None else subset.shape[-1]
@@ -111,25 +121,152 @@ def train(
         )
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
         raise ProtocolError(f"labels must be 0 … {num_classes - 1}; got {int(labels.min())} … {int(labels.max())}.")
+    if (recipe.crop or recipe.mirror) and (inputs.dim() != 4 or recipe.crop >= min(inputs.shape[2:])):
+        raise ProtocolError(
+            f"only images larger than the crop are cropped and mirrored; the recipe has crop = {recipe.crop}, the "
+            f"data has shape {tuple(inputs.shape[1:])}."
+        )
+    if isinstance(architecture, Stateful) and not architecture.stacked and victims > 1:
+        alone = []
+        for row in range(victims):
+            some = slice(row, row + 1)
+            alone.append(
+                train(
+                    architecture,
+                    recipe,
+                    inputs,
+                    labels[some],
+                    init=init[some],
+                    order=order[some],
+                    num_classes=num_classes,
+                    subset=None if subset is None else subset[some],
+                    bounds=bounds,
+                    on_step=_share(on_step, row, victims, recipe.steps),
+                )
+            )
+        return Victims.joined(alone)
     shape = tuple(inputs.shape[1:])
+    stack = Stack(
+        architecture,
+        recipe,
+        {k: p.to(inputs.device, inputs.dtype) for k, p in _starts(architecture, shape, num_classes, init).items()},
+        inputs,
+        labels,
+        subset,
+        _batches(n, recipe, order).to(inputs.device),
+        Dice(order, inputs.device) if recipe.crop or recipe.mirror or recipe.adversarial else None,
+        bounds,
+    )
+    done: list[tuple[Tensor, Victims]] = []
+    a_pass = -(-n // recipe.batch)
+    with precision(recipe, inputs.device):
+        for step in range(recipe.steps):
+            stack.step(step)
+            if on_step is not None:
+                on_step(step + 1)
+            if recipe.stop_when_memorised and (step + 1) % a_pass == 0 and step + 1 < recipe.steps:
+                done.append(stack.leave(stack.memorised(), step + 1))
+                if not len(stack.rows):
+                    break
+    if not recipe.stop_when_memorised:
+        return Victims(architecture, {name: p.detach() for name, p in stack.parameters.items()})
+    done.append(stack.leave(torch.ones_like(stack.rows, dtype=torch.bool), recipe.steps))
+    every = Victims.joined([part for _, part in done])
+    place = torch.cat([rows for rows, _ in done]).argsort()
+    return Victims(architecture, {k: p[place] for k, p in every.parameters.items()}, every.steps[place])
+
+
+def _starts(architecture: Architecture, shape: tuple[int, ...], num_classes: int, init: Sequence[int]) -> Parameters:
+    """Initial parameters of the victims, stacked, on the CPU."""
     starts = [architecture.init(shape, num_classes, torch.Generator().manual_seed(seed)) for seed in init]
-    parameters = {
-        name: torch.stack([start[name] for start in starts]).to(inputs.device, inputs.dtype).requires_grad_()
-        for name in starts[0]
-    }
-    optimiser = Optimiser(recipe, list(parameters.values()))
-    batches = _batches(n, recipe, order).to(inputs.device)
-    for step in range(recipe.steps):
-        index = batches[step]
-        some = labels.gather(1, index)
-        examples = gather(inputs, index if subset is None else subset.gather(1, index))
-        logits = architecture.logits(parameters, examples)
-        _, ascent = cross_entropy(logits.detach(), some)
-        gradients = torch.autograd.grad(logits, optimiser.parameters, ascent.div_(recipe.batch))
-        optimiser.step(gradients, recipe.learning_rate * _schedule(recipe, step))
-        if on_step is not None:
-            on_step(step + 1)
-    return Victims(architecture, {name: p.detach() for name, p in parameters.items()})
+    return {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
+
+
+def _share(on_step: Callable[[int], None] | None, row: int, victims: int, steps: int) -> Callable[[int], None] | None:
+    """What victim `row`, trained by itself, reports its steps to."""
+    return None if on_step is None else lambda step: on_step((row * steps + step) // victims)
+
+
+class Stack:
+    """Victims in training: everything that has a row per victim, and the step.
+
+    Args:
+        parameters: name -> (victim, …), buffers among them; changed in place.
+        batches: (step, victim, batch) int64, positions in a row of `labels`.
+        dice: the random numbers of augmentation and adversarial training, if the recipe has any.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        recipe: Recipe,
+        parameters: Parameters,
+        inputs: Tensor,
+        labels: Tensor,
+        subset: Tensor | None,
+        batches: Tensor,
+        dice: Dice | None,
+        bounds: tuple[float, float] | None,
+    ) -> None:
+        self.architecture, self.recipe, self.parameters, self.bounds = architecture, recipe, parameters, bounds
+        self.inputs, self.labels, self.subset, self.batches, self.dice = inputs, labels, subset, batches, dice
+        self.rows = torch.arange(len(labels), device=labels.device)
+        for name, value in parameters.items():
+            value.requires_grad_(not name.startswith(BUFFER))
+        self.optimiser = Optimiser(recipe, [p for p in parameters.values() if p.requires_grad])
+
+    def step(self, step: int) -> None:
+        """One optimiser step of every victim."""
+        rate = self.recipe.learning_rate * _schedule(self.recipe, step)
+        self.optimiser.step(self.gradients(step), rate)
+
+    def gradients(self, step: int) -> tuple[Tensor, ...]:
+        """Gradients of the batch's mean objective, one per parameter; buffers move on."""
+        index = self.batches[step]
+        some = self.labels.gather(1, index)
+        place = index if self.subset is None else self.subset.gather(1, index)
+        examples = augmented(self.inputs, place, self.recipe, self.dice)
+        outputs, pulls = objective(self.recipe, self._training, self._trained, examples, some, self.dice, self.bounds)
+        return torch.autograd.grad(outputs, self.optimiser.parameters, [p.div_(self.recipe.batch) for p in pulls])
+
+    def _training(self, examples: Tensor) -> Tensor:
+        """Logits in training; buffers move on."""
+        if not isinstance(self.architecture, Stateful):
+            return self.architecture.logits(self.parameters, examples)
+        logits, buffers = self.architecture.training_logits(self.parameters, examples)
+        self.parameters.update(buffers)
+        return logits
+
+    def _trained(self, examples: Tensor) -> Tensor:
+        """Logits as if training ended here, with no gradients of the parameters."""
+        return self.architecture.logits({name: p.detach() for name, p in self.parameters.items()}, examples)
+
+    def memorised(self) -> Tensor:
+        """(victim,) bool: every training label is predicted."""
+        whole = torch.arange(self.labels.shape[1], device=self.labels.device).expand_as(self.labels)
+        place = whole if self.subset is None else self.subset
+        now = Victims(self.architecture, {name: p.detach() for name, p in self.parameters.items()})
+        return now.predict(self.inputs, place).eq(self.labels).all(1)
+
+    def leave(self, done: Tensor, steps: int) -> tuple[Tensor, Victims]:
+        """Take victims out of the stack: which they were, (left,) int64, and what they have become."""
+        left = Victims(
+            self.architecture,
+            {name: p.detach()[done] for name, p in self.parameters.items()},
+            torch.full_like(self.rows[done], steps),
+        )
+        rows = self.rows[done]
+        if bool(done.any()):
+            stay = ~done
+            self.rows, self.labels, self.batches = self.rows[stay], self.labels[stay], self.batches[:, stay]
+            self.subset = None if self.subset is None else self.subset[stay]
+            if self.dice is not None:
+                self.dice = self.dice.of(stay)
+            self.parameters = {
+                name: p.detach()[stay].requires_grad_(p.requires_grad) for name, p in self.parameters.items()
+            }
+            self.optimiser.keep(stay, [p for p in self.parameters.values() if p.requires_grad])
+        return rows, left
 
 
 class Optimiser:
@@ -183,12 +320,21 @@ class Optimiser:
             )
         self.fresh = False
 
+    def keep(self, stay: Tensor, parameters: list[Tensor]) -> None:
+        """Go on with `parameters`, the rows of the old ones at which `stay` (victim,) bool is true."""
+        self.parameters = parameters
+        self.first, self.second = [m[stay] for m in self.first], [m[stay] for m in self.second]
+
 
 def _schedule(recipe: Recipe, step: int) -> float:
     """Share of the peak learning rate at this step, in [0, 1]."""
     if recipe.schedule == "constant":
         return 1.0
     done = (step + 1) / recipe.steps
+    if recipe.schedule == "linear":
+        return 1.0 - step / recipe.steps
+    if recipe.schedule == "cosine":
+        return 0.5 + 0.5 * math.cos(math.pi * step / recipe.steps)
     return done / _WARM if done < _WARM else 0.5 + 0.5 * math.cos(math.pi * (done - _WARM) / (1 - _WARM))
 
 

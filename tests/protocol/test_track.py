@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import tiny
 from lnbench.errors import ProtocolError
-from lnbench.protocol import Track, sha256_json
+from lnbench.protocol import AdversarialTraining, Track, sha256_json
 from lnbench.protocol import track as tracks
 
 Document = dict[str, Any]
@@ -92,6 +92,23 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
         _with("My MLP", "victims", 0, "name"),
         "victims: name: expected a short lower-case name, got 'My MLP'.",
     ),
+    "unknown recipe field": (
+        _with(1, "victims", 0, "recipe", "optimizer"),
+        "victims[0]: recipe: unknown key 'optimizer'; did you mean 'optimiser'?",
+    ),
+    "no steps": (_with(0, "victims", 0, "recipe", "steps"), "victims[0]: recipe: steps: expected at least 1, got 0."),
+    "no such precision": (
+        _with("fp16", "victims", 0, "recipe", "precision"),
+        "victims[0]: recipe: precision: expected one of fp32, tf32, bf16, got str 'fp16'.",
+    ),
+    "adversarial training without a radius": (
+        _with({"method": "trades"}, "victims", 0, "recipe", "adversarial"),
+        "victims[0]: recipe: adversarial: the key 'epsilon' is missing.",
+    ),
+    "stopping early": (
+        _with(True, "victims", 0, "recipe", "stop_when_memorised"),
+        "victims: mlp: recipe: stop_when_memorised is for surrogates and experiments;",
+    ),
     "descending curve": (
         _with([0.1, 0.05], "adversary", "epsilons"),
         "adversary: epsilons: expected ascending positive numbers that contain 0.1, got [0.1, 0.05].",
@@ -128,6 +145,15 @@ def test_a_victim_may_have_a_radius_of_its_own(tiny_document: Document) -> None:
     track = Track.from_document(tiny_document)
     assert [track.epsilon(v) for v in track.victims] == [0.1, 0.2]
     assert [track.epsilons(v) for v in track.victims] == [(0.05, 0.1), (0.1, 0.2)]
+
+
+def test_a_recipe_may_train_adversarially(tiny_document: Document) -> None:
+    tiny_document["victims"][0]["recipe"] |= {"adversarial": {"method": "trades", "epsilon": 0.1}, "crop": 1}
+    recipe = Track.from_document(tiny_document).victims[0].recipe
+    assert recipe.adversarial == AdversarialTraining(method="trades", epsilon=0.1)
+    assert (recipe.crop, recipe.precision, recipe.label_smoothing) == (1, "fp32", 0.0)
+    with pytest.raises(ProtocolError, match="adversarial training: epsilon: expected more than 0, got 0"):
+        AdversarialTraining(epsilon=0)
 
 
 def test_a_track_is_frozen(tiny_document: Document) -> None:

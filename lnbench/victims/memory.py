@@ -1,0 +1,91 @@
+"""How much memory a training will take, before it takes any."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from lnbench.protocol.recipe import Recipe
+from lnbench.victims.architecture import Architecture, Stateful
+from lnbench.victims.objectives import Dice
+from lnbench.victims.training import Stack
+
+
+def predicted_bytes(
+    architecture: Architecture, recipe: Recipe, shape: tuple[int, ...], classes: int, victims: int, n: int
+) -> int:
+    """Largest number of bytes that tensors hold at one time while `train` trains `victims` float32 networks.
+
+    Two training steps are run on tensors that have shapes and no contents, and what lives at the same time is added up:
+    inputs and batch orders, parameters and the optimiser's moments, gradients, and what the forward pass keeps for the
+    backward pass. Not in it: what an allocator rounds up, a library's workspaces and, on a GPU, CUDA's own context.
+
+    Args:
+        shape: of one input.
+        n: training points of one victim, which are taken to be the same inputs for all.
+
+    Returns:
+        Bytes.
+    """
+    in_turn = isinstance(architecture, Stateful) and not architecture.stacked
+    start = architecture.init(shape, classes, torch.Generator().manual_seed(0))
+    one = sum(p.numel() * p.element_size() for p in start.values())
+    together = 1 if in_turn else victims
+    if in_turn:  # builds the module that computes, which takes real tensors
+        architecture.logits({name: value.unsqueeze(0) for name, value in start.items()}, torch.zeros(1, 1, *shape))
+    live = _Live()
+    with FakeTensorMode(allow_non_fake_inputs=True), live:
+        stack = Stack(
+            architecture,
+            recipe,
+            {name: torch.zeros(together, *value.shape) for name, value in start.items()},
+            torch.zeros(n, *shape),
+            torch.zeros(together, n, dtype=torch.int64),
+            None,
+            torch.zeros(2, together, recipe.batch, dtype=torch.int64),
+            _NoDice(together) if recipe.crop or recipe.mirror or recipe.adversarial else None,
+            (0.0, 1.0),
+        )
+        for step in range(2):
+            kept = [g.contiguous() for g in stack.gradients(step)]
+            del kept
+    orders = 8 * (recipe.steps - 2) * together * recipe.batch
+    return live.most + orders + one * (victims - together)
+
+
+class _NoDice(Dice):
+    """Dice for tensors without contents, which no generator fills."""
+
+    def __init__(self, victims: int) -> None:
+        self.generators = [torch.Generator()] * victims
+
+
+class _Live(TorchDispatchMode):
+    """Counts the bytes of the storages that are alive, and the most there ever were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation and take down the memory that is new."""
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                storage = leaf.untyped_storage()
+                if storage not in self.known:
+                    self.known.add(storage)
+                    self.now += storage.nbytes()
+                    weakref.finalize(storage, self._freed, storage.nbytes())
+        self.most = max(self.most, self.now)
+        return result
+
+    def _freed(self, size: int) -> None:
+        self.now -= size
