@@ -94,4 +94,4 @@ def draw(settings: Settings, found: Found) -> Figure:
     axis.set(xlabel="rate of random label noise η", ylabel="accuracy")
     _figure.percent(axis)
     axis.legend(loc="lower left")
-    return figure  # type: ignore[no-any-return]
+    return figure
