@@ -64,7 +64,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
         victims = _descended(cell, start, inputs, labels + share * (1 - 2 * labels), unrolled=True)
         loss = _adversarial_loss(cell, victims, inputs, labels)
         optimiser.zero_grad()
-        (-loss.sum()).backward()  # type: ignore[no-untyped-call]
+        (-loss.sum()).backward()
         first = -logits.grad.clone() if first is None and logits.grad is not None else first
         optimiser.step()
         report(0.8 * (step + 1) / cell["outer_steps"])
@@ -128,7 +128,6 @@ def draw(settings: Settings, found: Found) -> Figure:
     figure, ((left, right),) = _figure.panels(2, width=3.7, height=3.2)
     result, n = found[0]["result"], settings["n"]
     points, labels, losses = (np.array(result[k]) for k in ("points", "labels", "same"))
-    image = None
     for label, marker in ((0, "o"), (1, "s")):
         some = labels == label
         image = left.scatter(
@@ -151,10 +150,10 @@ def draw(settings: Settings, found: Found) -> Figure:
         ("found", "fresh", _figure.THIRD, "solution, other victims"),
         ("first", "same", _figure.GREY, "first gradient, same victim"),
     )
-    for which, on, colour, label in shown:
+    for which, on, colour, name in shown:
         ranks = np.sort(_ranks(result[on], result[which]))
         right.step(
-            [0, *ranks, n], [0, *np.arange(1, len(ranks) + 1) / len(ranks), 1], where="post", color=colour, label=label
+            [0, *ranks, n], [0, *np.arange(1, len(ranks) + 1) / len(ranks), 1], where="post", color=colour, label=name
         )
     right.plot([0, n], [0, 1], color="black", linestyle=":", linewidth=1, label="chance")
     right.set(title="(b) all sets", xlabel=f"rank among the {n} single flips (1 is best)", ylabel="share of sets")
@@ -166,7 +165,8 @@ def draw(settings: Settings, found: Found) -> Figure:
 def _ranks(losses: list[list[float]], chosen: list[int]) -> np.ndarray:
     """Rank of each set's chosen flip by its loss, 1 the largest."""
     values = np.array(losses)
-    return 1 + (values > values[np.arange(len(values)), chosen][:, None]).sum(1)
+    ranks: np.ndarray = 1 + (values > values[np.arange(len(values)), chosen][:, None]).sum(1)
+    return ranks
 
 
 def _start(cell: dict[str, Any], victims: int, seed: int) -> Parameters:

@@ -99,9 +99,8 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
         Verdict(
             "Memorised flips sit in closed pockets rather than on a stretched boundary.",
             DISAGREES if whole[1] > 50 else AGREES if whole[2] < 50 else UNDECIDED,
-            f"{whole[0]:.0f} % [{whole[1]:.0f}, {whole[2]:.0f}] of the memorised flips are connected to class 0 "
-            f"all along "
-            f"the segment; {np.mean(share):.0f} % of the flips are memorised",
+            f"{whole[0]:.0f} % [{whole[1]:.0f}, {whole[2]:.0f}] of the memorised flips are connected to class 0 all "
+            f"along the segment; {np.mean(share):.0f} % of the flips are memorised",
             *whole,
             len(found),
         ),
@@ -115,17 +114,19 @@ def draw(settings: Settings, found: Found) -> Figure:
     from lnbench.experiments import _figure
 
     figure, (axes,) = _figure.panels(3, width=3.1, height=3.2)
+    image = None
     for f in found:
         x = [_means(f["result"], v) for v in range(len(f["result"]["aa"]))]
         drops = 100 * (f["result"]["clean"] - np.array(f["result"]["aa"]))
         some = [(m[1], drop, m[0]) for m, drop in zip(x, drops, strict=True) if m is not None]
         if some:
             a, b, c = (np.array(values) for values in zip(*some, strict=True))
-            image = axes[0].scatter(a, b, c=c, s=16, cmap="viridis", vmin=0, vmax=0.25, linewidths=0)
-    figure.colorbar(image, ax=axes[0], label="pocket radius, ℓ∞", location="bottom", shrink=0.8)
-    axes[0].set(xlabel="connectivity", ylabel="drop of AA below clean, pp", title="(a) one dot a network")
+            image = axes[0].scatter(c, b, c=100 * a, s=18, cmap="viridis", vmin=0, vmax=100, linewidths=0)
+    if image is not None:
+        figure.colorbar(image, ax=axes[0], label="connectivity, %", location="bottom", shrink=0.8)
+    axes[0].set(xlabel="pocket radius, ℓ∞", ylabel="drop of AA below clean, pp", title="(a) one dot a network")
     shades = ListedColormap(["#9ecbff", "#ffc1bf", "#d8dee4"])
-    maps = next((f["result"]["maps"] for f in found if f["result"]["maps"]), [])
+    maps: list[Any] = next((f["result"]["maps"] for f in found if f["result"]["maps"]), [])
     for axis, plane, title in zip(axes[1:], maps, ("(b) least connected", "(c) most connected"), strict=False):
         decisions = np.array([[int(c) for c in row] for row in plane["rows"]])
         axis.imshow(decisions, cmap=shades, vmin=0, vmax=2, origin="lower", extent=plane["extent"], aspect="auto")
