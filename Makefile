@@ -26,6 +26,7 @@ test:   ## everything that needs neither a GPU, the network nor minutes
 
 board:  ## the board must be what its records say; `lnbench leaderboard build` rewrites it
 	lnbench leaderboard check
+	lnbench reproduce --check --out leaderboard/thesis
 
 gpu:    ## the tests that need a CUDA device
 	pytest -m gpu

@@ -72,7 +72,9 @@ def test_the_isolated_event_is_as_likely_as_by_enumeration(n: int) -> None:
 def test_the_closed_form_is_below_what_it_bounds(balls: int, n: int) -> None:
     exact, bound = theory.isolated(balls, n, 0.3, 0.1, 0.2), theory.isolated_bound(balls, n, 0.3, 0.1, 0.2)
     assert 0 < bound <= exact <= 1
-    assert bound > 0.8 * exact or n < 20 * balls  # and close to it once n ≫ |ζ|
+    if n >= 1000:  # (n/k)^k stands for C(n, k) ≈ n^k/k!, and Stirling's formula for k!
+        lost = math.sqrt(2 * math.pi * balls) * math.exp(-balls)
+        assert bound / exact == pytest.approx(lost, rel=0.1)
 
 
 @pytest.mark.parametrize(("balls", "n"), [(1, 4), (3, 3), (3, 10), (5, 40)])

@@ -74,7 +74,7 @@ def test_the_victims_that_are_watched_are_the_ones_that_are_trained() -> None:
     found = toys.train_each(made, RECIPE, inputs, labels, init=[1, 2], order=[3, 4], num_classes=3, watch=watch)
     assert sorted(seen) == list(range(1, 13))
     for name, value in found.parameters.items():
-        assert torch.equal(seen[12][name], value) and not torch.equal(seen[11][name], value)
+        assert torch.equal(seen[12][name], value) and not torch.equal(seen[5][name], seen[6][name])
 
 
 def test_what_is_trained_on_is_what_perturb_gives() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CLEAN, RANDOM, POISONED, THIRD, GREY = "#1a7f37", "#bf8700", "#cf222e", "#0969da", "#6e7781"
 """Colours by arm, as on the board; blue is for the third class and other second treatments."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "lnbench",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -45,7 +45,9 @@ _STYLE = {
 }
 
 
-def panels(columns: int = 1, rows: int = 1, *, width: float = 3.6, height: float = 2.9, **options: Any) -> Any:
+def panels(
+    columns: int = 1, rows: int = 1, *, width: float = 3.6, height: float = 2.9, **options: Any
+) -> tuple[Figure, Any]:
     """A figure of equal panels: (figure, array (rows, columns) of axes).
 
     Args:

@@ -35,7 +35,8 @@ class Line:
 
     def below(self, x: np.ndarray) -> np.ndarray:
         """The distribution function."""
-        return np.interp(x, self.edges, np.concatenate([[0.0], np.cumsum(self.masses)]))
+        shares: np.ndarray = np.interp(x, self.edges, np.concatenate([[0.0], np.cumsum(self.masses)]))
+        return shares
 
     def risk(self, points: np.ndarray, labels: np.ndarray, radius: float) -> float:
         """R_Adv of the one-nearest-neighbour rule on these training points, exactly.

@@ -130,6 +130,6 @@ def _made(
     claim: str, verdict: str, what: str, mean: float, low: float, high: float, n: int, unit: str, against: str
 ) -> Verdict:
     if not math.isfinite(low):
-        return Verdict(claim, UNDECIDED, f"{what}: fewer than two replicates", n=n)
+        return Verdict(claim, UNDECIDED, f"{what}: {n} replicates, too few for an interval", n=n)
     shown = f"{mean:+.2f} {unit}".rstrip() + f" [{low:+.2f}, {high:+.2f}]{against}, {n} replicates"
     return Verdict(claim, verdict, f"{what}: {shown}".replace("-", "−"), mean, low, high, n)

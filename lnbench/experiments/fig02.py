@@ -81,7 +81,7 @@ def draw(settings: Settings, found: Found) -> Figure:
         axis.set(title=f"{name}: {share:.0f} % covered", aspect="equal", xlabel="x₁")
         axis.legend(loc="best", fontsize=7.5, handletextpad=0.2)
     axes[0].set_ylabel("x₂")
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _ring(place: np.ndarray, gamma: float, colour: str) -> Any:

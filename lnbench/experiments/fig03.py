@@ -98,4 +98,4 @@ def draw(settings: Settings, found: Found) -> Figure:
     axes[0].axvline(settings["budget"], color=_figure.POISONED, linestyle="--", linewidth=1.2)
     axes[0].annotate(f"ε = {settings['budget']:g}", (settings["budget"] + 0.015, 0.5), color=_figure.POISONED)
     axes[1].legend(loc="upper left")
-    return figure  # type: ignore[no-any-return]
+    return figure

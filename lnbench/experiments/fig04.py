@@ -95,4 +95,4 @@ def draw(settings: Settings, found: Found) -> Figure:
         right.stairs(density, edges, color=colour, label=f"d = {f['cell']['d']}")
     right.set(xlabel="distance to the class's mean, r / (σ√d)", ylabel="density", title="(b) Where the mass lies")
     right.legend()
-    return figure  # type: ignore[no-any-return]
+    return figure

@@ -149,7 +149,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("means' distance µ√d / σ")
     figure.suptitle(f"in %, means over {settings['seeds']} seeds and 95 % intervals", fontsize=8.5, x=0.99, ha="right")
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _table(settings: Settings, found: Found, quantity: str, third: bool, of: str = "") -> np.ndarray:

@@ -140,7 +140,7 @@ def draw(settings: Settings, found: Found) -> Figure:
         _figure.percent(axis)
     axes[0].set_ylabel("accuracy")
     axes[0].legend(loc="lower right", fontsize=7.5)
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _curve(found: Found, arm: str, quantity: str) -> list[list[float]]:

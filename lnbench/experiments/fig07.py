@@ -57,7 +57,8 @@ def hashed(inputs: np.ndarray, bits: int) -> np.ndarray:
     """
     values = np.mod(np.floor(inputs.astype(np.float64) * 2**bits).astype(np.int64), _P)
     digits = (values[..., None] >> np.arange(bits - 1, -1, -1)) & 1
-    return digits.reshape(*inputs.shape[:-1], -1).astype(np.float32)
+    bitwise: np.ndarray = digits.reshape(*inputs.shape[:-1], -1).astype(np.float32)
+    return bitwise
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
@@ -165,4 +166,4 @@ def draw(settings: Settings, found: Found) -> Figure:
         axis.grid(False)
     axes[0].set_ylabel("x₂ / σ")
     axes[0].legend(loc="upper left", handletextpad=0.2, frameon=True, framealpha=0.9, edgecolor="none")
-    return figure  # type: ignore[no-any-return]
+    return figure

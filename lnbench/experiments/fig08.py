@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lnbench.experiments import Found, Settings, _toy
 from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
-from lnbench.victims import Parameters, architecture
+from lnbench.victims import Architecture, Parameters, architecture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,7 +101,7 @@ class Normalised:
             self.vectors[name] = right
         return (left.mT @ weight @ right).flatten()
 
-    def _inner(self) -> Any:
+    def _inner(self) -> Architecture:
         return architecture("mlp", {"width": self.width, "depth": self.depth})
 
 
@@ -181,7 +181,7 @@ def draw(settings: Settings, found: Found) -> Figure:
         axis.set(xscale="log", xlabel="spectral norm of the last layer", title=title, ylabel=label)
         _figure.percent(axis)
     left.legend(loc="lower left", fontsize=8)
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _table(settings: Settings, found: Found, quantity: str) -> np.ndarray:

@@ -100,7 +100,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     axis.axvline(10, color=_figure.POISONED, linestyle="--", linewidth=1.1, label="10 steps of .01 = ε of .1")
     axis.set(xlabel="steps of .01 to the next class (black: median)", ylim=(-0.1, 10.3), xlim=(0, last))
     axis.legend(loc="upper right")
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _quantile(counts: list[int], share: float) -> int:

@@ -39,7 +39,8 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     source = data.of(9)
     clean = _mnist.trained(cell, data, data.labels)
     steps = _mnist.lengths(clean, data.inputs[source], np.zeros(len(source), np.int64), targeted=True)
-    edges = np.linspace(*np.quantile(steps, [0.05, 0.95]), cell["buckets"] + 1)
+    low, high = (float(np.quantile(steps, share)) for share in (0.05, 0.95))
+    edges = np.linspace(low, high, cell["buckets"] + 1)
     sets = [source[_from(steps, low, high, cell["flips"], data.rng)] for low, high in itertools.pairwise(edges)]
     sets += [data.rng.choice(source, cell["flips"], replace=False) for _ in range(cell["randoms"])]
     labels = np.stack([data.labels, *(data.flipped(index, 0) for index in sets)])
@@ -119,7 +120,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     _figure.level(left, [f["result"]["clean"] for f in found], _figure.CLEAN, "clean")
     left.set(xlabel="bucket: nearest to farthest from the boundary", ylabel="AA (9 → 0)", title="(a) Impact")
     _figure.percent(left)
-    left.legend(loc="upper center", ncols=3, fontsize=7.5, columnspacing=1.0)
+    figure.legend(loc="outside lower center", ncols=3)
     inside = np.array([f["result"]["inside"] for f in found], dtype=float).T
     _figure.bars(
         right, x, (inside / [len(f["result"]["lengths"]) for f in found]).tolist(), _figure.GREY, "share of the nines"
@@ -130,7 +131,7 @@ def draw(settings: Settings, found: Found) -> Figure:
         title="(b) Where the class lies",
     )
     _figure.percent(right, 0.0, 0.5)
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _from(steps: np.ndarray, low: float, high: float, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -71,9 +71,9 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
             adversarial[0] - adversarial[small],
         ),
         above(
-            "It lowers adversarial accuracy by more than test accuracy, at every rate.",
-            "smallest difference of the two falls over rates",
-            ((adversarial[0] - adversarial) - (clean[0] - clean))[1:].min(0),
+            "It lowers adversarial accuracy by more than test accuracy.",
+            "difference of the two falls, mean over rates above 0",
+            ((adversarial[0] - adversarial) - (clean[0] - clean))[1:].mean(0),
         ),
     ]
 
@@ -93,5 +93,5 @@ def draw(settings: Settings, found: Found) -> Figure:
     axis.set_xticks(list(places), [f"{100 * rate:g} %" for rate in settings["rates"]])
     axis.set(xlabel="rate of random label noise η", ylabel="accuracy")
     _figure.percent(axis)
-    axis.legend(loc="lower left")
-    return figure  # type: ignore[no-any-return]
+    axis.legend(loc="center left", bbox_to_anchor=(0.0, 0.57))
+    return figure

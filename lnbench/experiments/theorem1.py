@@ -56,7 +56,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     kind = cell["kind"]
     rng = np.random.default_rng([cell["seed"], cell["n"], ("event", "risk", "missed").index(kind)])
     line = _line(cell["rho"])
-    hits, ratios = 0, []
+    hits, ratios = 0, list[float]()
     for trial in range(cell["trials"]):
         if kind != "event" and trial % 25 == 0:
             report(trial / cell["trials"])
@@ -149,7 +149,7 @@ def draw(settings: Settings, found: Found) -> Figure:
         title="(b) The implication, 1-nearest-neighbour",
     )
     right.legend(loc="center right")
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _line(rho: float) -> Line:

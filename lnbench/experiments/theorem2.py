@@ -44,7 +44,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     rng, line = np.random.default_rng([k, n]), _line(k, cell["c_in"], cell["c_ceil"])
     centres, inner, outer = _places(k)
     enough = theory.isolated_radius(outer, inner, (outer - inner) / 2)
-    hits, ratios = 0, []
+    hits, ratios = 0, list[float]()
     for trial in range(cell["trials"]):
         if trial % 100 == 0:
             report(trial / cell["trials"])
@@ -135,7 +135,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     right.axhline(0.05, color=_figure.GREY, linestyle="--", linewidth=1, label=".05")
     right.set(xlabel="balls |ζ|", ylabel="largest value of the bound, η = 1", yscale="log", title="(b) Vacuity")
     right.legend(loc="upper right")
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _places(balls: int) -> tuple[np.ndarray, float, float]:

@@ -12,6 +12,7 @@ import torch
 
 from lnbench import experiments
 from lnbench.experiments import _run
+from lnbench.experiments.bilevel import _adversarial_loss, _descended, _start
 from lnbench.experiments.fig07 import hashed
 from lnbench.experiments.fig08 import Normalised
 from lnbench.experiments.theorem1 import cell as theorem1
@@ -20,6 +21,7 @@ TOY = {"seeds": 2, "n": 40, "test": 20, "width": 8, "steps": 20, "batch": 16, "p
 TINY: dict[str, dict[str, Any]] = {
     "theorem1": {"trials": 300, "risks": 5},
     "theorem2": {"trials": 100, "balls": [1, 2], "n": [2, 3]},
+    "bilevel": {"sets": 3, "n": 8, "steps": 5, "outer_steps": 3, "fresh": 2},
     "fig02": {"sets": 3},
     "fig04": {"n": 300},
     "fig05": {**TOY, "distances": [2.0, 4.0], "radii": [0.0, 1.0]},
@@ -31,6 +33,7 @@ ON_MNIST = {
     "fig03": {"points": 60},
     "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
     "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
+    "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 30, "map": 6},
     "noise-rate": {"train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
 }
 
@@ -87,6 +90,25 @@ def test_the_listing_hashes_every_coordinate_by_itself() -> None:
     assert bits.shape == (50, 22) and set(np.unique(bits)) == {0.0, 1.0}
     values = bits.reshape(50, 2, 11) @ (2 ** np.arange(10, -1, -1))
     assert (values == np.floor(x * 2048).astype(int) % 941).all()
+
+
+def test_the_outer_gradient_is_that_of_finite_differences() -> None:
+    """Through the unrolled training, in float64, with respect to one label."""
+    cell = {**experiments.load("bilevel").QUICK, "steps": 6, "width": 5}
+    rng = np.random.default_rng(2)
+    x, y = torch.from_numpy(rng.normal(size=(1, 6, 2))), torch.from_numpy(rng.integers(0, 2, (1, 6)).astype(float))
+    start = {name: p.detach().double().requires_grad_() for name, p in _start(cell, 1, 0).items()}
+
+    def outer(targets: torch.Tensor) -> torch.Tensor:
+        return _adversarial_loss(cell, _descended(cell, start, x, targets, unrolled=True), x, y).sum()
+
+    targets = y.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(outer(targets), targets)
+    for i in range(6):
+        step = torch.zeros_like(y)
+        step[0, i] = 1e-6
+        wanted = (outer(y + step) - outer(y - step)) / 2e-6
+        assert gradient[0, i].item() == pytest.approx(wanted.item(), rel=1e-3, abs=1e-6)
 
 
 def test_normalised_layers_have_their_spectral_norm_and_the_estimate_gets_there() -> None:

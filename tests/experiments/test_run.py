@@ -136,3 +136,11 @@ def test_every_experiment_is_whole(name: str) -> None:
 
 def test_the_committed_figures_and_page_are_what_their_numbers_say(root: Path) -> None:
     assert _run.drifted(root / "leaderboard" / "thesis") == []
+
+
+def test_what_is_committed_was_run_at_the_settings_of_its_level(root: Path) -> None:
+    for document in _run.read_all(root / "leaderboard" / "thesis"):
+        experiment = experiments.load(document["experiment"])
+        assert document["settings"] == json.loads(json.dumps(experiments.settings_of(experiment, document["level"])))
+        cells = json.loads(json.dumps(experiment.cells(document["settings"])))
+        assert [f["cell"] for f in document["found"]] == cells, document["experiment"]
