@@ -157,7 +157,7 @@ def train(
         Dice(order, inputs.device) if recipe.crop or recipe.mirror or recipe.adversarial else None,
         bounds,
     )
-    done: list[tuple[Tensor, Victims]] = []
+    done: list[tuple[Tensor, Parameters, int]] = []
     a_pass = -(-n // recipe.batch)
     with precision(recipe, inputs.device):
         for step in range(recipe.steps):
@@ -165,15 +165,16 @@ def train(
             if on_step is not None:
                 on_step(step + 1)
             if recipe.stop_when_memorised and (step + 1) % a_pass == 0 and step + 1 < recipe.steps:
-                done.append(stack.leave(stack.memorised(), step + 1))
+                done.append((*stack.leave(stack.memorised()), step + 1))
                 if not len(stack.rows):
                     break
     if not recipe.stop_when_memorised:
         return Victims(architecture, {name: p.detach() for name, p in stack.parameters.items()})
-    done.append(stack.leave(torch.ones_like(stack.rows, dtype=torch.bool), recipe.steps))
-    every = Victims.joined([part for _, part in done])
-    place = torch.cat([rows for rows, _ in done]).argsort()
-    return Victims(architecture, {k: p[place] for k, p in every.parameters.items()}, every.steps[place])
+    done.append((*stack.leave(torch.ones_like(stack.rows, dtype=torch.bool)), recipe.steps))
+    place = torch.cat([rows for rows, _, _ in done]).argsort()
+    steps = torch.cat([torch.full_like(rows, taken) for rows, _, taken in done])
+    parameters = {k: torch.cat([left[k] for _, left, _ in done])[place] for k in stack.parameters}
+    return Victims(architecture, parameters, steps[place])
 
 
 def _starts(architecture: Architecture, shape: tuple[int, ...], num_classes: int, init: Sequence[int]) -> Parameters:
@@ -211,6 +212,7 @@ class Stack:
         self.architecture, self.recipe, self.parameters, self.bounds = architecture, recipe, parameters, bounds
         self.inputs, self.labels, self.subset, self.batches, self.dice = inputs, labels, subset, batches, dice
         self.rows = torch.arange(len(labels), device=labels.device)
+        self.stateful = architecture if isinstance(architecture, Stateful) else None
         for name, value in parameters.items():
             value.requires_grad_(not name.startswith(BUFFER))
         self.optimiser = Optimiser(recipe, [p for p in parameters.values() if p.requires_grad])
@@ -231,9 +233,9 @@ class Stack:
 
     def _training(self, examples: Tensor) -> Tensor:
         """Logits in training; buffers move on."""
-        if not isinstance(self.architecture, Stateful):
+        if self.stateful is None:
             return self.architecture.logits(self.parameters, examples)
-        logits, buffers = self.architecture.training_logits(self.parameters, examples)
+        logits, buffers = self.stateful.training_logits(self.parameters, examples)
         self.parameters.update(buffers)
         return logits
 
@@ -248,14 +250,9 @@ class Stack:
         now = Victims(self.architecture, {name: p.detach() for name, p in self.parameters.items()})
         return now.predict(self.inputs, place).eq(self.labels).all(1)
 
-    def leave(self, done: Tensor, steps: int) -> tuple[Tensor, Victims]:
-        """Take victims out of the stack: which they were, (left,) int64, and what they have become."""
-        left = Victims(
-            self.architecture,
-            {name: p.detach()[done] for name, p in self.parameters.items()},
-            torch.full_like(self.rows[done], steps),
-        )
-        rows = self.rows[done]
+    def leave(self, done: Tensor) -> tuple[Tensor, Parameters]:
+        """Take those victims out at which `done` (victim,) bool is true: their rows in `labels`, and parameters."""
+        rows, left = self.rows[done], {name: p.detach()[done] for name, p in self.parameters.items()}
         if bool(done.any()):
             stay = ~done
             self.rows, self.labels, self.batches = self.rows[stay], self.labels[stay], self.batches[:, stay]
