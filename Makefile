@@ -27,5 +27,5 @@ gpu:    ## the tests that need a CUDA device
 	pytest -m gpu
 
 bench:  ## timings and agreement with the peers; tests/bench/README.md says what they need
-	python tests/bench/bench_kernels.py
-	python tests/bench/bench_adversary.py --victims 1 8 32
+	pytest --benchmark-enable tests/bench/bench_kernels.py
+	pytest --benchmark-enable tests/bench/bench_adversary.py

@@ -37,7 +37,7 @@ class Alfa(lnbench.Poisoner):
             of = classes == source
             data = np.isin(problem.labels, [source, goals[of][0]])
             machines.append((of, data, source))
-            gain[of] = self._rise(flat, problem.labels, problem.labels, data, source, eligible[of])
+            gain[of] = self._rise(flat, problem.labels, data, source, eligible[of])
         chosen, seen = self._best(gain, problem), set()
         for _ in range(self.iterations):
             if tuple(chosen) in seen or not len(chosen):
@@ -45,12 +45,12 @@ class Alfa(lnbench.Poisoner):
             seen.add(tuple(chosen))
             tainted, rise = problem.flipped(eligible[chosen]), np.zeros(len(eligible))
             for of, data, source in machines:
-                rise[of] = self._rise(flat, tainted, problem.labels, data, source, eligible[of])
+                rise[of] = self._rise(flat, tainted, data, source, eligible[of])
             chosen = self._best(gain - rise, problem)
         return problem.flipped(eligible[chosen])
 
     def _rise(
-        self, flat: np.ndarray, labels: np.ndarray, clean: np.ndarray, data: np.ndarray, source: int, points: np.ndarray
+        self, flat: np.ndarray, labels: np.ndarray, data: np.ndarray, source: int, points: np.ndarray
     ) -> np.ndarray:
         """Hinge loss on the flipped label less that on the true one of some source points, for a machine on `labels`.
 

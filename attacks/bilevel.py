@@ -2,11 +2,12 @@
 
 Idea: relax which labels are flipped to probabilities, a sigmoid of one logit per point, shifted so that they sum to
 the budget. Inside, a network is trained on the relaxed labels and the input adversary attacks it on the class's
-training points. Outside, the logits climb the gradient of the adversary's success, which is taken exactly, through
-every step of training (the adversary's points held fixed, as at a maximum they may be). Each round trains from a
-fresh initialisation, so that the flips are not fitted to one. In the end the k largest probabilities are flipped;
-when time runs out, those so far. Threat model: knows the training set and one architecture of the victims; the inner
-training is shorter than theirs and of gradient descent with momentum.
+training points. Outside, the logits climb the gradient of the adversary's success in the probabilities (mirror
+ascent, scaled to the steepest point), which is taken exactly, through every step of training; the adversary's points
+are held fixed, as at a maximum they may be. Each round trains from a fresh initialisation, so that the flips are not
+fitted to one. In the end the k largest probabilities are flipped; when time runs out, those so far. Threat model:
+knows the training set and one architecture of the victims; the inner training is shorter than theirs and of gradient
+descent with momentum.
 Source: "Crafting Label Noise", 2021, §3.3, eq. 4, which leaves the practice open; metagradients as in MAML (Finn,
 Abbeel & Levine, 2017) and MetaPoison (Huang et al., 2020).
 """
@@ -36,21 +37,18 @@ class Bilevel(lnbench.Poisoner):
 
     def poison(self, problem: lnbench.Problem) -> np.ndarray:
         eligible, rng = problem.eligible, problem.rng
-        logits = torch.from_numpy(self.spread * rng.standard_normal(len(eligible))).requires_grad_()
-        climber = torch.optim.Adam([logits], lr=self.rate, maximize=True)
-        longest = 0.0
+        logits, longest = self.spread * rng.standard_normal(len(eligible)), 0.0
         for _ in range(self.surrogates if 0 < problem.budget < len(eligible) else 0):
             if problem.seconds_left() < 2 + 1.5 * longest:
                 break
             begin = time.monotonic()
-            flip = torch.sigmoid(logits + shift(logits.detach().numpy(), problem.budget))
-            network = metagradients.unrolled(problem, flip.float(), victim=self.victim, steps=self.steps)
-            success = metagradients.adversarial_loss(network, problem, eligible)
-            climber.zero_grad()
-            success.backward()
-            climber.step()
+            flip = torch.from_numpy(expit(logits + shift(logits, problem.budget))).float().requires_grad_()
+            network = metagradients.unrolled(problem, flip, victim=self.victim, steps=self.steps)
+            (uphill,) = torch.autograd.grad(metagradients.adversarial_loss(network, problem, eligible), flip)
+            slopes = uphill.double().numpy()
+            logits = logits + self.rate * slopes / max(np.abs(slopes).max(), 1e-12)
             longest = max(longest, time.monotonic() - begin)
-        return problem.flipped(eligible[graphs.by_score(logits.detach().numpy(), problem.budget, rng)])
+        return problem.flipped(eligible[graphs.by_score(logits, problem.budget, rng)])
 
 
 def shift(logits: np.ndarray, budget: int) -> float:

@@ -1,12 +1,14 @@
-"""Search among miniatures: mean matching proposes, successive halving on fresh surrogates disposes.
+"""Search among miniatures: matching proposes, successive halving on fresh surrogates disposes.
 
-Idea: flips hurt most when their kernel mean matches the class's (`mean_matching`); among the many sets that match
-well, some still hurt more than others, and only training shows which. So candidates are drawn by matching bootstrap
-samples of the class, the plain match first among them; each is tried on one surrogate of each architecture in
-`victims`; the better half is tried again on fresh seeds, with twice the surrogates a set, and so on until one is
-left. Every trial of a set counts in its mean, so that no set wins by one lucky seed. `surrogates` counts all
-trainings. When time runs out the best mean so far is returned. Threat model: knows the training set and the victims'
-recipe, or with `victims=mlp` one architecture of them.
+Idea: flips hurt most when together they are a miniature of their class, whether that is measured by the mean in a
+kernel's feature space, less the other classes' (`mean_matching`), or by how near every point is to some flip
+(k-medoids, the submissions' template). Among the many sets that are good miniatures some still hurt more than others,
+and only training shows which. So candidates are drawn by matching bootstrap samples of the class, in turn by kernel
+mean and by k-medoids, the plain matches first; each is tried on one surrogate of each architecture in `victims`; the
+better half is tried again on fresh seeds, with twice the surrogates a set, and so on until one is left. Every trial
+of a set counts in its mean, so that no set wins by one lucky seed. `surrogates` counts all trainings. When time runs
+out the best mean so far is returned.
+Threat model: knows the training set and the victims' recipe, or with `victims=mlp` one architecture of them.
 Source: lnbench; successive halving after Karnin, Koren & Somekh 2013 and Jamieson & Talwalkar 2016.
 """
 
@@ -26,16 +28,20 @@ class MatchedSearch(lnbench.Poisoner):
     victims: str = "mlp,cnn"
     candidates: int = 16
     width: float = 0.5
+    contrast: float = 1.0
+    others: int = 4096
 
     def poison(self, problem: lnbench.Problem) -> np.ndarray:
+        if self.candidates < 1:
+            raise ValueError(f"candidates is at least 1; got {self.candidates}")
         names = self.victims.split(",")
-        sets = self.proposals(problem)
-        rounds = max(1, int(np.ceil(np.log2(len(sets)))))
-        trials = self.surrogates // len(names) // rounds  # of one architecture, in each round
+        sets, each = self.proposals(problem), self.surrogates // len(names)  # trainings of one architecture
+        sets = sets[: max(1, each // max(1, _rounds(len(sets))))]
+        rounds = _rounds(len(sets))
         total, count, mean = np.zeros(len(sets)), np.zeros(len(sets)), np.zeros(len(sets))
         left = np.arange(len(sets))
         for _ in range(rounds):
-            again = np.repeat(left, max(1, trials // len(left)))
+            again = np.repeat(left, max(1, each // rounds // len(left)))
             harm = trained.ensemble_harm(problem, sets[again], names)
             measured = ~np.isnan(harm)
             np.add.at(total, again[measured], harm[measured])
@@ -48,13 +54,26 @@ class MatchedSearch(lnbench.Poisoner):
         return problem.flipped(sets[left[0]])
 
     def proposals(self, problem: lnbench.Problem) -> np.ndarray:
-        """Different sets of flips that match the class, the plain match first, (set, k) indices."""
+        """Different sets of flips that are miniatures of the class, the plain ones first, (set, k) indices."""
         eligible, rng = problem.eligible, problem.rng
-        kernel = graphs.gaussian_kernel(problem.inputs[eligible], self.width)
-        found = {tuple(graphs.herd(kernel, problem.budget)): None}
-        for _ in range(10 * self.candidates):  # two samples may have the same match
+        rest = np.setdiff1d(np.arange(len(problem.labels)), eligible)
+        some = np.sort(rng.choice(rest, min(self.others, len(rest)), replace=False))
+        points = problem.inputs[eligible]
+        kernel, alien = graphs.contrast(points, problem.inputs[some], self.width)
+        apart = graphs.distances(points)
+        sample, found = np.arange(len(eligible)), dict[tuple[int, ...], None]()
+        for attempt in range(10 * self.candidates):  # two samples may have the same miniature
             if len(found) >= self.candidates:
                 break
-            sample = rng.integers(len(eligible), size=len(eligible))
-            found[tuple(graphs.herd(kernel, problem.budget, mean=kernel[:, sample].mean(1)))] = None
+            if attempt % 2:
+                found[tuple(np.sort(graphs.medoids(apart[sample], problem.budget)))] = None
+                sample = rng.integers(len(eligible), size=len(eligible))
+            else:
+                mean = kernel[:, sample].mean(1) - self.contrast * alien
+                found[tuple(graphs.herd(kernel, problem.budget, mean))] = None
         return eligible[np.array(list(found), dtype=np.int64)]
+
+
+def _rounds(sets: int) -> int:
+    """Halvings until one is left."""
+    return int(np.ceil(np.log2(sets)))

@@ -37,8 +37,8 @@ class MinColouring(lnbench.Poisoner):
         colours = np.zeros(len(eligible), dtype=np.int64)
         for c in np.unique(classes):
             members = np.flatnonzero(classes == c)
-            inside = graphs.relabelled(graph, members)
-            colours[members] = colours.max(initial=-1) + 1 + graphs.distance_two_colours(inside, rng)
+            used = len(np.unique(colours[classes < c]))
+            colours[members] = used + graphs.distance_two_colours(graphs.relabelled(graph, members), rng)
         edges = np.array([(a, b) for i, j in graph.edges for a, b in ((i, j), (j, i))], dtype=np.int64).reshape(-1, 2)
         scores = np.zeros(len(eligible))
         if len(edges):

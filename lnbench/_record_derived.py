@@ -38,7 +38,7 @@ FLAGS: dict[str, tuple[bool, str]] = {
         "Somewhere on the ε curve of this arm and architecture a larger radius broke clearly fewer examples, which "
         "nested balls cannot: the attack missed them. Run `lnbench audit`.",
     ),
-    "split-block": (False, "A block of seeds was trained in parts for want of memory."),
+    "split-block": (False, "A block of victims was trained in parts for want of memory: its last bits depend on that."),
 }
 """Flag (the part before the first colon) -> (whether it keeps a record from ranking, what it means)."""
 

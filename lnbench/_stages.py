@@ -42,6 +42,9 @@ class Progress:
     note: str = ""
 
 
+_STACK_ON_GPU = 64
+"""Victims a cell holds on a GPU, where a track's own number, meant for a CPU's caches, is smaller."""
+
 OnProgress = Callable[[Progress], None]
 
 
@@ -148,38 +151,38 @@ def random_arm(track: Track, labels: np.ndarray, streams: Streams, split: int, s
 def plan(
     track: Track, streams: Streams, device: str, splits: int, seeds: int, flips: dict[str, list[Any]]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The cells of an evaluation: (arm, cell) for every arm, split and architecture.
+    """The cells of an evaluation: (arm, cell), each with consecutive (split, seed) pairs of one arm and architecture.
 
     The last architecture, the heaviest by custom, comes first, so that the end of a run is not one worker's.
     """
-    arms: dict[str, Callable[[int], list[list[Flip]]]] = {
-        "clean": lambda split: [[]] * seeds,
-        "random": lambda split: flips["random"][split],
-        "poisoned": lambda split: [flips["poisoned"][split]] * seeds,
+    arms: dict[str, Callable[[int, int], list[Flip]]] = {
+        "clean": lambda split, seed: [],
+        "random": lambda split, seed: flips["random"][split][seed],
+        "poisoned": lambda split, seed: flips["poisoned"][split],
     }
-    return [
-        (
-            arm,
-            {
-                "track": track.document,
-                "salt": streams.salt,
-                "victim": victim.name,
-                "split": split,
-                "seeds": list(range(seeds)),
-                "flips": arms[arm](split),
-                "device": device,
-            },
-        )
-        for victim in reversed(track.victims)
-        for arm in ARMS
-        for split in range(splits)
-    ]
+    places = [[split, seed] for split in range(splits) for seed in range(seeds)]
+    cells = []
+    for victim in reversed(track.victims):
+        size = victim.stack if device == "cpu" else max(victim.stack, _STACK_ON_GPU)
+        for arm in ARMS:
+            for start in range(0, len(places), size):
+                some = places[start : start + size]
+                cell = {
+                    "track": track.document,
+                    "salt": streams.salt,
+                    "victim": victim.name,
+                    "places": some,
+                    "flips": [arms[arm](split, seed) for split, seed in some],
+                    "device": device,
+                }
+                cells.append((arm, cell))
+    return cells
 
 
 def merged(cells: Sequence[tuple[str, dict[str, Any]]], results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every victim's entry, with the architecture, split and arm of its cell."""
+    """Every victim's entry, with the architecture and arm of its cell."""
     return [
-        {**entry, "architecture": cell["victim"], "split": cell["split"], "arm": arm}
+        {**entry, "architecture": cell["victim"], "arm": arm}
         for (arm, cell), result in zip(cells, results, strict=True)
         for entry in result["victims"]
     ]
@@ -189,14 +192,16 @@ def cell_name(
     track: Track, streams: Streams, environment_id: str, cell: dict[str, Any], arm: str, points: Sequence[data.Split]
 ) -> dict[str, Any]:
     """Everything a cell's result depends on; its hash is the key in the store."""
-    labels = b"".join(applied(points[cell["split"]].labels, f).astype("<i8").tobytes() for f in cell["flips"])
+    labels = b"".join(
+        applied(points[split].labels, flips).astype("<i8").tobytes()
+        for (split, _), flips in zip(cell["places"], cell["flips"], strict=True)
+    )
     return {
         "track": track.sha256,
         "salt": streams.commitment,
         "labels": sha256(labels),
         "victim": cell["victim"],
-        "split": cell["split"],
-        "seeds": cell["seeds"],
+        "places": cell["places"],
         "arm": arm,
         "code": code_sha256(track),
         "environment": environment_id,
@@ -237,9 +242,9 @@ def train_all(
         if (kept := store.get(kind, name)) is not None:
             results[i] = kept
     todo = [i for i in range(len(cells)) if i not in results]
-    total, reused = sum(len(c["seeds"]) for c in cells), sum(len(cells[i]["seeds"]) for i in results)
+    total, reused = sum(len(c["places"]) for c in cells), sum(len(cells[i]["places"]) for i in results)
     clock, shares = time.monotonic(), dict.fromkeys(todo, 0.0)
-    weight = {i: len(cells[i]["seeds"]) for i in todo}
+    weight = {i: len(cells[i]["places"]) for i in todo}
 
     def tell() -> None:
         fresh = sum(weight[i] * shares[i] for i in todo)

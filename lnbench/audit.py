@@ -68,7 +68,7 @@ def audit(
         kind="audits",
     )
     found = {
-        (cell["victim"], cell["split"], entry["seed"], arm): entry
+        (cell["victim"], entry["split"], entry["seed"], arm): entry
         for (arm, cell), result in zip(cells, results, strict=True)
         for entry in result["victims"]
     }
@@ -181,7 +181,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
         cell: as for `lnbench.cells.trained`.
 
     Returns:
-        `seconds`, and `victims`, one per seed: `plain` and `strong` (goal -> base64 bits at the scored radius),
+        `seconds`, and `victims`, one per victim: `plain` and `strong` (goal -> base64 bits at the scored radius),
         `broken` (goal -> count), `doubts` (goal -> flag -> share of its examples).
     """
     import numpy as np
@@ -196,24 +196,25 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
     made = cells.trained(cell, lambda share: report(0.2 * share))
     adversary, epsilon = made.track.adversary, made.track.epsilon(made.spec)
     at = made.track.epsilons(made.spec).index(epsilon)
-    inputs = torch.from_numpy(made.points.test_inputs[made.source]).to(made.device)
-    common: dict[str, Any] = {"bounds": made.points.bounds, "norm": adversary.norm}
+    inputs, targets, labels = made.examples
+    common: dict[str, Any] = {"bounds": made.points[0].bounds, "norm": adversary.norm}
     entries: list[dict[str, Any]] = [
-        {"seed": seed, "plain": {}, "strong": {}, "broken": {}, "doubts": {}} for seed in cell["seeds"]
+        {"split": split, "seed": seed, "plain": {}, "strong": {}, "broken": {}, "doubts": {}}
+        for split, seed in cell["places"]
     ]
 
     def packed(flags: Tensor) -> str:
         return base64.b64encode(np.packbits(flags.cpu().numpy()).tobytes()).decode()
 
-    for number, (goal, classes) in enumerate(zip(GOALS, made.goals, strict=True)):
-        targets, targeted = torch.from_numpy(classes).to(made.device), goal == "targeted"
+    for number, (goal, classes) in enumerate(zip(GOALS, (targets, labels), strict=True)):
+        targeted = goal == "targeted"
         generator = torch.Generator().manual_seed(made.start ^ number)
-        once = cells.attack(made, classes, targeted)
+        once = cells.attack(made, targeted)
         plain = once.broken[:, at : at + 1]
         twice = pgd(
             made.victims,
             inputs,
-            targets,
+            classes,
             targeted=targeted,
             epsilons=[epsilon],
             steps=2 * adversary.steps,
@@ -225,7 +226,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
         search = strong(
             made.victims,
             inputs,
-            targets,
+            classes,
             targeted=targeted,
             epsilons=[epsilon],
             generator=generator,
@@ -237,7 +238,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
         full = strong(
             made.victims,
             inputs,
-            targets,
+            classes,
             targeted=targeted,
             epsilons=[epsilon],
             generator=generator,
@@ -250,10 +251,11 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
         ).broken
         report(0.2 + 0.4 * (number + 1))
         for row, entry in enumerate(entries):
-            one = slice(row, row + 1)
-            entry["plain"][goal] = packed(plain[row, 0])
-            entry["strong"][goal] = packed(full[row, 0])
-            entry["broken"][goal] = int(full[row, 0].sum())
+            m = len(made.goals(row)[0])
+            one = (slice(row, row + 1), ..., slice(m))
+            entry["plain"][goal] = packed(plain[row, 0, :m])
+            entry["strong"][goal] = packed(full[row, 0, :m])
+            entry["broken"][goal] = int(full[row, 0, :m].sum())
             alone = type(once)(once.broken[one], once.zero_gradient[one], once.undefined[one])
             scored = type(once)(plain[one], once.zero_gradient[one], once.undefined[one])
             curve = doubts(alone, epsilons=made.track.epsilons(made.spec))

@@ -1,8 +1,12 @@
-"""One cell: a block of victims of one arm, architecture and split, trained, tested and attacked. Runs in a worker."""
+"""One cell: victims of one arm and architecture, trained, tested and attacked at once. Runs in a worker.
+
+A cell's victims are consecutive (split, seed) pairs; what a victim is depends on its cell's others by rounding only.
+"""
 
 from __future__ import annotations
 
 import base64
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lnbench import data
 from lnbench.adversary import Attacked, pgd
+from lnbench.errors import UnavailableError
 from lnbench.protocol import Streams, Track, Victim, applied
 from lnbench.victims import Victims, architecture, train
 
@@ -29,63 +35,115 @@ class Trained:
     """A cell's victims and what they were trained on.
 
     Attributes:
-        track, spec, points, device: as the cell says.
+        track, spec, device: as the cell says.
+        points: the split of each victim.
         labels: (victim, n) int64, what each victim was trained on.
+        base: (rows, *shape), every training input of the cell once.
+        subset: (victim, n) int64, each victim's training points as rows of `base`.
         victims: the stack.
         start: seeds the adversary's random starts.
+        in_parts: the device had no room for all victims at once, so they were trained in parts.
     """
 
     track: Track
     spec: Victim
-    points: data.Split
+    points: list[data.Split]
     device: torch.device
     labels: np.ndarray
+    base: Tensor
+    subset: Tensor
     victims: Victims
     start: int
+    in_parts: bool
 
-    @property
-    def source(self) -> np.ndarray:
-        """Which test points are of a source class, (m,) bool."""
-        return np.isin(self.points.test_labels, [source for source, _ in self.track.noise.pairs])
+    def source(self, row: int) -> np.ndarray:
+        """Which test points of victim `row` are of a source class, (m,) bool."""
+        return np.isin(self.points[row].test_labels, [source for source, _ in self.track.noise.pairs])
 
-    @property
-    def goals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the source-class test points: target of the targeted attack, and true label, each (m,) int64."""
-        labels = self.points.test_labels[self.source]
+    def goals(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of victim `row`'s source-class test points: target of the targeted attack, and true label, (m,) int64."""
+        labels = self.points[row].test_labels[self.source(row)]
         target = dict(reversed(self.track.noise.pairs))
         return np.array([target[int(label)] for label in labels], dtype=np.int64), labels
+
+    @functools.cached_property
+    def examples(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What is attacked: inputs, targets and true labels.
+
+        Shapes (m, *shape) and (m,) where all splits share their test set; else (victim, m, *shape) and (victim, m),
+        with a victim's first example repeated where another has more.
+        """
+        shared = data.fixed_test_set(self.track)
+        rows = range(1 if shared else len(self.points))
+        most = max(int(self.source(row).sum()) for row in rows)
+        parts = []
+        for row in rows:
+            of_row = self.points[row].test_inputs[self.source(row)], *self.goals(row)
+            fill = np.zeros(most, dtype=np.int64)
+            fill[: len(of_row[0])] = np.arange(len(of_row[0]))
+            parts.append([torch.from_numpy(values[fill]) for values in of_row])
+        stacked = [torch.stack(values).to(self.device) for values in zip(*parts, strict=True)]
+        inputs, targets, labels = [values[0] for values in stacked] if shared else stacked
+        return inputs, targets, labels
 
 
 def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> Trained:
     """Train a cell's victims; the same victims, bit for bit, in the same environment.
 
     Args:
-        cell: `track` (document), `salt`, `victim` (name in the track), `split`, `seeds`, `flips` (one list per seed)
-            and `device`.
+        cell: `track` (document), `salt`, `victim` (name in the track), `places` ([split, seed] of each victim),
+            `flips` (one list per victim) and `device`.
         report: called now and then with the share of the training that is done.
     """
     _deterministic(cell["device"])
     track, device = Track.from_document(cell["track"]), torch.device(cell["device"])
-    streams, spec, split = Streams(track.sha256, cell["salt"]), track.victim(cell["victim"]), cell["split"]
-    points = data.load(track, split, streams)
-    labels = np.stack([applied(points.labels, flips) for flips in cell["flips"]])
+    streams, spec, places = Streams(track.sha256, cell["salt"]), track.victim(cell["victim"]), cell["places"]
+    splits = {split: data.load(track, split, streams) for split in sorted({split for split, _ in places})}
+    points = [splits[split] for split, _ in places]
+    labels = np.stack([applied(p.labels, flips) for p, flips in zip(points, cell["flips"], strict=True)])
+    known, first = np.unique(np.concatenate([p.index for p in splits.values()]), return_index=True)
+    base = torch.from_numpy(np.concatenate([p.inputs for p in splits.values()])[first]).to(device)
+    subset = torch.from_numpy(np.stack([np.searchsorted(known, p.index) for p in points])).to(device)
     steps = spec.recipe.steps
 
-    def on_step(step: int) -> None:
-        if step % max(1, steps // 20) == 0:
-            report(step / steps)
+    def part(rows: range) -> Victims:
+        """Train some of the victims."""
 
-    victims = train(
-        architecture(spec.architecture, spec.options),
-        spec.recipe,
-        torch.from_numpy(points.inputs).to(device),
-        torch.from_numpy(labels).to(device),
-        init=[streams.integer(f"init/{spec.name}", split, seed) for seed in cell["seeds"]],
-        order=[streams.entropy("order", split, seed) for seed in cell["seeds"]],
-        num_classes=track.data.classes,
-        on_step=on_step,
-    )
-    return Trained(track, spec, points, device, labels, victims, streams.integer("attack", split))
+        def on_step(step: int) -> None:
+            if step % max(1, steps // 20) == 0:
+                report((rows.start + len(rows) * step / steps) / len(places))
+
+        some = [places[row] for row in rows]
+        return train(
+            architecture(spec.architecture, spec.options),
+            spec.recipe,
+            base,
+            torch.from_numpy(labels[rows.start : rows.stop]).to(device),
+            init=[streams.integer(f"init/{spec.name}", split, seed) for split, seed in some],
+            order=[streams.entropy("order", split, seed) for split, seed in some],
+            num_classes=track.data.classes,
+            subset=subset[rows.start : rows.stop],
+            on_step=on_step,
+        )
+
+    parts = _with_room(part, range(len(places)))
+    victims, start = Victims.joined(parts), streams.integer("attack", places[0][0])
+    return Trained(track, spec, points, device, labels, base, subset, victims, start, len(parts) > 1)
+
+
+def _with_room(train_rows: Callable[[range], Victims], rows: range) -> list[Victims]:
+    """All victims at once, or, where the device has no room for that, each half by itself."""
+    try:
+        return [train_rows(rows)]
+    except torch.OutOfMemoryError:
+        if len(rows) == 1:
+            raise UnavailableError(
+                "the device has no room for a single victim of this track; free its memory or run with --device cpu."
+            ) from None
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = rows.start + len(rows) // 2
+    return _with_room(train_rows, range(rows.start, middle)) + _with_room(train_rows, range(middle, rows.stop))
 
 
 def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
@@ -96,27 +154,29 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
         report: called now and then with the share of the work that is done.
 
     Returns:
-        `seconds`, and `victims`: one entry per seed with the fields of a record's victim that are measured here.
+        `seconds`, `in_parts`, and `victims`: one entry per victim with its `split` and `seed` and the fields of a
+        record's victim that are measured here.
     """
     begin = time.perf_counter()
     made = trained(cell, lambda share: report(_TRAINING_SHARE * share))
-    points, labels, victims = made.points, made.labels, made.victims
-    inputs = torch.from_numpy(points.inputs).to(made.device)
-    predicted = victims.predict(inputs).cpu().numpy()
-    tested = victims.predict(torch.from_numpy(points.test_inputs).to(made.device)).cpu().numpy()
-    source, (targets, source_labels) = made.source, made.goals
-    targeted, untargeted = attack(made, targets, True), attack(made, source_labels, False)
+    labels, victims = made.labels, made.victims
+    predicted = victims.predict(made.base, made.subset).cpu().numpy()
+    tested = _tested(made)
+    targeted, untargeted = attack(made, True), attack(made, False)
     diverged = victims.diverged.cpu().numpy()
     entries = []
-    for row, seed in enumerate(cell["seeds"]):
+    for row, (split, seed) in enumerate(cell["places"]):
+        points, source, (targets, source_labels) = made.points[row], made.source(row), made.goals(row)
         changed = labels[row] != points.labels
         of_source = tested[row][source]
+        m = len(targets)
         entries.append(
             {
+                "split": split,
                 "seed": seed,
                 "steps": made.spec.recipe.steps,
                 "diverged": bool(diverged[row]),
-                "train_points": len(inputs),
+                "train_points": len(points.labels),
                 "train_correct": int((predicted[row] == labels[row]).sum()),
                 "flipped": int(changed.sum()),
                 "memorised_count": int((predicted[row] == labels[row])[changed].sum()),
@@ -128,24 +188,42 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
                     "source_to_target": int((of_source == targets).sum()),
                 },
                 "broken": {
-                    "targeted": targeted.broken[row].sum(-1).tolist(),
-                    "untargeted": untargeted.broken[row].sum(-1).tolist(),
+                    "targeted": targeted.broken[row, :, :m].sum(-1).tolist(),
+                    "untargeted": untargeted.broken[row, :, :m].sum(-1).tolist(),
                 },
                 "zero_gradient": {
-                    "targeted": int(targeted.zero_gradient[row].sum()),
-                    "untargeted": int(untargeted.zero_gradient[row].sum()),
+                    "targeted": int(targeted.zero_gradient[row, :m].sum()),
+                    "untargeted": int(untargeted.zero_gradient[row, :m].sum()),
                 },
                 "bits": {
-                    "targeted": _bits(made, targeted, row),
-                    "untargeted": _bits(made, untargeted, row),
+                    "targeted": _bits(made, targeted, row, m),
+                    "untargeted": _bits(made, untargeted, row, m),
                 },
             }
         )
-    return {"victims": entries, "seconds": round(time.perf_counter() - begin, 3)}
+    return {"victims": entries, "in_parts": made.in_parts, "seconds": round(time.perf_counter() - begin, 3)}
+
+
+def _tested(made: Trained) -> list[np.ndarray]:
+    """Each victim's predictions of its own split's test points, (m,) int64."""
+    if data.fixed_test_set(made.track):
+        shared = torch.from_numpy(made.points[0].test_inputs).to(made.device)
+        return list(made.victims.predict(shared).cpu().numpy())
+    splits = {id(p): p for p in made.points}
+    offsets, total = {}, 0
+    for key, p in splits.items():
+        offsets[key], total = total, total + len(p.test_labels)
+    base = torch.from_numpy(np.concatenate([p.test_inputs for p in splits.values()])).to(made.device)
+    most = max(len(p.test_labels) for p in made.points)
+    rows = [offsets[id(p)] + np.minimum(np.arange(most), len(p.test_labels) - 1) for p in made.points]
+    found = made.victims.predict(base, torch.from_numpy(np.stack(rows)).to(made.device)).cpu().numpy()
+    return [found[row][: len(p.test_labels)] for row, p in enumerate(made.points)]
 
 
 def _deterministic(device: str) -> None:
     torch.use_deterministic_algorithms(True)
+    # Nothing here reads memory that it did not write. (A property of a module class, which mypy does not see.)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -153,17 +231,14 @@ def _deterministic(device: str) -> None:
         torch.set_num_threads(1)
 
 
-def attack(made: Trained, classes: np.ndarray, targeted: bool) -> Attacked:
-    """The track's attack on the source classes' test points.
-
-    Args:
-        classes: (m,) int64, the targets when `targeted`, the true labels when not.
-    """
+def attack(made: Trained, targeted: bool) -> Attacked:
+    """The track's attack on `made.examples`: away from the true labels, or towards the targets when `targeted`."""
     adversary, epsilons = made.track.adversary, made.track.epsilons(made.spec)
-    inputs = torch.from_numpy(made.points.test_inputs[made.source]).to(made.device)
-    goals = torch.from_numpy(classes).to(made.device)
+    inputs, targets, labels = made.examples
+    goals = targets if targeted else labels
     chunk = max(1, _AT_ONCE[made.device.type] // (len(made.victims) * len(epsilons)))
     generator = torch.Generator(made.device).manual_seed(made.start) if adversary.random_start else None
+    axis = goals.dim() - 1
     parts = [
         pgd(
             made.victims,
@@ -173,17 +248,17 @@ def attack(made: Trained, classes: np.ndarray, targeted: bool) -> Attacked:
             epsilons=epsilons,
             steps=adversary.steps,
             step_factor=adversary.step_factor,
-            bounds=made.points.bounds,
+            bounds=made.points[0].bounds,
             rule=adversary.rule,
             norm=adversary.norm,
             random_start=generator,
         )
-        for some, goal in zip(inputs.split(chunk), goals.split(chunk), strict=True)
+        for some, goal in zip(inputs.split(chunk, axis), goals.split(chunk, axis), strict=True)
     ]
     return Attacked(*(torch.cat([getattr(p, f) for p in parts], -1) for f in ("broken", "zero_gradient", "undefined")))
 
 
-def _bits(made: Trained, attacked: Attacked, row: int) -> str:
-    """Base64 of the packed per-example flags at the radius of the score; 1 = broken."""
+def _bits(made: Trained, attacked: Attacked, row: int, m: int) -> str:
+    """Base64 of the packed flags of a victim's m examples at the radius of the score; 1 = broken."""
     at = made.track.epsilons(made.spec).index(made.track.epsilon(made.spec))
-    return base64.b64encode(np.packbits(attacked.broken[row, at].cpu().numpy()).tobytes()).decode()
+    return base64.b64encode(np.packbits(attacked.broken[row, at, :m].cpu().numpy()).tobytes()).decode()

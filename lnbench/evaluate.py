@@ -128,6 +128,7 @@ def evaluate(
         code_sha256=code_sha256(track),
         sandbox=mode,
         fixed_test_set=data.fixed_test_set(track),
+        flags=["split-block"] if any(result["in_parts"] for result in results) else [],
         run={
             "started": started.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
             "seconds": round(time.monotonic() - clock, 1),

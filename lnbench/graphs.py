@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import networkx as nx
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.stats import multivariate_normal
 
 from lnbench.errors import ProtocolError
@@ -71,17 +71,17 @@ def class_graph(points: np.ndarray, gamma: float, norm: str = "l2", classes: np.
     Source:
         Thesis, Definition 1.
     """
-    if not gamma >= 0:
-        raise ProtocolError(f"a class graph's γ is at least 0; got {gamma}.")
     import torch
 
     from lnbench.kernels import neighbour_edges
 
+    if not gamma >= 0:
+        raise ProtocolError(f"a class graph's γ is at least 0; got {gamma}.")
     _metric(norm)
     graph = nx.Graph()
     graph.add_nodes_from(range(len(points)))
     for members in _classes(points, classes):
-        flat = torch.from_numpy(np.asarray(points[members], dtype=np.float64).reshape(len(members), -1))
+        flat = torch.from_numpy(_flat(points[members]))
         graph.add_edges_from(members[neighbour_edges(flat, gamma, norm).numpy()].tolist())
     return graph
 
@@ -187,7 +187,7 @@ def log_density(points: np.ndarray) -> np.ndarray:
     """
     from sklearn.covariance import LedoitWolf
 
-    flat = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
+    flat = _flat(points)
     flat = flat[:, flat.std(0) > 1e-9]
     n, d = flat.shape
     if d == 0:
@@ -199,61 +199,79 @@ def log_density(points: np.ndarray) -> np.ndarray:
     return np.atleast_1d(found)
 
 
-def gaussian_kernel(points: np.ndarray, width: float = 0.5) -> np.ndarray:
-    """exp(−‖xᵢ − xⱼ‖² / 2h²) of all pairs, (n, n) float64, with h = `width` · the median distance of two points.
-
-    Points that all coincide have a kernel of ones.
+def gaussian_kernel(points: np.ndarray, others: np.ndarray, scale: float) -> np.ndarray:
+    """exp(−‖xᵢ − zⱼ‖² / 2h²), (n, m) float64.
 
     Args:
         points: (n, *shape).
+        others: (m, *shape).
+        scale: h, in units of the points; at 0 only points that coincide have a kernel, of 1.
+
+    Raises:
+        ProtocolError: if h is negative or no number.
+    """
+    if not 0 <= scale < float("inf"):
+        raise ProtocolError(f"a kernel's scale is a number of at least 0, in units of the points; got {scale}.")
+    apart = cdist(_flat(points), _flat(others))
+    kernel: np.ndarray = np.exp(-((apart / scale) ** 2) / 2) if scale else (apart == 0).astype(np.float64)
+    return kernel
+
+
+def contrast(points: np.ndarray, rest: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """How alike the points of a class are to each other and to everything else, under one Gaussian kernel.
+
+    Args:
+        points: (n, *shape), the class.
+        rest: (m, *shape), all other points.
+        width: the kernel's h in units of the median distance of two points of the class, positive.
+
+    Returns:
+        The class's kernel (n, n), and each of its points' mean kernel with the rest, (n,), 0 where there is no rest.
 
     Raises:
         ProtocolError: if `width` is not a positive number.
     """
     if not 0 < width < float("inf"):
         raise ProtocolError(f"a kernel's width is a positive number of median distances; got {width}.")
-    apart = distances(points)
-    middle = float(np.median(apart[np.triu_indices(len(apart), 1)])) if len(apart) > 1 else 0.0
-    kernel: np.ndarray = np.exp(-((apart / (width * middle)) ** 2) / 2) if middle else np.ones_like(apart)
-    return kernel
+    scale = width * radius(points, 0.5)
+    kernel = gaussian_kernel(points, points, scale)
+    return kernel, gaussian_kernel(points, rest, scale).mean(1) if len(rest) else np.zeros(len(points))
 
 
-def discrepancy(kernel: np.ndarray, subset: np.ndarray, mean: np.ndarray) -> float:
-    """MMD² of a subset to a class, less the class's own term: Σᵢⱼ k(xᵢ, xⱼ) / s² − 2 Σᵢ μ(xᵢ) / s over the subset.
+def mismatch(kernel: np.ndarray, subset: np.ndarray, mean: np.ndarray) -> float:
+    """‖φ̄(subset) − μ‖² less ‖μ‖²: Σᵢⱼ k(xᵢ, xⱼ) / s² − 2 Σᵢ μ(xᵢ) / s over a subset of s > 0 points.
+
+    With μ the class's mean in the kernel's feature space it is the subset's squared maximum mean discrepancy, up to a
+    constant.
 
     Args:
         kernel: (n, n).
         subset: (s,) indices.
-        mean: (n,), μ(xᵢ): the mean of the kernel between xᵢ and the class.
+        mean: (n,), μ(xᵢ) = ⟨φ(xᵢ), μ⟩.
     """
-    inner = kernel[np.ix_(subset, subset)].mean() if len(subset) else 0.0
-    return float(inner - 2 * (mean[subset].mean() if len(subset) else 0.0))
+    return float(kernel[np.ix_(subset, subset)].mean() - 2 * mean[subset].mean())
 
 
-def herd(
-    kernel: np.ndarray, budget: int, mean: np.ndarray | None = None, start: np.ndarray | None = None
-) -> np.ndarray:
-    """The subset whose kernel mean is closest to the class's: greedy herding, then swaps while any helps, (budget,).
+def herd(kernel: np.ndarray, budget: int, mean: np.ndarray) -> np.ndarray:
+    """A subset whose mean in feature space is close to μ: greedy herding, then exchanges of one point while any helps.
 
-    It minimises `discrepancy`, up to a local minimum in which no exchange of one point improves it.
+    It minimises `mismatch` among subsets of `budget` points, up to a local minimum.
 
     Args:
         kernel: (n, n), symmetric.
-        mean: (n,), μ of the class; the kernel's row means if None.
-        start: indices to start the swaps from instead of the greedy choice.
+        mean: (n,), μ(xᵢ) = ⟨φ(xᵢ), μ⟩; the kernel's row means for the class itself.
 
     Returns:
         (min(budget, n),) int64 indices, ascending.
 
     Source:
-        Chen, Welling & Smola 2010 (kernel herding); Gretton et al. 2012 (MMD).
+        Chen, Welling & Smola 2010 (kernel herding); Gretton et al. 2012 (maximum mean discrepancy).
     """
     n = len(kernel)
     size = min(max(budget, 0), n)
-    mean = kernel.mean(1) if mean is None else np.asarray(mean, dtype=np.float64)
     own = np.diag(kernel)
-    chosen = [] if start is None else [int(i) for i in start]
-    potential = kernel[:, chosen].sum(1) if chosen else np.zeros(n)
+    chosen: list[int] = []
+    potential = np.zeros(n)
     while len(chosen) < size:
         s = len(chosen) + 1
         cost = (2 * potential + own) / s**2 - 2 * mean / s
@@ -275,6 +293,24 @@ def herd(
     return np.sort(np.array(chosen, dtype=np.int64))
 
 
+def medoids(costs: np.ndarray, budget: int) -> np.ndarray:
+    """Greedy k-medoids: columns that together serve the rows at the smallest total cost, (min(budget, n),) int64.
+
+    Each pick lowers the sum over rows of the cost to the nearest picked column most, in that order.
+
+    Args:
+        costs: (m, n), of serving row i by column j: distances, for points that serve each other.
+    """
+    nearest = np.full(len(costs), np.inf)
+    chosen: list[int] = []
+    while len(chosen) < min(max(budget, 0), costs.shape[1]):
+        total = np.minimum(nearest[:, None], costs).sum(0)
+        total[chosen] = np.inf
+        chosen.append(int(total.argmin()))
+        nearest = np.minimum(nearest, costs[:, chosen[-1]])
+    return np.array(chosen, dtype=np.int64)
+
+
 def _metric(norm: str) -> str:
     if norm not in METRICS:
         raise ProtocolError(f"no norm is called {norm!r}; there are {', '.join(METRICS)}.")
@@ -282,9 +318,12 @@ def _metric(norm: str) -> str:
 
 
 def _pairs(points: np.ndarray, norm: str) -> np.ndarray:
-    flat = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
-    found: np.ndarray = pdist(flat, _metric(norm))
+    found: np.ndarray = pdist(_flat(points), _metric(norm))
     return found
+
+
+def _flat(points: np.ndarray) -> np.ndarray:
+    return np.asarray(points, dtype=np.float64).reshape(len(points), -1)
 
 
 def _classes(points: np.ndarray, classes: np.ndarray | None) -> list[np.ndarray]:

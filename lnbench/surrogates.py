@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from lnbench.adversary import pgd
@@ -30,15 +29,18 @@ from lnbench.victims import train as train_victims
 
 RECIPES: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Recipe]]] = {
     "mlp": {
-        1000: ({"width": 128, "depth": 2}, Recipe(steps=550, batch=128, learning_rate=0.015)),
+        1000: ({"width": 128, "depth": 2}, Recipe(steps=800, batch=64, learning_rate=0.015)),
         10**9: ({"width": 256, "depth": 2}, Recipe(steps=2000, batch=128, learning_rate=0.005)),
     },
     "cnn": {
         1000: (
-            {"channels": (16, 32), "kernel": 3, "padding": 1, "hidden": 64},
-            Recipe(steps=700, batch=64, learning_rate=0.02),
+            {"channels": (8, 16), "kernel": 3, "padding": 1, "stride": 2, "hidden": 64},
+            Recipe(steps=1000, batch=64, learning_rate=0.02),
         ),
-        10**9: ({"channels": (16, 32), "kernel": 5, "hidden": 128}, Recipe(steps=1600, batch=128, learning_rate=0.01)),
+        10**9: (
+            {"channels": (16, 32), "kernel": 5, "stride": 2, "hidden": 128},
+            Recipe(steps=2400, batch=128, learning_rate=0.01),
+        ),
     },
 }
 """Architecture -> training points up to which it applies -> options and recipe that memorise a few flips there."""
@@ -46,7 +48,12 @@ RECIPES: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Recipe]]] = {
 _RESERVE = 2.0
 """Seconds that are left for everything else when measuring stops."""
 
+_BLOCK = 16
+"""Surrogates trained at once."""
+
 _spent = 0
+_slowest: dict[str, float] = {}
+"""Architecture -> most seconds that measuring one surrogate of it has taken in this process."""
 
 
 def trainings_spent() -> int:
@@ -68,7 +75,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     seed: int | None = None,
-    block: int = 16,
+    block: int = _BLOCK,
     **changes: Any,
 ) -> Victims:
     """Train one surrogate per row of `labels` on the problem's inputs.
@@ -111,7 +118,7 @@ def train(
             )
         )
         count(len(rows[some]))
-    return Victims(made, {k: torch.cat([s.parameters[k] for s in stacks]) for k in stacks[0].parameters})
+    return Victims.joined(stacks)
 
 
 def logits(victims: Victims, inputs: np.ndarray | Tensor, chunk: int = 512) -> Tensor:
@@ -181,7 +188,7 @@ def harm(
     seed: int | None = None,
     radii: Sequence[float] = (0.5, 0.75, 1.0, 1.25),
     points: int = 512,
-    block: int = 16,
+    block: int = _BLOCK,
     **changes: Any,
 ) -> np.ndarray:
     """How much each of some sets of flips hurts one surrogate: the share of the class that its adversary breaks.
@@ -208,17 +215,17 @@ def harm(
     some = np.sort(rng.choice(eligible, min(points, len(eligible)), replace=False))
     goals = problem.flipped(some)[some]
     epsilons = tuple(problem.threat.epsilon * r for r in radii)
-    found, longest = np.full(len(sets), np.nan), 0.0
+    found = np.full(len(sets), np.nan)
     for start in range(0, len(sets), block):
-        if problem.seconds_left() < _RESERVE + 1.5 * longest:
+        begin, rows = time.monotonic(), sets[start : start + block]
+        if problem.seconds_left() < _RESERVE + 1.5 * _slowest.get(victim, 0.0) * len(rows):
             break
-        begin = time.monotonic()
-        labels = np.stack([problem.flipped(row) for row in sets[start : start + block]])
+        labels = np.stack([problem.flipped(row) for row in rows])
         trained = train(problem, labels, victim=victim, seed=int(rng.integers(2**62)), block=block, **changes)
         kept = labels[:, some] == problem.labels[some]
         broken = attack(trained, problem.inputs[some], goals, problem, epsilons=epsilons).double().mean(1).cpu().numpy()
         found[start : start + block] = (broken * kept).sum(1) / np.maximum(kept.sum(1), 1)
-        longest = max(longest, time.monotonic() - begin)
+        _slowest[victim] = max(_slowest.get(victim, 0.0), (time.monotonic() - begin) / len(rows))
     return found
 
 
@@ -226,10 +233,21 @@ def ensemble_harm(problem: Problem, sets: np.ndarray, victims: Sequence[str], **
     """Mean harm of each set over several architectures, (set,); NaN for sets some architecture did not get to measure.
 
     Args:
-        victims: names of architectures; one surrogate of each is trained per set, on a seed of its own.
-        options: as for `harm`.
+        victims: names of architectures; one surrogate of each is trained per set.
+        options: as for `harm`, but for a seed: every architecture's is its own, drawn from `problem.rng`.
     """
-    return np.mean([harm(problem, sets, victim=victim, **options) for victim in victims], axis=0)
+    block, found = options.get("block", _BLOCK), np.full(len(sets), np.nan)
+    for start in range(0, len(sets), block):  # all architectures on some sets, then on the next: time may run out
+        some = slice(start, start + block)
+        total = np.zeros(len(sets[some]))
+        for victim in victims:
+            total = total + harm(problem, sets[some], victim=victim, **options) / len(victims)
+            if np.isnan(total).any():
+                break
+        found[some] = total
+        if np.isnan(total).any():
+            break
+    return found
 
 
 def representation(
@@ -250,10 +268,13 @@ def representation(
     flat = np.asarray(problem.inputs, dtype=np.float64).reshape(len(problem.inputs), -1)
     eligible = problem.eligible
     if space == "input":
-        return flat[eligible]
+        chosen: np.ndarray = flat[eligible]
+        return chosen
     if space == "pca":
         if dims < 1:
             raise ProtocolError(f"a representation keeps at least one principal direction; got dims = {dims}.")
+        from sklearn.decomposition import PCA
+
         fitted = PCA(min(dims, *flat.shape), svd_solver="covariance_eigh").fit(flat)
         projected: np.ndarray = fitted.transform(flat[eligible])
         return projected

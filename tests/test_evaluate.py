@@ -177,7 +177,7 @@ def test_a_cell_depends_on_its_labels_and_not_on_its_arm(track: Track) -> None:
 
     labels = data.load(track, 0, streams).labels
     flips = random_flips(labels, track.noise.pairs, 4, streams.generator("random", 0, 0))
-    cell = {"track": track.document, "salt": "public", "victim": "mlp", "split": 0, "seeds": [0], "device": "cpu"}
+    cell = {"track": track.document, "salt": "public", "victim": "mlp", "places": [[0, 0]], "device": "cpu"}
     shares: list[float] = []
     first = cells.run({**cell, "flips": [flips]}, shares.append)["victims"]
     again = cells.run({**cell, "flips": [flips]})["victims"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,9 @@ def _altered(record: Record, change: str) -> Record:
         for victim in document["victims"]:
             if victim["arm"] == "poisoned":
                 victim["broken"]["targeted"] = [victim["clean"]["source_points"]] * 2
+    elif change == "nudge":
+        counts = document["victims"][0]["broken"]["targeted"]
+        counts[-1] += 1 if counts[-1] < document["victims"][0]["clean"]["source_points"] else -1
     elif change == "source":
         document["poisoner"]["source"] = document["poisoner"]["source"].replace("self.skip :", "self.skip + 1 :")
     return Record(document, record.track)
@@ -81,7 +85,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_victims_trained_again_are_equal_bit_for_bit_and_forged_ones_are_caught(record: Record) -> None:
     check = rederive.retrain(record, 99, rng=random.Random(0))
     assert check.passed, check.sentence
-    assert "12 victims of 6 random cells trained again are equal bit for bit" in check.sentence
+    assert "12 victims of 3 random cells trained again are equal bit for bit" in check.sentence
     forged = rederive.retrain(_altered(record, "victims"), 99, rng=random.Random(0))
     assert forged.passed is False
     assert "of arm poisoned" in forged.sentence
@@ -89,11 +93,21 @@ def test_victims_trained_again_are_equal_bit_for_bit_and_forged_ones_are_caught(
 
 
 @pytest.mark.usefixtures("inline")
-def test_in_another_environment_the_mean_is_compared(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rederive, "environment", lambda device: {"id": "elsewhere"})
+@pytest.mark.parametrize("where", ["environment", "code_sha256"])
+def test_in_another_environment_or_code_the_mean_is_compared(
+    record: Record, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    strict = rederive.retrain(_altered(record, "nudge"), 99, rng=random.Random(0))
+    assert not strict.passed
+    monkeypatch.setattr(rederive, where, lambda *args: {"id": "elsewhere"} if where == "environment" else "other")
     check = rederive.retrain(record, 99, rng=random.Random(0))
     assert check.passed
-    assert "in points: clean +0.0 (up to ±28.3 is expected of rounding), poisoned +0.0" in check.sentence
+    assert "equal bit for bit" in check.sentence
+    check = rederive.retrain(_altered(record, "nudge"), 99, rng=random.Random(0))
+    assert check.passed
+    assert re.search(
+        r"in points: clean [+-]0\.\d \(up to ±28\.3 is expected of rounding\), poisoned \+0\.0", check.sentence
+    )
     assert rederive.retrain(_altered(record, "victims"), 99, rng=random.Random(0)).passed is False
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -79,3 +83,79 @@ def test_unknown_names_are_refused(problem: Problem) -> None:
         surrogates.train(problem, problem.labels, step=3)
     with pytest.raises(ProtocolError, match="no architecture is called 'resnet'"):
         surrogates.train(problem, problem.labels, victim="resnet")
+
+
+def test_harm_is_the_share_of_untouched_points_that_the_adversary_breaks(problem: Problem) -> None:
+    sets = problem.eligible[np.array([[0, 1], [2, 3], [4, 5]])]
+    found = surrogates.harm(problem, sets, seed=5, radii=(0.5, 1.0), steps=40, block=2)
+    assert found.shape == (3,) and ((found >= 0) & (found <= 1)).all()
+    assert np.array_equal(found, surrogates.harm(problem, sets, seed=5, radii=(0.5, 1.0), steps=40, block=2))
+
+    # The first block again, by hand.
+    rng = np.random.default_rng(5)
+    some = np.sort(rng.choice(problem.eligible, len(problem.eligible), replace=False))
+    labels = np.stack([problem.flipped(s) for s in sets[:2]])
+    victims = surrogates.train(problem, labels, seed=int(rng.integers(2**62)), steps=40)
+    broken = surrogates.attack(
+        victims, problem.inputs[some], np.zeros(len(some), int), problem, epsilons=(0.05, 0.1)
+    ).numpy()
+    for row in range(2):
+        kept = ~np.isin(some, sets[row])
+        assert found[row] == pytest.approx(broken[row][:, kept].mean())
+
+    more = surrogates.harm(problem, sets, seed=5, radii=(2.0,), steps=40)
+    assert (more >= surrogates.harm(problem, sets, seed=5, radii=(0.25,), steps=40)).all()
+
+
+def test_harm_of_several_architectures_is_their_mean_and_of_every_point_is_nothing(problem: Problem) -> None:
+    sets = problem.eligible[np.array([[0, 1], [2, 3]])]
+    fresh = [dataclasses.replace(problem, rng=np.random.default_rng(1)) for _ in range(2)]
+    mean = surrogates.ensemble_harm(fresh[0], sets, ["mlp", "cnn"], steps=5)
+    single = [surrogates.harm(fresh[1], sets, victim=v, steps=5) for v in ("mlp", "cnn")]
+    np.testing.assert_allclose(mean, np.mean(single, axis=0))
+    assert surrogates.harm(problem, problem.eligible[None], steps=5).tolist() == [0.0]
+    assert surrogates.harm(problem, sets[:0], steps=5).tolist() == []
+
+
+def test_harm_stops_measuring_when_time_is_short(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surrogates, "_slowest", {})
+    late = dataclasses.replace(problem, deadline=0.0)
+    before = surrogates.trainings_spent()
+    assert np.isnan(surrogates.harm(late, problem.eligible[np.array([[0], [1]])])).all()
+    assert surrogates.trainings_spent() == before
+
+    # A surrogate takes far longer than there is time: none is begun. Of two architectures, blocks are finished in turn.
+    soon = dataclasses.replace(problem, deadline=time.monotonic() + 60)
+    sets = problem.eligible[np.arange(4)[:, None]]
+    surrogates._slowest["mlp"] = 1000.0
+    assert np.isnan(surrogates.harm(soon, sets, steps=2)).all() and surrogates.trainings_spent() == before
+    surrogates._slowest.clear()
+    real = surrogates.train
+
+    def slow_at_last(*arguments: Any, **options: Any) -> Any:
+        made = real(*arguments, **options)
+        surrogates._slowest.update({"mlp": 1000.0} if surrogates.trainings_spent() >= before + 4 else {})
+        return made
+
+    monkeypatch.setattr(surrogates, "train", slow_at_last)
+    found = surrogates.ensemble_harm(soon, sets, ["mlp", "cnn"], steps=2, block=2)
+    assert np.isfinite(found[:2]).all() and np.isnan(found[2:]).all()
+    assert surrogates.trainings_spent() == before + 4
+
+
+def test_representations_of_the_eligible_points(problem: Problem) -> None:
+    points = problem.inputs[problem.eligible].reshape(len(problem.eligible), -1)
+    np.testing.assert_allclose(surrogates.representation(problem, "input"), points)
+    low = surrogates.representation(problem, "pca", dims=3)
+    assert low.shape == (len(points), 3)
+    whole = surrogates.representation(problem, "pca", dims=64)  # a rotation: all distances stay
+    np.testing.assert_allclose(
+        np.linalg.norm(whole[0] - whole[1]), np.linalg.norm(points[0].astype(float) - points[1]), rtol=1e-6
+    )
+    two = surrogates.representation(problem, "features", surrogates=2, victim="mlp")
+    assert two.shape == (len(points), 2 * 128)
+    np.testing.assert_allclose((two**2).sum(1).mean(), 2.0, rtol=1e-6)
+    with pytest.raises(ProtocolError, match="of space input, pca or features; got 'pixels'"):
+        surrogates.representation(problem, "pixels")
+    with pytest.raises(ProtocolError, match="at least one principal direction; got dims = 0"):
+        surrogates.representation(problem, "pca", dims=0)

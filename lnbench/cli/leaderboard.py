@@ -67,3 +67,20 @@ def add(records: tuple[Path, ...], folder: Path) -> None:
         click.echo(f"added: {leaderboard.add(record, folder / 'records')}")
     for path in leaderboard.build(folder / "records", folder):
         click.echo(f"changed: {path}")
+
+
+@command.command("attacks")
+@click.option(
+    "--attacks",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("attacks"),
+    show_default=True,
+    help="The folder of attacks: README.md, and strategies.toml, which lists what its table shows.",
+)
+@_folder
+def attacks(attacks: Path, folder: Path) -> None:
+    """Fill the scores of the records into the table of attacks/README.md."""
+    from lnbench.leaderboard import strategies
+
+    changed = strategies.write(attacks, folder / "records")
+    click.echo(f"{'changed' if changed else 'unchanged'}: {attacks / 'README.md'}")

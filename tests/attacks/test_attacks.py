@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,8 @@ import pytest
 
 import lnbench
 import tiny
-from lnbench import data
+import toy
+from lnbench import data, surrogates
 from lnbench.evaluate import resolved_sandbox
 from lnbench.poison.run import Submission, poison
 from lnbench.protocol import Streams, Track, changed
@@ -19,7 +21,22 @@ from lnbench.protocol.poisoner import Problem, Threat
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [*sorted((ROOT / "attacks").glob("*.py")), ROOT / "submissions" / "my_poisoner.py"]
-CHEAP = {"adversarial_path": {"surrogates": 1, "max_steps": 60}}
+CHEAP: dict[str, dict[str, int]] = {
+    "adversarial_path": {"surrogates": 1, "max_steps": 60},
+    "bilevel": {"surrogates": 2, "steps": 10},
+    "boundary_distance": {"surrogates": 1, "max_steps": 60},
+    "datamodel": {"surrogates": 4},
+    "degree_intersection": {"surrogates": 1},
+    "gradient_alignment": {"surrogates": 3},
+    "matched_search": {"surrogates": 4, "candidates": 2},
+    "min_colouring": {"surrogates": 1},
+    "most_of_class": {"surrogates": 1, "max_steps": 60},
+    "random_search": {"surrogates": 4},
+    "trajectory_matching": {"surrogates": 6},
+}
+FOR_FEATURES_ONLY = {"dominating_set", "gaussian_density", "high_degree"}
+"""Attacks that train surrogates with `space=features` alone."""
+IN_A_MOMENT = {"adversarial_path", "matched_search", "mean_matching", "my_poisoner", "random_flip"}
 
 
 def _module(path: Path) -> ModuleType:
@@ -43,15 +60,69 @@ def _problem(n: int = 300, budget: int = 4, seed: int = 0) -> Problem:
     )
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [p if p.stem in IN_A_MOMENT else pytest.param(p, marks=pytest.mark.slow) for p in FILES],
+    ids=lambda p: p.stem,
+)
 def test_every_attack_spends_its_budget_within_the_rules_and_says_what_it_is(path: Path) -> None:
     track = Track.from_document(tiny.document())
     points = data.load(track, 1)
     submission = Submission.from_file(path, CHEAP.get(path.stem, {}))
-    found = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"))
+    found = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"), seconds=600)
     assert len(changed(points.labels, found.labels)) == track.noise.budget
     assert found.description.endswith(".")
-    assert (found.trainings > 0) == ("surrogates" in found.parameters)
+    assert (found.trainings > 0) == ("surrogates" in found.parameters and path.stem not in FOR_FEATURES_ONLY)
+    assert found.trainings <= found.parameters.get("surrogates", 0)
+
+
+@pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Surrogates that are trained for a moment."""
+    short = {
+        name: {10**9: (options, dataclasses.replace(recipe, steps=8, batch=16))}
+        for name, sizes in surrogates.RECIPES.items()
+        for options, recipe in [sizes[1000]]
+    }
+    monkeypatch.setattr(surrogates, "RECIPES", short)
+
+
+NEW = [p for p in FILES if p.stem not in {"random_flip", "adversarial_path"}]
+
+
+@pytest.mark.parametrize("path", NEW, ids=lambda p: p.stem)
+@pytest.mark.usefixtures("briefly")
+def test_the_corners_of_a_problem_are_defined(path: Path) -> None:
+    """No budget, one beyond the class, a class of one point, no time left, a class all alike: the best valid answer."""
+
+    def flipped(problem: Problem) -> int:
+        labels = toy.attack(path.stem, **CHEAP.get(path.stem, {})).poison(problem)
+        changes = changed(problem.labels, labels)
+        assert {(old, new) for _, old, new in changes} <= {(9, 0)}
+        return len(changes)
+
+    whole = _problem(n=120)
+    nines, others = whole.eligible, np.flatnonzero(whole.labels != 9)
+
+    def only(indices: np.ndarray, **fields: object) -> Problem:
+        inputs, labels = whole.inputs[indices], whole.labels[indices]
+        return dataclasses.replace(whole, inputs=inputs, labels=labels, rng=np.random.default_rng(0), **fields)
+
+    assert flipped(only(np.arange(120))) == 4
+    assert flipped(only(np.arange(120), budget=0)) == 0
+    assert flipped(only(np.arange(120), budget=len(nines) + 3)) == len(nines)
+    assert flipped(only(np.array([*others, nines[0]]))) == 1
+    assert flipped(only(np.arange(120), deadline=0.0)) == 4
+    assert flipped(only(np.array([*others, *[nines[0]] * 6]))) == 4
+
+
+@pytest.mark.parametrize("path", NEW, ids=lambda p: p.stem)
+@pytest.mark.usefixtures("briefly")
+def test_the_same_problem_gives_the_same_labels(path: Path) -> None:
+    draws = [
+        toy.attack(path.stem, **CHEAP.get(path.stem, {})).poison(_problem(n=120, seed=seed)).tolist() for seed in (0, 0)
+    ]
+    assert draws[0] == draws[1]
 
 
 def test_random_flips_follow_the_problems_generator_alone() -> None:
@@ -107,8 +178,6 @@ def test_the_template_spreads_its_flips_best_first() -> None:
         rng=np.random.default_rng(0),
     )
     assert set(np.flatnonzero(poisoner.poison(problem) == 0)) == {6, 1}
-    import dataclasses
-
     three = dataclasses.replace(problem, budget=3)
     assert set(np.flatnonzero(poisoner.poison(three) == 0)) == {6, 1, 4}
 

@@ -1,8 +1,8 @@
 """Our attacks beside foolbox, torchattacks and ART: agreement, strength, and time per (victim × example × step).
 
-    python tests/bench/bench_adversary.py --victims 1 8 32 --data digits --repeats 3
-    python tests/bench/bench_adversary.py --data mnist --examples 100 --victims 1 8 --repeats 1
-    python tests/bench/bench_adversary.py --strong --victims 2 --epsilon 0.05
+    pytest --benchmark-enable tests/bench/bench_adversary.py -k digits      # times, all contestants side by side
+    python tests/bench/bench_adversary.py --data mnist --examples 100       # agreement with the peers' verdicts
+    python tests/bench/bench_adversary.py --strong --epsilon 0.05           # strength, beside AutoAttack
 
 Needs the packages of requirements.txt; README.md says how to install them.
 """
@@ -10,12 +10,15 @@ Needs the packages of requirements.txt; README.md says how to install them.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -25,18 +28,20 @@ from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Recipe, load
 from lnbench.victims import Victims, architecture, train
 
+pytestmark = pytest.mark.filterwarnings("ignore")
+"""The peers' imports warn of what is theirs to mend."""
+
 SOURCE, TARGET, STEPS = 9, 0, 20
 RADII = {"digits": {"linf": 0.1, "l2": 0.6}, "mnist": {"linf": 0.2, "l2": 3.0}}
 
 
 def main() -> None:
-    """Parse, train, compare."""
+    """Parse, train, compare verdicts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--victims", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--victims", type=int, default=4)
     parser.add_argument("--data", choices=sorted(RADII), default="digits")
     parser.add_argument("--architectures", nargs="+", default=["mlp", "cnn"])
     parser.add_argument("--examples", type=int, default=90)
-    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epsilon", type=float, help="ℓ∞ radius, if not the data's usual one")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--strong", action="store_true", help="compare with torchattacks' AutoAttack instead")
@@ -44,9 +49,8 @@ def main() -> None:
     torch.set_num_threads(1)
     radii = RADII[options.data] | ({} if options.epsilon is None else {"linf": options.epsilon})
     for name in options.architectures:
-        most = max(options.victims)
-        victims, inputs = trained(options.data, name, most, options.examples, options.device)
-        modules = [module(victims, v, inputs.shape[1]) for v in range(most)]
+        victims, inputs = trained(options.data, name, options.victims, options.examples, options.device)
+        modules = [module(victims, v, inputs.shape[1]) for v in range(len(victims))]
         gap = max(
             float((m(inputs).detach() - victims(inputs.unsqueeze(0))[v]).abs().max()) for v, m in enumerate(modules)
         )
@@ -55,10 +59,53 @@ def main() -> None:
             compare_strong(victims, modules, inputs, radii["linf"])
             continue
         for norm, epsilon in radii.items():
-            agreement(victims, modules[:4], inputs, norm, epsilon)
-        for count in options.victims:
-            few = Victims(victims.architecture, {k: p[:count] for k, p in victims.parameters.items()})
-            timing(few, modules[:count], inputs, radii["linf"], options.repeats)
+            agreement(victims, modules, inputs, norm, epsilon)
+
+
+@functools.cache
+def _case(data: str, name: str) -> tuple[Victims, Tensor]:
+    """32 victims (8 on MNIST) and what is attacked, trained once a session."""
+    torch.set_num_threads(1)
+    return trained(data, name, 32 if data == "digits" else 8, 90, os.environ.get("LNBENCH_BENCH_DEVICE", "cpu"))
+
+
+CONTESTANTS = ("plain loop", "foolbox", "torchattacks", "ART", "lnbench (last)", "lnbench (any)")
+
+
+@pytest.mark.parametrize("contestant", CONTESTANTS)
+@pytest.mark.parametrize("count", [1, 8, 32])
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+@pytest.mark.parametrize("data", sorted(RADII))
+def test_targeted_pgd(benchmark: Any, data: str, name: str, count: int, contestant: str) -> None:
+    """One targeted ℓ∞ PGD on `count` victims; µs per (victim × example × step) in `extra_info`."""
+    victims, inputs = _case(data, name)
+    if count > len(victims):
+        pytest.skip("MNIST's victims are eight")
+    few = Victims(victims.architecture, {k: p[:count] for k, p in victims.parameters.items()})
+    modules, epsilon = [module(few, v, inputs.shape[1]) for v in range(count)], RADII[data]["linf"]
+
+    def theirs(attack: Attack) -> list[Tensor]:
+        return [success(m, attack(m, inputs, epsilon)) for m in modules]
+
+    def ours(rule: str) -> Tensor:
+        fixed = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "rule": rule}
+        return pgd(few, inputs, targets(inputs), **fixed).broken
+
+    runs = {"plain loop": lambda: theirs(plain), "lnbench (last)": lambda: ours("last")}
+    runs |= {"lnbench (any)": lambda: ours("any")}
+    run = runs[contestant] if contestant in runs else functools.partial(theirs, peers("linf")[contestant])
+
+    def synchronised() -> object:
+        result = run()
+        if inputs.is_cuda:
+            torch.cuda.synchronize()
+        return result
+
+    benchmark.group = f"{data} {name}, {count} victims"
+    benchmark.pedantic(synchronised, rounds=7 if data == "digits" else 3, warmup_rounds=1)
+    if benchmark.stats is not None:
+        units = count * len(inputs) * STEPS
+        benchmark.extra_info["µs per victim, example and step"] = 1e6 * benchmark.stats.stats.min / units
 
 
 def trained(data: str, name: str, count: int, examples: int, device: str) -> tuple[Victims, Tensor]:
@@ -72,8 +119,8 @@ def trained(data: str, name: str, count: int, examples: int, device: str) -> tup
     else:
         inputs, labels = mnist("train", 4000)
         tests, truths = mnist("t10k", 10000)
-        options = {"width": 256, "depth": 2} if name == "mlp" else {"channels": (16, 32), "kernel": 5, "hidden": 128}
-        family, recipe = architecture(name, options), Recipe(steps=250, batch=64, learning_rate=3e-3)
+        family = architecture(name, load("mnist10k-9to0").victim(name).options)
+        recipe = Recipe(steps=250, batch=64, learning_rate=3e-3)
     stacked = np.tile(labels, (count, 1))
     for v in range(count):
         nines = np.flatnonzero(labels == SOURCE)
@@ -103,9 +150,9 @@ def module(victims: Victims, index: int, channels: int) -> nn.Module:
     family, parameters = victims.architecture, {k: p[index] for k, p in victims.parameters.items()}
     layers: list[nn.Module] = []
     for i, out in enumerate(getattr(family, "channels", ())):
-        convolution = nn.Conv2d(channels, out, family.kernel, padding=family.padding)
+        convolution = nn.Conv2d(channels, out, family.kernel, stride=family.stride, padding=family.padding)
         convolution.weight.data, convolution.bias.data = parameters[f"kernel{i}"], parameters[f"shift{i}"]
-        layers += [convolution, nn.MaxPool2d(2), nn.ReLU()]
+        layers += [convolution, *([nn.MaxPool2d(2)] if family.stride == 1 else []), nn.ReLU()]
         channels = out
     layers.append(nn.Flatten())
     last = sum(k.startswith("weight") for k in parameters) - 1
@@ -193,9 +240,8 @@ def success(model: nn.Module, adversarial: Tensor) -> Tensor:
 
 def agreement(victims: Victims, modules: list[nn.Module], inputs: Tensor, norm: str, epsilon: float) -> None:
     """Share of (victim, example) on which each peer's verdict is ours."""
-    few = Victims(victims.architecture, {k: p[: len(modules)] for k, p in victims.parameters.items()})
     options = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "norm": norm}
-    ours = pgd(few, inputs, targets(inputs), **options, rule="last").broken[:, 0]
+    ours = pgd(victims, inputs, targets(inputs), **options, rule="last").broken[:, 0]
     line = [f"{norm} ε = {epsilon}: broken {float(ours.double().mean()):.1%}; the same verdict"]
     for name, attack in peers(norm).items():
         theirs = torch.stack([success(m, attack(m, inputs, epsilon)) for m in modules])
@@ -203,50 +249,14 @@ def agreement(victims: Victims, modules: list[nn.Module], inputs: Tensor, norm: 
     print("  " + ", ".join(line))
 
 
-def timing(victims: Victims, modules: list[nn.Module], inputs: Tensor, epsilon: float, repeats: int) -> None:
-    """Microseconds per (victim × example × step), ℓ∞, the least of the rounds."""
-
-    def ours(rule: str) -> Callable[[], object]:
-        fixed = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "rule": rule}
-        return lambda: pgd(victims, inputs, targets(inputs), **fixed).broken
-
-    def theirs(attack: Attack) -> Callable[[], object]:
-        return lambda: [success(m, attack(m, inputs, epsilon)) for m in modules]
-
-    runs = {"plain loop": theirs(plain), **{name: theirs(attack) for name, attack in peers("linf").items()}}
-    runs |= {"lnbench (last)": ours("last"), "lnbench (any)": ours("any")}
-    least = dict.fromkeys(runs, float("inf"))
-    for _ in range(repeats + 1):
-        for name, run in runs.items():
-            least[name] = min(least[name], seconds(run, inputs.is_cuda))
-    units = len(modules) * len(inputs) * STEPS
-    best = min(least[name] for name in ("foolbox", "torchattacks", "ART"))
-    row = ", ".join(f"{name} {1e6 * value / units:.2f}" for name, value in least.items())
-    gains = " and ".join(f"{best / least[name]:.2f}" for name in ("lnbench (last)", "lnbench (any)"))
-    print(f"  {len(modules)} victims, µs: {row}; the fastest peer over ours: {gains}")
-
-
-def seconds(run: Callable[[], object], cuda: bool) -> float:
-    """CPU seconds of one run; on a GPU wall-clock seconds."""
-    if cuda:
-        torch.cuda.synchronize()
-    clock = time.perf_counter if cuda else time.process_time
-    start = clock()
-    run()
-    if cuda:
-        torch.cuda.synchronize()
-    return clock() - start
-
-
 def compare_strong(victims: Victims, modules: list[nn.Module], inputs: Tensor, epsilon: float) -> None:
     """Untargeted adversarial accuracy under our strong adversary and under torchattacks' AutoAttack."""
     import torchattacks
 
     labels = torch.full((len(inputs),), SOURCE, device=inputs.device)
-    few = Victims(victims.architecture, {k: p[: len(modules)] for k, p in victims.parameters.items()})
     begin = time.process_time()
     generator = torch.Generator().manual_seed(0)
-    ours = strong(few, inputs, labels, targeted=False, epsilons=[epsilon], generator=generator).broken[:, 0]
+    ours = strong(victims, inputs, labels, targeted=False, epsilons=[epsilon], generator=generator).broken[:, 0]
     middle = time.process_time()
     theirs = []
     for model in modules:

@@ -17,6 +17,7 @@ from lnbench.victims import architecture, train
 
 MLP = ("mlp", {"width": 16, "depth": 2})
 CNN = ("cnn", {"channels": [4, 6], "kernel": 3, "padding": 1, "hidden": 8})
+STRIDED_CNN = ("cnn", {"channels": [4, 6], "kernel": 3, "padding": 1, "stride": 2, "hidden": 8})
 LARGE_CNN = ("cnn", {"channels": [3, 4], "kernel": 5, "hidden": 8})
 
 
@@ -27,7 +28,7 @@ def _data(n: int = 40, side: int = 8, classes: int = 4) -> tuple[torch.Tensor, t
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
-@pytest.mark.parametrize(("name", "options", "side"), [(*MLP, 8), (*CNN, 8), (*LARGE_CNN, 28)])
+@pytest.mark.parametrize(("name", "options", "side"), [(*MLP, 8), (*CNN, 8), (*STRIDED_CNN, 8), (*LARGE_CNN, 28)])
 def test_a_stack_equals_its_victims_one_at_a_time(name: str, options: dict, side: int, optimiser: str) -> None:
     inputs, labels = _data(side=side)
     recipe = Recipe(steps=7, batch=16, learning_rate=0.01, optimiser=optimiser, weight_decay=1e-3)
@@ -42,24 +43,27 @@ def test_a_stack_equals_its_victims_one_at_a_time(name: str, options: dict, side
 
 
 class _PlainCNN(torch.nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, stride: int) -> None:
         super().__init__()
-        self.conv0, self.conv1 = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Conv2d(4, 6, 3, padding=1)
+        self.conv0 = torch.nn.Conv2d(1, 4, 3, stride=stride, padding=1)
+        self.conv1 = torch.nn.Conv2d(4, 6, 3, stride=stride, padding=1)
+        self.pool = torch.nn.MaxPool2d(2) if stride == 1 else torch.nn.Identity()
         self.linear0, self.linear1 = torch.nn.Linear(24, 8), torch.nn.Linear(8, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.max_pool2d(F.relu(self.conv0(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = self.pool(F.relu(self.conv0(x)))
+        x = self.pool(F.relu(self.conv1(x)))
         return self.linear1(F.relu(self.linear0(x.flatten(1))))
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
-def test_training_equals_a_plain_pytorch_loop(optimiser: str) -> None:
+def test_training_equals_a_plain_pytorch_loop(optimiser: str, stride: int) -> None:
     inputs, labels = _data()
     recipe = Recipe(steps=6, batch=16, learning_rate=0.01, optimiser=optimiser, weight_decay=0.01)
-    made = architecture(*CNN)
+    made = architecture("cnn", CNN[1] | {"stride": stride})
     start = made.init((1, 8, 8), 4, torch.Generator().manual_seed(11))
-    plain = _PlainCNN().double()
+    plain = _PlainCNN(stride).double()
     with torch.no_grad():
         for i in range(2):
             getattr(plain, f"conv{i}").weight.copy_(start[f"kernel{i}"])
@@ -84,7 +88,7 @@ def test_training_equals_a_plain_pytorch_loop(optimiser: str) -> None:
         torch.testing.assert_close(ours(inputs.unsqueeze(0))[0], plain(inputs), rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("name", "options", "side"), [(*MLP, 8), (*CNN, 8), (*LARGE_CNN, 28)])
+@pytest.mark.parametrize(("name", "options", "side"), [(*MLP, 8), (*CNN, 8), (*STRIDED_CNN, 8), (*LARGE_CNN, 28)])
 def test_input_gradients_equal_finite_differences(name: str, options: dict, side: int) -> None:
     inputs, labels = _data(n=4, side=side)
     recipe = Recipe(steps=2, batch=4, learning_rate=0.01)
@@ -99,6 +103,25 @@ def test_input_gradients_equal_finite_differences(name: str, options: dict, side
         there, back = victims(x + 1e-6 * direction), victims(x - 1e-6 * direction)
     numeric = ((there - back) * weight).sum() / 2e-6
     torch.testing.assert_close((gradient * direction).sum(), numeric, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "options"), [MLP, CNN, STRIDED_CNN])
+def test_victims_with_points_of_their_own_share_one_resident_set(name: str, options: dict) -> None:
+    inputs, labels = _data()
+    recipe = Recipe(steps=9, batch=8, learning_rate=0.01)
+    subset = torch.stack([torch.randperm(40, generator=torch.Generator().manual_seed(v))[:24] for v in range(3)])
+    made, own = architecture(name, options), labels[:3, :24]
+    stack = train(made, recipe, inputs, own, init=[3, 1, 4], order=[9, 2, 6], num_classes=4, subset=subset)
+    for i in range(3):
+        alone = train(
+            made, recipe, inputs[subset[i]], own[i : i + 1], init=[[3, 1, 4][i]], order=[[9, 2, 6][i]], num_classes=4
+        )
+        for key, value in stack.parameters.items():
+            torch.testing.assert_close(value[i], alone.parameters[key][0], rtol=1e-9, atol=1e-11)
+    shared, every = stack.predict(inputs), stack.predict(inputs, subset, chunk=7)
+    assert torch.equal(every, shared.gather(1, subset))
+    with pytest.raises(ProtocolError, match="and a subset of 2 rows"):
+        train(made, recipe, inputs, own, init=[3, 1, 4], order=[9, 2, 6], num_classes=4, subset=subset[:2])
 
 
 def test_every_example_is_seen_equally_often() -> None:

@@ -1,0 +1,109 @@
+"""The table of attacks/README.md: what each strategy is, what the thesis said of it, and what the records say."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+from lnbench.errors import ProtocolError, UnavailableError
+from lnbench.leaderboard.board import Row, Table, load
+from lnbench.leaderboard.text import cell, interval, points
+from lnbench.score import t_interval
+
+BEGIN, END = "<!-- scores -->\n", "<!-- end of scores -->\n"
+JUDGE = "random_search"
+_COLUMNS = (
+    "strategy",
+    "row",
+    "thesis",
+    "its verdict",
+    "score, pp",
+    "less random_search, pp",
+    "surrogates a split",
+    "seconds a split",
+)
+
+
+def render(attacks: Path, records: Path) -> str:
+    """The README of a folder of attacks with the scores of the records between its markers.
+
+    Args:
+        attacks: holds `README.md` and `strategies.toml`.
+        records: the board's folder of records.
+
+    Raises:
+        ProtocolError: if a file is missing, the README has no markers, or a strategy no row.
+        RecordError: if a record may not be on the board.
+    """
+    try:
+        text = (attacks / "README.md").read_text(encoding="utf-8")
+        listed = tomllib.loads((attacks / "strategies.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProtocolError(f"{attacks} needs a README.md and a strategies.toml that can be read: {error}.") from None
+    strategies = listed.get("strategy", [])
+    for strategy in strategies:
+        if not isinstance(strategy, dict) or not {"row", "does"} <= set(strategy):
+            raise ProtocolError(f"{attacks / 'strategies.toml'}: every strategy has a row and says what it does.")
+    found = re.findall(f"{BEGIN}.*?{END}", text, flags=re.S)
+    if len(found) != 1:
+        raise ProtocolError(f"{attacks / 'README.md'} needs one pair of the lines {BEGIN.strip()} and {END.strip()}.")
+    tables = [table for table in load(records).tables if table.season is None]
+    body = "\n".join(_table(table, strategies) for table in tables) if tables else _table(None, strategies)
+    return text.replace(found[0], f"{BEGIN}\n{body}\n{END}")
+
+
+def write(attacks: Path, records: Path) -> bool:
+    """Fill in the README of a folder of attacks; whether it changed.
+
+    Raises:
+        ProtocolError, RecordError: as `render`; nothing is written then.
+        UnavailableError: if the place cannot be written.
+    """
+    text, path = render(attacks, records), attacks / "README.md"
+    if path.read_text(encoding="utf-8") == text:
+        return False
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UnavailableError(f"the table cannot be written to {path}: {error.strerror}.") from None
+    return True
+
+
+def _table(table: Table | None, strategies: list[dict[str, str]]) -> str:
+    rows = {row.record.label: row for row in table.rows} if table else {}
+    lines = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
+    for strategy in strategies:
+        said = [strategy.get("section", "–"), strategy.get("verdict", "–")]
+        head = [strategy["does"], strategy["row"], *said]
+        row = rows.get(strategy["row"])
+        lines.append([cell(part) for part in head] + (_measured(row, rows.get(JUDGE)) if row else _missing()))
+    title = f"### {cell(table.track.name)}\n\n" if table else ""
+    return title + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _measured(row: Row, judge: Row | None) -> list[str]:
+    document = row.record.document
+    splits = len(document["trainings"])
+    score = f"**{points(row.drop)}** {interval(row.record.score['ci95_pp'])}"
+    seconds = float(np.mean(document["run"]["poison_seconds"]))
+    return [score, _against(row, judge), f"{row.trainings / splits:g}", f"{seconds:.1f}"]
+
+
+def _against(row: Row, judge: Row | None) -> str:
+    """How much lower the row's AA is than the judge's, paired by split, with its 95 % interval."""
+    if judge is None:
+        return f"no record of {cell(JUDGE)}"
+    if judge is row:
+        return "–"
+    found = t_interval(100 * (judge.accuracies - row.accuracies))
+    return f"{points(found.mean)} {interval(list(found.ends) if found.ends else None)}"
+
+
+def _missing() -> list[str]:
+    return ["not run yet", "–", "–", "–"]
