@@ -29,12 +29,12 @@ board:  ## the board must be what its records say; `lnbench leaderboard build` r
 	lnbench reproduce --check --out leaderboard/thesis
 
 gpu:    ## the tests that need a CUDA device
-	pytest -m gpu
+	pytest -n 0 -m gpu
 
 bench:  ## timings and agreement with the peers; tests/bench/README.md says what they need
-	pytest --benchmark-enable tests/bench/bench_kernels.py
-	pytest --benchmark-enable tests/bench/bench_adversary.py
-	pytest --benchmark-enable -s tests/bench/bench_victims.py
+	pytest -n 0 --benchmark-enable tests/bench/bench_kernels.py
+	pytest -n 0 --benchmark-enable tests/bench/bench_adversary.py
+	pytest -n 0 --benchmark-enable -s tests/bench/bench_victims.py
 
 faults: ## hurt evaluations of a tiny track in every way we know; an hour, best as root; tests/faults/README.md
 	python tests/faults/campaign.py

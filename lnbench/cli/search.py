@@ -11,9 +11,9 @@ import click
 @click.option("--min-score", type=float, default=None, metavar="PP", help="Only those that claim at least this score.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True, help="At most so many.")
 def command(track: str | None, tags: tuple[str, ...], min_score: float | None, limit: int) -> None:
-    """List the poisoned datasets on the Hub, by the score that they claim.
+    """List the poisoned datasets on the Hub.
 
-    Nothing listed here has been checked: `lnbench pull` checks the labels, `lnbench evaluate hf://…` the score.
+    They come by the score that they claim. Nothing listed here has been checked: `lnbench pull` checks the labels, `lnbench evaluate hf://…` the score.
     """
     from lnbench import hub
     from lnbench.leaderboard.text import points

@@ -1,6 +1,6 @@
 """Our attacks beside foolbox, torchattacks and ART: agreement, strength, and time per (victim × example × step).
 
-    pytest --benchmark-enable tests/bench/bench_adversary.py -k digits      # times, all contestants side by side
+    pytest -n 0 --benchmark-enable tests/bench/bench_adversary.py -k digits      # times, all contestants side by side
     python tests/bench/bench_adversary.py --data mnist --examples 100       # agreement with the peers' verdicts
     python tests/bench/bench_adversary.py --strong --epsilon 0.05           # strength, beside AutoAttack
 

@@ -1,9 +1,9 @@
 """Class graphs: `kernels.neighbour_edges` beside scikit-learn's radius neighbours, on the points of one class.
 
-    pytest --benchmark-enable tests/bench/bench_kernels.py
+    pytest -n 0 --benchmark-enable tests/bench/bench_kernels.py
 
 Radii are quantiles of the pair distances. MNIST is read from the folder in LNBENCH_DATA. LNBENCH_BENCH_DEVICE=cuda puts
-ours on a GPU; bandwidths of the GPU kernels: `pytest -m gpu -s tests/kernels`.
+ours on a GPU; bandwidths of the GPU kernels: `pytest -n 0 -m gpu -s tests/kernels`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What one victim costs, beside a plain PyTorch loop, the same loop with a DataLoader, and ART's `fit`.
 
-    pytest --benchmark-enable -s tests/bench/bench_victims.py
+    pytest -n 0 --benchmark-enable -s tests/bench/bench_victims.py
 
 Every side trains the same number of victims of the same architecture for the same epochs of the digits, on the same two
 cores: two worker processes of one thread each, and the plain loop also as one process of two threads, of which the

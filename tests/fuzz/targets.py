@@ -6,9 +6,12 @@ almost right. Whatever comes, a reader returns or raises one of `allowed`; every
 
 from __future__ import annotations
 
+import atexit
 import copy
 import hashlib
 import json
+import os
+import shutil
 import struct
 import tempfile
 from collections.abc import Callable
@@ -30,9 +33,15 @@ from lnbench.protocol import canonical_json
 from lnbench.protocol import track as tracks
 from lnbench.store import Store
 
-_KEPT = tempfile.TemporaryDirectory(prefix="fuzz-")
-FOLDER = Path(_KEPT.name)
+FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 """For readers that take a path; the campaign puts it on a disk in memory."""
+
+
+@atexit.register
+def _clean(owner: int = os.getpid()) -> None:
+    """Remove it when its process ends, and not when a child that was forked from it does."""
+    if os.getpid() == owner:
+        shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 @dataclass(frozen=True)
