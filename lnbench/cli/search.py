@@ -13,7 +13,8 @@ import click
 def command(track: str | None, tags: tuple[str, ...], min_score: float | None, limit: int) -> None:
     """List the poisoned datasets on the Hub.
 
-    They come by the score that they claim. Nothing listed here has been checked: `lnbench pull` checks the labels, `lnbench evaluate hf://…` the score.
+    They come by the score that they claim. Nothing listed here has been checked: `lnbench pull` checks the labels,
+    `lnbench evaluate hf://…` the score.
     """
     from lnbench import hub
     from lnbench.leaderboard.text import points
