@@ -102,7 +102,7 @@ def test_the_searchs_proposals_are_different_miniatures_the_plain_ones_first(cro
     drawn = costs([rng.choice(30, 4, replace=False) for _ in range(500)])
     assert (costs(list(found[::2]))[:, 0] < np.quantile(drawn[:, 0], 0.25)).all()
     assert (costs(list(found[1::2]))[:, 1] < np.quantile(drawn[:, 1], 0.5)).all()
-    assert (costs(list(found)).min(0) <= drawn.min(0)).all()
+    assert (costs(list(found)).min(0) < np.quantile(drawn, 0.05, axis=0)).all()
 
 
 @pytest.mark.parametrize("trainings", [8, 64, 256])
