@@ -221,6 +221,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
     adversary, epsilon = made.track.adversary, made.track.epsilon(made.spec)
     at = made.track.epsilons(made.spec).index(epsilon)
     inputs, targets, labels = made.examples
+    radii = made.radii([epsilon])
     common: dict[str, Any] = {"bounds": made.points[0].bounds, "norm": adversary.norm}
     entries: list[dict[str, Any]] = [
         {"split": split, "seed": seed, "plain": {}, "strong": {}, "broken": {}, "doubts": {}}
@@ -240,7 +241,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
             inputs,
             classes,
             targeted=targeted,
-            epsilons=[epsilon],
+            epsilons=radii,
             steps=2 * adversary.steps,
             step_factor=adversary.step_factor,
             rule=adversary.rule,
@@ -252,7 +253,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
             inputs,
             classes,
             targeted=targeted,
-            epsilons=[epsilon],
+            epsilons=radii,
             generator=generator,
             queries=STRENGTH["queries"],
             components=("square",),
@@ -264,7 +265,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
             inputs,
             classes,
             targeted=targeted,
-            epsilons=[epsilon],
+            epsilons=radii,
             generator=generator,
             components=("apgd-ce", "apgd-dlr", "apgd-t"),
             broken=plain | twice | search,

@@ -30,6 +30,8 @@ from lnbench.score import POISONED, RANDOM
 POISONER = "random_flip"
 POWER, ALPHA, EFFECT_PP = 0.8, 0.05, 5.0
 """What a track should resolve: an effect of `EFFECT_PP` points, found with this power by a two-sided test."""
+LEAST_PP = 10.0
+"""What it must resolve to call itself calibrated: large attacks can be told from random flips, small ones need more."""
 _NEAR = 0.05
 """A victim whose AA is within this of 0 or 1 stands on the floor or at the ceiling."""
 MOST_SPLITS = 1000
@@ -222,10 +224,10 @@ def faults(track: Track, calibration: Mapping[str, Any]) -> list[str]:
                 f"memorised_min is {100 * least:.0f} %; train for more steps."
             )
     resolves = calibration["resolves_pp_at_80_percent_power"]
-    if resolves is None or resolves > EFFECT_PP:
+    if resolves is None or resolves > LEAST_PP:
         found.append(
             f"{calibration['splits']} × {calibration['seeds']} resolve {resolves} pp at {POWER:.0%} power, "
-            f"{EFFECT_PP:g} are wanted; `lnbench power` says how many splits that takes."
+            f"{LEAST_PP:g} are the least; `lnbench power` says how many splits that takes."
         )
     return found
 

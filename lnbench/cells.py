@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,12 @@ class Trained:
         labels = self.points[row].test_labels[self.source(row)]
         target = dict(reversed(self.track.noise.pairs))
         return np.array([target[int(label)] for label in labels], dtype=np.int64), labels
+
+    def radii(self, epsilons: Sequence[float]) -> Tensor:
+        """The radii of every one of `examples`, the curve times its pair's factor: ([victim,] epsilon, m)."""
+        labels = self.examples[2]
+        factors = torch.tensor([self.track.factor(int(label)) for label in labels.flatten()]).view(labels.shape)
+        return (torch.tensor(epsilons)[:, None] * factors.unsqueeze(-2)).to(self.device)
 
     @functools.cached_property
     def examples(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -239,14 +245,14 @@ def attack(made: Trained, targeted: bool) -> Attacked:
     goals = targets if targeted else labels
     chunk = max(1, _AT_ONCE[made.device.type] // (len(made.victims) * len(epsilons)))
     generator = torch.Generator(made.device).manual_seed(made.start) if adversary.random_start else None
-    axis = goals.dim() - 1
+    axis, radii = goals.dim() - 1, made.radii(epsilons)
     parts = [
         pgd(
             made.victims,
             some,
             goal,
             targeted=targeted,
-            epsilons=epsilons,
+            epsilons=own,
             steps=adversary.steps,
             step_factor=adversary.step_factor,
             bounds=made.points[0].bounds,
@@ -254,7 +260,9 @@ def attack(made: Trained, targeted: bool) -> Attacked:
             norm=adversary.norm,
             random_start=generator,
         )
-        for some, goal in zip(inputs.split(chunk, axis), goals.split(chunk, axis), strict=True)
+        for some, goal, own in zip(
+            inputs.split(chunk, axis), goals.split(chunk, axis), radii.split(chunk, -1), strict=True
+        )
     ]
     return Attacked(*(torch.cat([getattr(p, f) for p in parts], -1) for f in ("broken", "zero_gradient", "undefined")))
 

@@ -146,10 +146,10 @@ def test_the_band_the_memory_and_the_power_are_judged(here: Path, level: float, 
     faults = calibration.faults(track, calibration.calibrate(made))
     assert any("memorised 75.0 % of its flips, memorised_min is 95 %" in fault for fault in faults)
     assert [words in fault for fault in faults if "outside 30–70 %" in fault] == ([True, True] if words else [])
-    found = calibration.calibrate(made) | {"resolves_pp_at_80_percent_power": 5.01}
-    assert any("resolve 5.01 pp at 80% power" in fault for fault in calibration.faults(track, found))
+    found = calibration.calibrate(made) | {"resolves_pp_at_80_percent_power": 10.01}
+    assert any("resolve 10.01 pp at 80% power" in fault for fault in calibration.faults(track, found))
     assert not any(
-        "resolve" in fault for fault in calibration.faults(track, found | {"resolves_pp_at_80_percent_power": 5.0})
+        "resolve" in fault for fault in calibration.faults(track, found | {"resolves_pp_at_80_percent_power": 10.0})
     )
 
 
@@ -157,3 +157,4 @@ def test_the_band_the_memory_and_the_power_are_judged(here: Path, level: float, 
 def test_every_track_that_calls_itself_calibrated_is(name: str) -> None:
     found = calibration.read(name)
     assert calibration.faults(tracks.load(name), found) == []
+    assert name != tracks.DEFAULT or found["resolves_pp_at_80_percent_power"] <= calibration.EFFECT_PP

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import factories
 import tiny
-from lnbench import verify
+from lnbench import cells, verify
 from lnbench._record_checks import checks
 from lnbench.cli import cli
 from lnbench.errors import RecordError
@@ -135,3 +137,22 @@ def test_the_board_and_the_report_show_it(tmp_path: Path, monkeypatch: pytest.Mo
     shown = CliRunner().invoke(cli, ["show", str(path)])
     assert "Below random flips allocated to the pairs as its own: +" in shown.stdout
     assert any(line.split()[:1] == ["matched"] for line in shown.stdout.splitlines())
+
+
+def test_a_pairs_factor_scales_its_own_examples_radii_alone(track: Track) -> None:
+    cell = {"track": track.document, "salt": "public", "victim": "mlp", "places": [[0, 0], [1, 0]], "flips": [[], []]}
+    plain = cells.trained({**cell, "device": "cpu"})
+
+    def broken(**adversary: object) -> np.ndarray:
+        keys = copy.deepcopy(dict(track.document))
+        keys["adversary"] |= adversary
+        made = dataclasses.replace(plain, track=Track.from_document(keys))
+        return cells.attack(made, True).broken.numpy()
+
+    scaled, whole = broken(pair_factors=[1.0, 0.5]), broken()
+    half = broken(epsilon=0.05, epsilons=[0.025, 0.05])
+    threes = plain.examples[2].numpy() == 3
+    for victim in range(2):
+        assert (scaled[victim][:, ~threes[victim]] == whole[victim][:, ~threes[victim]]).all()
+        assert (scaled[victim][:, threes[victim]] == half[victim][:, threes[victim]]).all()
+    assert (scaled != whole).any()

@@ -106,7 +106,7 @@ def aim(model: Model, inputs: Tensor, classes: Tensor, epsilons: Sequence[float]
 
     Args:
         inputs: (batch, *shape) with classes (batch,), or (victim, batch, *shape) with classes (victim, batch).
-        epsilons: radii, or a tensor (epsilon, batch).
+        epsilons: radii, or a tensor (epsilon, batch); (victim, epsilon, batch) with inputs of each victim's own.
 
     Raises:
         ProtocolError: if radii, inputs, classes or bounds make no sense.
@@ -120,13 +120,14 @@ def aim(model: Model, inputs: Tensor, classes: Tensor, epsilons: Sequence[float]
         raise ProtocolError(f"inputs of each victim's own need one row per victim: {victims}; got {len(classes)}.")
     batch = classes.shape[-1]
     radii = torch.as_tensor(epsilons, dtype=inputs.dtype, device=inputs.device)
-    if radii.dim() not in (1, 2) or not len(radii) or (radii.dim() == 2 and radii.shape[1] != batch):
+    each = own and radii.dim() == 3 and len(radii) == victims
+    if not (each or radii.dim() in (1, 2)) or not len(radii) or (radii.dim() > 1 and radii.shape[-1] != batch):
         raise ProtocolError(
             f"radii are a list of one or more, or a tensor (epsilon, {batch}); got shape {tuple(radii.shape)}."
         )
     if radii.numel() and not bool(((radii >= 0) & (radii < float("inf"))).all()):
         raise ProtocolError(f"radii are finite numbers of at least 0; got {radii.flatten().tolist()[:8]}.")
-    curve = len(radii)
+    curve = radii.shape[1] if each else len(radii)
     radii = radii.unsqueeze(1).expand(-1, batch) if radii.dim() == 1 else radii
     lead = (victims, curve, batch) if own else (curve, batch)
     around = inputs.unsqueeze(classes.dim() - 1).expand(*lead, *inputs.shape[classes.dim() :])

@@ -133,6 +133,8 @@ class Adversary:
         norm: the ball's norm.
         rule: `any`: broken if any iterate, the clean input included, is misclassified as asked; `last`: the last one.
         random_start: start at a uniform point of the ball instead of at x.
+        pair_factors: one factor a pair, in the order of `noise.pairs`: the examples of that pair's source class are
+            attacked at the curve's radii times it. 1 for all if None.
     """
 
     epsilon: float = _number(0, open_low=True)
@@ -142,6 +144,7 @@ class Adversary:
     norm: str = _one_of("linf", "l2", "l1", default="linf")
     rule: str = _one_of("any", "last", default="any")
     random_start: bool = False
+    pair_factors: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +203,11 @@ class Track:
     def epsilons(self, victim: Victim) -> tuple[float, ...]:
         """The ε curve of this architecture, ascending."""
         return self.adversary.epsilons if victim.epsilons is None else victim.epsilons
+
+    def factor(self, source: int) -> float:
+        """What the radii of a source class's examples are multiplied by."""
+        factors = self.adversary.pair_factors or [1.0] * len(self.noise.pairs)
+        return next(f for (old, _), f in zip(self.noise.pairs, factors, strict=True) if old == source)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], where: str = "track") -> Track:
@@ -261,6 +269,12 @@ def _validate(track: Track, where: str) -> None:
         raise ProtocolError(
             f"{where}: noise: eta: ⌊{noise.eta} · {data.train}⌋ is {int(noise.eta * data.train + 1e-9)}, "
             f"not the budget {noise.budget}."
+        )
+    factors = track.adversary.pair_factors
+    if factors is not None and (len(factors) != len(noise.pairs) or not all(0 < f < float("inf") for f in factors)):
+        raise ProtocolError(
+            f"{where}: adversary: pair_factors: expected one positive number for each of the {len(noise.pairs)} pairs, "
+            f"got {list(factors)}."
         )
     replication = track.replication
     if replication.quick_splits > replication.splits or replication.quick_seeds > replication.seeds:

@@ -83,6 +83,10 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
         _with([1, 2], "data", "only"),
         "data: only: expected 10 different classes, got [1, 2].",
     ),
+    "factors that are not the pairs'": (
+        _with([1.0, 2.0], "adversary", "pair_factors"),
+        "adversary: pair_factors: expected one positive number for each of the 1 pairs, got [1.0, 2.0].",
+    ),
     "no victims": (_with([], "victims"), "victims: expected one or more with different names, got []."),
     "the same victim twice": (
         lambda d: d["victims"].append(d["victims"][0]),
