@@ -128,6 +128,8 @@ def draw(settings: Settings, found: Found) -> Figure:
     from lnbench.experiments import _figure
 
     figure, (axes,) = _figure.panels(3, width=2.9, height=2.9, sharey=True)
+    lowest = min(float(np.mean(values)) for arm in _ARMS for values in _curve(found, arm, "adversarial"))
+    low = max(0.0, np.floor(10 * lowest - 0.5) / 10)
     colours = (_figure.POISONED, _figure.THIRD, _figure.RANDOM)
     for axis, (arm, label), colour, letter in zip(axes, _ARMS.items(), colours, "abc", strict=True):
         clean, *poisoned = _curve(found, arm, "adversarial")
@@ -137,7 +139,7 @@ def draw(settings: Settings, found: Found) -> Figure:
         _figure.curve(axis, settings["radii"], poisoned, colour, "adversarial")
         _figure.level(axis, clean, _figure.CLEAN, "adversarial, no poisons")
         axis.set(title=f"({letter}) {label}", xlabel="poisons' distance r / (σ√d)")
-        _figure.percent(axis)
+        _figure.percent(axis, low)
     axes[0].set_ylabel("accuracy")
     axes[0].legend(loc="lower right", fontsize=7.5)
     return figure
