@@ -77,7 +77,7 @@ class _Live(TorchDispatchMode):
     """Counts the bytes of the storages that are alive, and the most there ever were."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.most = 0
         self.known: weakref.WeakSet[Any] = weakref.WeakSet()
 
