@@ -104,3 +104,33 @@ def test_a_device_without_room_trains_the_victims_in_parts(track: Track, monkeyp
     tight(0)
     with pytest.raises(UnavailableError, match="no room for a single victim"):
         cells.trained(_cell(track, places))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "recipe"),
+    [
+        (
+            "timm",
+            {"model": "vit_tiny_patch16_224", "patch": 4, "arguments": {"depth": 1, "embed_dim": 8, "num_heads": 2}},
+            {"crop": 1, "label_smoothing": 0.1},
+        ),
+        (
+            "spectral",
+            {"options": {"width": 8, "depth": 1}, "last_norm": 8},
+            {"adversarial": {"epsilon": 0.1, "steps": 2}},
+        ),
+    ],
+)
+def test_other_architectures_and_recipes_go_through_a_cell(
+    architecture: str, options: dict[str, Any], recipe: dict[str, Any]
+) -> None:
+    document = tiny.document()
+    document["victims"][0] |= {"architecture": architecture, "options": options}
+    document["victims"][0]["recipe"] = {"steps": 4, "batch": 32, "learning_rate": 0.01, **recipe}
+    shares: list[float] = []
+    found = cells.run(_cell(Track.from_document(document), [[0, 0], [1, 0]]), shares.append)
+    assert shares == sorted(shares)
+    for entry in found["victims"]:
+        assert not entry["diverged"]
+        assert 0 < entry["train_correct"] < entry["train_points"]
+        assert sorted(entry["broken"]["untargeted"]) == entry["broken"]["untargeted"]

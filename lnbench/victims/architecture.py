@@ -64,13 +64,13 @@ def architecture(name: str, options: Mapping[str, Any] | None = None) -> Archite
         raise ProtocolError(f"no architecture is called {name!r}; {nearest(name, known)}")
     cls = importlib.import_module(f"lnbench.victims.architectures.{name}").Architecture
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
-    values = {}
-    for key, value in (options or {}).items():
+    values: dict[str, Any] = {}
+    for key, given in (options or {}).items():
         if key not in fields:
             raise ProtocolError(f"the architecture {name} has no option {key!r}; {nearest(key, list(fields))}")
         made_by = fields[key].default_factory
         default = fields[key].default if made_by is dataclasses.MISSING else made_by()
-        value = tuple(value) if isinstance(value, list) else value
+        value: Any = tuple(given) if isinstance(given, list) else given
         if not _fits(value, default, fields[key].metadata.get("low", 0 if key == "padding" else 1)):
             raise ProtocolError(
                 f"the architecture {name}: option {key}: expected something like {default!r}, got {value!r}."

@@ -18,7 +18,13 @@ from lnbench.victims.training import Stack
 
 
 def predicted_bytes(
-    architecture: Architecture, recipe: Recipe, shape: tuple[int, ...], classes: int, victims: int, n: int
+    architecture: Architecture,
+    recipe: Recipe,
+    shape: tuple[int, ...],
+    classes: int,
+    victims: int,
+    n: int,
+    rows: int | None = None,
 ) -> int:
     """Largest number of bytes that tensors hold at one time while `train` trains `victims` float32 networks.
 
@@ -28,7 +34,8 @@ def predicted_bytes(
 
     Args:
         shape: of one input.
-        n: training points of one victim, which are taken to be the same inputs for all.
+        n: training points of one victim.
+        rows: inputs of which each victim has a subset of its own; if None, all have the same n.
 
     Returns:
         Bytes.
@@ -45,9 +52,9 @@ def predicted_bytes(
             architecture,
             recipe,
             {name: torch.zeros(together, *value.shape) for name, value in start.items()},
-            torch.zeros(n, *shape),
+            torch.zeros(n if rows is None else rows, *shape),
             torch.zeros(together, n, dtype=torch.int64),
-            None,
+            None if rows is None else torch.zeros(together, n, dtype=torch.int64),
             torch.zeros(2, together, recipe.batch, dtype=torch.int64),
             _NoDice(together) if recipe.crop or recipe.mirror or recipe.adversarial else None,
             (0.0, 1.0),
@@ -70,7 +77,7 @@ class _Live(TorchDispatchMode):
     """Counts the bytes of the storages that are alive, and the most there ever were."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.most = 0
         self.known: weakref.WeakSet[Any] = weakref.WeakSet()
 

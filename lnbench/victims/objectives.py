@@ -137,8 +137,7 @@ def _perturbed(
     stride = radius * (against.step_factor / against.steps)
     x = examples
     if against.method == "trades":
-        like = {"dtype": x.dtype, "device": x.device}
-        x = x + _BESIDE * dice.each(lambda g: torch.randn(shape, generator=g, **like))
+        x = x + _BESIDE * dice.each(lambda g: origin.new_empty(shape).normal_(generator=g))
     elif against.random_start:
         x = x + against.epsilon * dice.each(lambda g: uniform(tuple(shape), against.norm, origin, g))
     if bounds is not None:

@@ -52,7 +52,6 @@ def test_the_prediction_is_within_a_fifth(case: str, tmp_path: Path) -> None:
     victims = 3
     predicted = predicted_bytes(made, recipe, (1, 8, 8), 10, victims, 300)
     measured = _measured(tmp_path, made, recipe, victims, 300)
-    print(f"{case}: predicted {predicted}, measured {measured}, ratio {predicted / measured:.3f}")
     assert 0.8 * measured <= predicted <= 1.2 * measured
 
 
@@ -63,5 +62,7 @@ def test_the_prediction_grows_with_victims_batch_and_steps() -> None:
         return predicted_bytes(made, Recipe(steps=steps, batch=batch, learning_rate=0.1), (1, 8, 8), 10, victims, 100)
 
     assert bytes_of(steps=11) - bytes_of() == 8 * 4 * 32
+    more = predicted_bytes(made, Recipe(steps=10, batch=32, learning_rate=0.1), (1, 8, 8), 10, 4, 100, rows=150)
+    assert more - bytes_of() >= 4 * 50 * 64 + 8 * 4 * 100, "rows that only some have, and who has which"
     assert bytes_of(victims=8) > 1.5 * bytes_of()
     assert bytes_of(batch=64) > bytes_of()
