@@ -81,13 +81,15 @@ def train(
     """
     global _spent
     rows = np.atleast_2d(np.asarray(labels, dtype=np.int64))
-    chosen, how = _defaults(victim, len(problem.labels))
-    made, how = architecture(victim, chosen if options is None else options), recipe or how
+    if options is None or recipe is None:
+        chosen, default = _defaults(victim, len(problem.labels))
+        options, recipe = chosen if options is None else options, recipe or default
+    made = architecture(victim, options)
     known = [f.name for f in dataclasses.fields(Recipe)]
     for name in changes:
         if name not in known:
             raise ProtocolError(f"a recipe has no field {name!r}; {nearest(name, known)}")
-    how = dataclasses.replace(how, **changes)
+    how = dataclasses.replace(recipe, **changes)
     if seed is None:
         seed = int(problem.rng.integers(2**62))
     words = np.random.SeedSequence(seed).generate_state(2 * len(rows), np.uint64) >> np.uint64(1)
