@@ -96,13 +96,16 @@ def train(
         ProtocolError: if there is no such architecture, option or recipe field, or the shapes do not fit.
     """
     rows = np.atleast_2d(np.asarray(labels, dtype=np.int64))
-    made, default = defaults(victim, len(problem.labels), options)
-    how = recipe or default
+    if options is not None and recipe is not None:
+        made, how = architecture(victim, options), recipe
+    else:
+        made, default = defaults(victim, len(problem.labels), options)
+        how = recipe or default
     known = [f.name for f in dataclasses.fields(Recipe)]
     for name in changes:
         if name not in known:
             raise ProtocolError(f"a recipe has no field {name!r}; {nearest(name, known)}")
-    how = dataclasses.replace(how, **changes)
+    how = dataclasses.replace(recipe, **changes)
     if seed is None:
         seed = int(problem.rng.integers(2**62))
     words = np.random.SeedSequence(seed).generate_state(2 * len(rows), np.uint64) >> np.uint64(1)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from lnbench import surrogates
 from lnbench.errors import ProtocolError
 from lnbench.protocol.poisoner import Problem, Threat
+from lnbench.protocol.recipe import Recipe
 
 
 @pytest.fixture
@@ -89,6 +90,15 @@ def test_surrogates_may_stop_when_they_have_memorised(problem: Problem) -> None:
     assert victims.steps is not None
     assert (victims.steps < 800).all()
     assert (surrogates.logits(victims, problem.inputs).argmax(-1).numpy() == labels).all()
+
+
+def test_an_architecture_without_defaults_takes_options_and_a_recipe(problem: Problem) -> None:
+    recipe = Recipe(steps=3, batch=8, learning_rate=0.01)
+    options = {"base": "mlp", "options": {"width": 8, "depth": 1}}
+    victims = surrogates.train(problem, problem.labels, victim="spectral", options=options, recipe=recipe, seed=0)
+    assert surrogates.logits(victims, problem.inputs).shape == (1, 60, 3)
+    with pytest.raises(ProtocolError, match="there is no default recipe for 'spectral'; pass options and recipe"):
+        surrogates.train(problem, problem.labels, victim="spectral", options=options)
 
 
 def test_without_a_seed_the_problems_generator_is_used(problem: Problem) -> None:

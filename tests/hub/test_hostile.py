@@ -359,7 +359,7 @@ def test_checking_is_done_in_bounded_memory(built: Path) -> None:
     code = (
         "import json, sys, pyarrow.parquet, sklearn.datasets\n"
         "from lnbench.hub import contents\n"
-        "contents.card.judge = lambda *_: bytearray(contents.ROOM + 1)\n"
+        "contents.card.judge = lambda *_: bytearray(contents.ROOM + (64 << 20))\n"
         f"manifest = json.loads(open({str(built / manifest.NAME)!r}).read())\n"
         f"contents.check({{'folder': {str(built)!r}, 'manifest': manifest}})\n"
     )

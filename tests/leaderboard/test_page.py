@@ -146,6 +146,7 @@ def test_it_has_no_violation_of_accessibility(page: Path, scheme: str) -> None:
         links = tab.get_by_role("navigation").get_by_role("link")
         for i in range(links.count()):
             links.nth(i).click()
+            links.nth(i).and_(tab.locator("[aria-current]")).wait_for()
             tab.locator("summary:visible").first.click()
             found = tab.evaluate("axe.run()")
             assert [violation["id"] for violation in found["violations"]] == []
