@@ -30,7 +30,7 @@ def config(options: Mapping[str, Any], shape: tuple[int, ...], num_classes: int)
     import timm
 
     model = str(options.get("model", "resnet18"))
-    known = timm.get_pretrained_cfg(model)
+    known: Any = timm.get_pretrained_cfg(model)
     stated = known.to_dict() if known is not None else {}
     arguments: dict[str, Any] = {**options.get("arguments", {}), "in_chans": shape[0]}
     if options.get("patch"):
