@@ -1,6 +1,7 @@
 """A Hub on 127.0.0.1 for the real client: repositories, commits, large files, listing and search, and planned failures.
 
 It answers what huggingface_hub and datasets ask for datasets, with HF_HUB_DISABLE_XET=1; what it does not know is 404.
+Of model repositories it gives files away; the model `user/name` is its repository `models/user/name`.
 """
 
 from __future__ import annotations
@@ -200,6 +201,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._batch(json.loads(body))
         if match := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/(refs/pr/\d+|[^/]+)/(.+)", path):
             return self._file(*match.groups())
+        if match := re.fullmatch(r"/(?!api/|datasets/)([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            return self._file(f"models/{match[1]}", match[2], match[3])
         if match := re.fullmatch(
             r"/api/datasets/([^/]+/[^/]+?)(?:/([a-z-]+)(?:/(refs/pr/\d+|[^/]+)(?:/(.*))?)?)?", path
         ):

@@ -20,7 +20,8 @@ UNSTATED = (CARD, manifest.NAME)
 """Files that the manifest does not list: itself, and the card, which its author may edit."""
 _OWN = {*UNSTATED, FIGURE, ".gitattributes"}
 _VICTIM = re.compile(
-    rf"{VICTIMS}/(?:README\.md|[a-z0-9][a-z0-9_-]{{0,39}}/split-\d{{2,4}}/[a-z]{{3,20}}-seed-\d{{1,4}}\.safetensors)"
+    rf"{VICTIMS}/(?:README\.md|[a-z0-9][a-z0-9_-]{{0,39}}/split-\d{{2,4}}/[a-z]{{3,20}}-seed-\d{{1,4}}"
+    r"(?:\.safetensors|/model\.safetensors|/config\.json))"
 )
 _TABLE = re.compile(r"data/(?:split-\d{2,4}|test)/(?:train|test)-\d{5}-of-\d{5}\.parquet")
 

@@ -25,7 +25,9 @@ def load_victim(repo: str, *, architecture: str, split: int = 0, arm: str = "poi
         UnavailableError, DataError: as `lnbench.hub.pull`.
     """
     found = pull(repo)
-    path = f"{layout.VICTIMS}/{kept.place(architecture, split, arm, seed)}"
+    named = any(victim.name == architecture for victim in found.manifest.track.victims)
+    timm = named and kept.by_timm(found.manifest.track, architecture)
+    path = f"{layout.VICTIMS}/{kept.place(architecture, split, arm, seed, timm=timm)}"
     stated = found.manifest.document["files"].get(path)
     if stated is None:
         raise ProtocolError(f"{found.repo} holds no victim {architecture} of arm {arm}, split {split}, seed {seed}.")
