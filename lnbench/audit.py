@@ -59,7 +59,7 @@ def audit(
         RecordError: if the record's salt is not known.
     """
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
-    where, streams, store = environment(device), streams_of(record, salt), store or Store()
+    where, streams, store = environment(device, record.track), streams_of(record, salt), store or Store()
     track, splits = record.track, record.document["replication"]["splits"]
     points = [data.load(track, split, streams) for split in range(splits)]
     cells = cells_of(record, streams, device)

@@ -20,11 +20,13 @@ from lnbench import data
 from lnbench.adversary import Attacked, pgd
 from lnbench.errors import UnavailableError
 from lnbench.protocol import Streams, Track, Victim, applied
-from lnbench.victims import Victims, architecture, train
+from lnbench.victims import Victims, architecture, predicted_bytes, train
 
 _TRAINING_SHARE = 0.8
 """Share of a cell's time that training takes, for the progress display."""
 
+_FILLED = 0.85
+"""Share of a GPU's free memory that a training may be predicted to take."""
 
 _AT_ONCE = {"cpu": 4096, "cuda": 65536}
 """Victim × radius × example triples attacked in one batch."""
@@ -133,24 +135,48 @@ def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share
             on_step=on_step,
         )
 
-    parts = _with_room(part, range(len(places)))
+    def fits(victims: int) -> bool:
+        """The device has room for a stack of so many, by our own count of what its training will hold."""
+        free = _free_bytes(device)
+        if free is None:
+            return True
+        n, shape = labels.shape[1], tuple(base.shape[1:])
+        family, classes = architecture(spec.architecture, spec.options), track.data.classes
+        return predicted_bytes(family, spec.recipe, shape, classes, victims, n, len(base)) <= _FILLED * free
+
+    parts = _with_room(part, fits, range(len(places)))
     victims, start = Victims.joined(parts), streams.integer("attack", places[0][0])
     return Trained(track, spec, points, device, labels, base, subset, victims, start, len(parts) > 1)
 
 
-def _with_room(train_rows: Callable[[range], Victims], rows: range) -> list[Victims]:
-    """All victims at once, or, where the device has no room for that, each half by itself."""
-    try:
-        return [train_rows(rows)]
-    except torch.OutOfMemoryError:
-        if len(rows) == 1:
-            raise UnavailableError(
-                "the device has no room for a single victim of this track; free its memory or run with --device cpu."
-            ) from None
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+def _with_room(train_rows: Callable[[range], Victims], fits: Callable[[int], bool], rows: range) -> list[Victims]:
+    """All victims at once, or, where the device has no room for that, each half by itself.
+
+    What fits is predicted, so that no time is lost on training that cannot end; should the prediction be wrong, running
+    out of memory halves the stack too.
+    """
+    if len(rows) == 1 or fits(len(rows)):
+        try:
+            return [train_rows(rows)]
+        except torch.OutOfMemoryError:
+            if len(rows) == 1:
+                raise UnavailableError(
+                    "the device has no room for a single victim of this track; free its memory or run with "
+                    "--device cpu."
+                ) from None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
     middle = rows.start + len(rows) // 2
-    return _with_room(train_rows, range(rows.start, middle)) + _with_room(train_rows, range(middle, rows.stop))
+    halves = range(rows.start, middle), range(middle, rows.stop)
+    return [victims for half in halves for victims in _with_room(train_rows, fits, half)]
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """Memory that a GPU has left for us; None on a CPU, whose memory is not ours to divide."""
+    if device.type != "cuda":
+        return None
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
 
 
 def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:

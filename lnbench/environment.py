@@ -29,15 +29,19 @@ _FOR_POISONERS = (
 )
 
 
-def environment(device: str = "cpu") -> dict[str, Any]:
+def environment(device: str = "cpu", track: Track | None = None) -> dict[str, Any]:
     """`{"id": …, "parts": …}`: bits compare only between equal ids. PyTorch is imported for a GPU only.
+
+    Args:
+        track: whose victims it is for: timm's version counts where one of them is timm's.
 
     Raises:
         UnavailableError: if the device is not there.
     """
+    timm = track is not None and any(v.architecture == "timm" for v in track.victims)
     parts: dict[str, Any] = {
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "libraries": {name: importlib.metadata.version(name) for name in ("numpy", "torch")},
+        "libraries": {name: importlib.metadata.version(name) for name in ("numpy", "torch", *["timm"] * timm)},
         "system": f"{platform.system()} {platform.machine()}",
         "device": device,
         "precision": "float32",

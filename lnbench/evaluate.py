@@ -100,7 +100,7 @@ def evaluate(
     mode, store = "none" if isinstance(submission, Published) else resolved_sandbox(sandbox), store or Store()
     workers = workers or (cores() if device == "cpu" else 1)
     notify = on_progress or (lambda progress: None)
-    where = environment(device)
+    where = environment(device, track)
     streams = Streams(track.sha256, salt)
     splits, seeds = _replication(track, quick)
     points = [data.load(track, split, streams) for split in range(splits)]

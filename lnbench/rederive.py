@@ -105,7 +105,7 @@ def retrain(
     """
     cells = cells_of(record, streams_of(record, salt), device)
     chosen = (rng or random.SystemRandom()).sample(range(len(cells)), min(number, len(cells)))
-    alike = environment(device)["id"] == record.document["environment"]["id"]
+    alike = environment(device, record.track)["id"] == record.document["environment"]["id"]
     same = alike and code_sha256(record.track) == record.document["code_sha256"]
     differences: dict[str, list[float]] = {}
     done, equal = 0, True

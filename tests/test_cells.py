@@ -14,7 +14,7 @@ import tiny
 from lnbench import cells, data
 from lnbench.errors import UnavailableError
 from lnbench.protocol import PUBLIC_SALT, Streams, Track, random_flips
-from lnbench.victims import Victims
+from lnbench.victims import Victims, architecture, predicted_bytes
 
 
 @pytest.fixture
@@ -104,6 +104,30 @@ def test_a_device_without_room_trains_the_victims_in_parts(track: Track, monkeyp
     tight(0)
     with pytest.raises(UnavailableError, match="no room for a single victim"):
         cells.trained(_cell(track, places))
+
+
+def test_a_stack_too_large_for_a_gpus_free_memory_is_divided_before_it_starts(
+    track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places, sizes, train = [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0]], [], cells.train
+
+    def counted(*args: Any, **kwargs: Any) -> Victims:
+        sizes.append(len(kwargs["init"]))
+        return train(*args, **kwargs)
+
+    whole, spec = cells.trained(_cell(track, places)), track.victims[0]
+    family, shape = architecture(spec.architecture, spec.options), whole.base.shape[1:]
+    of_two = predicted_bytes(
+        family, spec.recipe, tuple(shape), track.data.classes, 2, whole.labels.shape[1], len(whole.base)
+    )
+    monkeypatch.setattr(cells, "train", counted)
+    monkeypatch.setattr(cells, "_free_bytes", lambda device: int(of_two / 0.85) + 1)
+    assert cells.trained(_cell(track, places)).in_parts
+    assert sizes == [2, 1, 2]
+    sizes.clear()
+    monkeypatch.setattr(cells, "_free_bytes", lambda device: 1)
+    assert len(cells.trained(_cell(track, places)).victims) == 5  # a single victim is always tried
+    assert sizes == [1] * 5
 
 
 @pytest.mark.parametrize(

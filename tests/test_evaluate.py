@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,12 @@ def test_the_environment_names_what_bits_depend_on_and_no_host() -> None:
     assert found == environment()
     assert {"python", "libraries", "system", "device", "precision", "cpu", "instructions"} == set(found["parts"])
     assert os.uname().nodename not in json.dumps(found)
+
+
+def test_timms_version_counts_for_its_victims_alone() -> None:
+    document = tiny.document()
+    assert environment("cpu", Track.from_document(document)) == environment()
+    victim = {**document["victims"][0], "architecture": "timm", "options": {"model": "resnet18", "stem": "small"}}
+    found = environment("cpu", Track.from_document({**document, "victims": [victim]}))
+    assert found["parts"]["libraries"] == environment()["parts"]["libraries"] | {"timm": metadata.version("timm")}
+    assert found["id"] != environment()["id"]

@@ -87,7 +87,7 @@ def _signed(record: Record, checks: list[Check], by: str, cells: int, device: st
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         cells=cells,
         sandbox=evaluate.resolved_sandbox("auto"),
-        environment=environment(device)["id"],
+        environment=environment(device, record.track)["id"],
         version=__version__,
     )
     return verification.write(statement, record, board / "verifications")
