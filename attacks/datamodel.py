@@ -23,7 +23,7 @@ class Datamodel(lnbench.Poisoner):
     license = "Apache-2.0"
     paper = "Datamodels (Ilyas et al., 2022), with flipped labels"
 
-    surrogates: int = 256
+    surrogates: int = 64
     victims: str = "mlp,cnn"
 
     def poison(self, problem: lnbench.Problem) -> np.ndarray:

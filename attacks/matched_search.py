@@ -24,7 +24,7 @@ class MatchedSearch(lnbench.Poisoner):
 
     license = "Apache-2.0"
 
-    surrogates: int = 128
+    surrogates: int = 64
     victims: str = "mlp,cnn"
     candidates: int = 16
     width: float = 0.5

@@ -19,7 +19,7 @@ class RandomSearch(lnbench.Poisoner):
 
     license = "Apache-2.0"
 
-    surrogates: int = 128
+    surrogates: int = 64
     victims: str = "mlp,cnn"
 
     def poison(self, problem: lnbench.Problem) -> np.ndarray:
