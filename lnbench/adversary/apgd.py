@@ -69,7 +69,7 @@ def apgd(
         starts: (n, *shape), where the attacks start.
         steps: at least 1.
     """
-    keep = unfinished(broken, place, share=1.0)
+    keep = unfinished(broken.gather(1, place), share=1.0)
     place = place if keep is None else place.gather(1, keep)
     if not place.shape[1]:
         return
@@ -95,7 +95,7 @@ def apgd(
     state = _State(place, x, x, gradient, value, x, gradient, value, value, 2 * radius, place * 0, no)
     interval, since = max(int(FIRST * steps), 1), 0
     for i in range(steps):
-        keep = unfinished(broken, state.place)
+        keep = unfinished(broken.gather(1, state.place))
         if keep is not None:
             if not keep.shape[1]:
                 return

@@ -135,7 +135,7 @@ def _walk(
         with torch.no_grad():
             stuck = undefined | gradient.flatten(2).eq(0).all(-1)
             done.scatter_(1, place, done.gather(1, place) | arrived | stuck)
-            keep = unfinished(done, place)
+            keep = unfinished(done.gather(1, place))
             if keep is not None:
                 if keep.shape[1] == 0:
                     break

@@ -176,20 +176,24 @@ class _Run:
         """
         goals = self.goals
         if restart:
-            keep = unfinished(self.broken, place, share=1.0)
+            keep = unfinished(self.broken.gather(1, place), share=1.0)
             place = place if keep is None else place.gather(1, keep)
             if not place.shape[1]:
                 return
         begin = -1 if starts is not None and not restart else 0
-        x = (goals.origin if starts is None or begin else starts)[goals.rows(place)]
         rows = goals.rows(place)
+        x = (goals.origin if starts is None or begin else starts)[rows]
         classes, fences = goals.classes[rows], self._fences(rows)
+        done, undefined = self.broken.gather(1, place), self.undefined.gather(1, place)
         for step in range(begin, self.steps + 1):
             final = step == self.steps
             x = x.detach().requires_grad_(not final)
             logits = self.model(x)
             if final or self.rule == "any":
-                self._judge(logits.detach(), classes, place, x.detach())
+                hit, unclear = reached(logits.detach(), classes, self.targeted)
+                if self.points is not None:
+                    self._keep(self.points, place, x.detach(), done)
+                done, undefined = done | hit, undefined | unclear
             if final:
                 break
             (gradient,) = torch.autograd.grad(
@@ -199,11 +203,12 @@ class _Run:
             if step == begin and not restart:
                 self.zero_gradient.scatter_(1, place, gradient.flatten(2).eq(0).all(-1))
             if self.rule == "any" and (not x.is_cuda or step % _COMPACT_EVERY == 0):
-                keep = unfinished(self.broken, place)
+                keep = unfinished(done)
                 if keep is not None:
-                    if keep.shape[1] == 0:
+                    self._note(place, done, undefined)
+                    place, done, undefined = (value.gather(1, keep) for value in (place, done, undefined))
+                    if place.shape[1] == 0:
                         break
-                    place = place.gather(1, keep)
                     rows = goals.rows(place)
                     classes, fences = goals.classes[rows], self._fences(rows)
                     x, gradient = take(x, keep), take(gradient, keep)
@@ -213,6 +218,7 @@ class _Run:
                 x = between(x, gradient, *fences)
             else:
                 x = advance(x, gradient, goals.origin, rows, self.stride, goals.radii, self.bounds, self.norm)
+        self._note(place, done, undefined)
 
     def _fences(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
         """Steps and fences of these rows where that saves building them every step: in ℓ∞, on CPUs."""
@@ -222,12 +228,12 @@ class _Run:
         low, high = fence(goals.origin, rows, goals.radii, self.bounds)
         return per_row(self.stride[rows], low), low, high
 
-    def _judge(self, logits: Tensor, classes: Tensor, place: Tensor, x: Tensor) -> None:
-        """Take down what one iterate achieved."""
-        hit, undefined = reached(logits, classes, self.targeted)
-        before = self.broken.gather(1, place)
-        self.undefined.scatter_(1, place, undefined | self.undefined.gather(1, place))
-        if self.points is not None:
-            index = per_row(place, x).expand_as(x)
-            self.points.scatter_(1, index, torch.where(per_row(before, x), self.points.gather(1, index), x))
-        self.broken.scatter_(1, place, before | hit)
+    def _note(self, place: Tensor, done: Tensor, undefined: Tensor) -> None:
+        """Take down what became of these places."""
+        self.broken.scatter_(1, place, done)
+        self.undefined.scatter_(1, place, undefined)
+
+    def _keep(self, points: Tensor, place: Tensor, x: Tensor, done: Tensor) -> None:
+        """Let the points of those not `done` before be these."""
+        index = per_row(place, x).expand_as(x)
+        points.scatter_(1, index, torch.where(per_row(done, x), points.gather(1, index), x))

@@ -53,7 +53,7 @@ def square(
         drawn = torch.randint(0, 2, sizes, generator=generator, device=generator.device)
         return (2 * drawn - 1).to(device, dtype)
 
-    keep = unfinished(broken, place, share=1.0)
+    keep = unfinished(broken.gather(1, place), share=1.0)
     place = place if keep is None else place.gather(1, keep)
     stripes = signs(n, channels, 1, width).expand(n, *image).reshape(n, *shape)
     value = x = torch.empty(0)
@@ -86,7 +86,7 @@ def square(
         better = score > value if query else torch.ones_like(hit)
         x = torch.where(per_row(better, candidate), candidate, x) if query else candidate
         value = torch.where(better, score, value) if query else score
-        keep = unfinished(broken, place)
+        keep = unfinished(broken.gather(1, place))
         if keep is not None:
             place, value = place.gather(1, keep), value.gather(1, keep)
             x = x.gather(1, per_row(keep, x).expand(*keep.shape, *x.shape[2:]))

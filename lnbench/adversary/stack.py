@@ -77,18 +77,17 @@ def reached(logits: Tensor, classes: Tensor, targeted: bool) -> tuple[Tensor, Te
     return (predicted.eq(classes) == targeted) & ~undefined, undefined
 
 
-def unfinished(done: Tensor, place: Tensor, share: float = 0.8) -> Tensor | None:
-    """Positions (victim, m) in `place` of what is not `done`, padded with what is; None if more than `share` remain.
+def unfinished(done: Tensor, share: float = 0.8) -> Tensor | None:
+    """Positions (victim, m) of what is not `done`, padded with what is; None if more than `share` remain.
 
     Args:
-        done: (victim, total) bool.
-        place: (victim, width) int64 in 0 … total − 1.
+        done: (victim, width) bool.
     """
-    finished = done.gather(1, place)
-    width = int((~finished).sum(1).max())
-    if width > share * place.shape[1] or width == place.shape[1]:
+    finished = done.sum(1)
+    width = done.shape[1] - int(finished.min() if len(finished) > 1 else finished)
+    if width > share * done.shape[1] or width == done.shape[1]:
         return None
-    return finished.to(torch.uint8).argsort(dim=1, stable=True)[:, :width]
+    return done.to(torch.uint8).argsort(dim=1, stable=True)[:, :width]
 
 
 def take(values: Tensor, keep: Tensor) -> Tensor:

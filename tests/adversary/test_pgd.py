@@ -126,8 +126,8 @@ def test_compaction_changes_no_flag_in_float64(norm, targeted, monkeypatch):
     compact = pgd(model, inputs, classes, **options)
     widths = []
 
-    def whole(done, place, share=0.8):
-        widths.append(place.shape[1])
+    def whole(done, share=0.8):
+        widths.append(done.shape[1])
         return None
 
     monkeypatch.setattr(importlib.import_module("lnbench.adversary.pgd"), "unfinished", whole)
@@ -303,7 +303,5 @@ def test_a_loss_needs_enough_classes():
 
 def test_unfinished_pads_rows_with_what_is_done():
     done = torch.tensor([[True, False, True, True], [False, True, False, True]])
-    place = torch.arange(4).expand(2, -1)
-    keep = stack.unfinished(done, place)
-    assert keep.tolist() == [[1, 0], [0, 2]]
-    assert stack.unfinished(torch.zeros_like(done), place) is None
+    assert stack.unfinished(done).tolist() == [[1, 0], [0, 2]]
+    assert stack.unfinished(torch.zeros_like(done)) is None
