@@ -128,7 +128,7 @@ LIBRARIES: dict[str, set[str]] = {
     "rows": set(),
     "hub._torch": {"numpy", "torch"},
     "hub": {"numpy", "~huggingface_hub", "~pyarrow", "~PIL", "~yaml"},
-    "cli": {"click", "~rich", "~torch"},
+    "cli": {"click", "~rich", "~tabulate", "~torch"},
     "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "~matplotlib"},
     "theory": set(),
     "__init__": set(),

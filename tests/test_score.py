@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lnbench.score import (
@@ -216,6 +216,7 @@ def test_holm_by_hand() -> None:
     assert holm([]).tolist() == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_rejects_what_stepping_down_rejects(p: list[float]) -> None:
     rejected, left = set(), sorted(range(len(p)), key=lambda i: p[i])
