@@ -19,7 +19,7 @@ _GRID = TableFormat(
     headerrow=_LINE,
     datarow=_LINE,
     padding=1,
-    with_header_hide=None,
+    with_header_hide=(),
 )
 
 
