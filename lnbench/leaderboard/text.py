@@ -45,7 +45,8 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     | 1 | x |
     | 22 |  |
     """
-    return tabulate(rows, list(head), tablefmt=_GRID, stralign=None, disable_numparse=True) + "\n"
+    table: str = tabulate(rows, list(head), tablefmt=_GRID, stralign=None, disable_numparse=True)
+    return f"{table}\n"
 
 
 def share(value: float | None) -> str:
