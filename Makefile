@@ -1,5 +1,5 @@
 # The verbs, the same on a laptop and in CI. `make` alone checks what CI checks.
-.PHONY: all fmt lint type test board gpu bench faults fuzz
+.PHONY: all fmt lint type test board labels gpu bench faults fuzz
 
 all: lint type test board
 
@@ -28,8 +28,13 @@ board:  ## the board must be what its records say; `lnbench leaderboard build` r
 	lnbench leaderboard check
 	lnbench reproduce --check --out leaderboard/thesis
 
-gpu:    ## the tests that need a CUDA device
+labels: ## where bubblewrap works: labels of every row of the tracks that need a GPU, into rows/; CONTRIBUTING.md
+	lnbench rows labels
+
+gpu:    ## where a CUDA device is: the tests that need one, then the victims of the rows whose labels are in rows/
 	pytest -n 0 -m gpu
+	@if [ -d rows/store ]; then lnbench rows train; \
+	else echo 'no rows are trained: there is no rows/store; `make labels` makes it where bubblewrap works'; fi
 
 bench:  ## timings and agreement with the peers; tests/bench/README.md says what they need
 	pytest -n 0 --benchmark-enable tests/bench/bench_kernels.py

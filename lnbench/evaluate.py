@@ -38,7 +38,7 @@ from lnbench.protocol import MATCHED, PUBLIC_SALT, Flip, Streams, Track, arms_of
 from lnbench.record import Record
 from lnbench.store import Store
 
-__all__ = ["Checked", "Progress", "check", "cores", "evaluate", "find_submission", "resolved_sandbox"]
+__all__ = ["Checked", "Progress", "check", "cores", "evaluate", "find_submission", "keep_labels", "resolved_sandbox"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def evaluate(
     workers: int | None = None,
     engine: str = "local",
     sandbox: str = "auto",
+    stored_labels: bool = False,
     salt: str = PUBLIC_SALT,
     season: str | None = None,
     store: Store | None = None,
@@ -85,6 +86,7 @@ def evaluate(
         device: `cpu`, `cuda` or `auto`, where victims are trained.
         workers: processes at once; as many as there are cores (GPUs) if None.
         sandbox: `auto` takes the best this machine has; `none` runs the submission unprotected, unranked.
+        stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
         store: where results are kept; the default store if None.
         keep_victims: a folder for all victims as safetensors, which takes training each of them again.
@@ -93,13 +95,17 @@ def evaluate(
     Raises:
         SubmissionError: if the submission breaks the contract, on any split.
         ProtocolError: if a parameter, device or engine does not exist.
-        DataError, UnavailableError: if data, a sandbox or a device is missing here.
+        DataError, UnavailableError: if data, a sandbox, a device or stored labels are missing here.
     """
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     device = _resolved_device(device)
-    mode, store = "none" if isinstance(submission, Published) else resolved_sandbox(sandbox), store or Store()
+    store = store or Store()
+    if isinstance(submission, Published):
+        mode = "none"
+    else:
+        mode = sandboxes.BUBBLEWRAP if stored_labels else resolved_sandbox(sandbox)
     workers = workers or (cores() if device == "cpu" else 1)
-    notify = on_progress or (lambda progress: None)
+    notify = on_progress or _quietly
     where = environment(device, track)
     streams = Streams(track.sha256, salt)
     splits, seeds = _replication(track, quick)
@@ -108,8 +114,9 @@ def evaluate(
     if isinstance(submission, Published):
         poisoned, same = submission.poisoned(track, [p.labels for p in points]), True
     else:
-        poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
-        same = quick or _repeats(poisoned[0], submission, track, points[0], streams, mode, store)
+        ask = _only_stored(notify) if stored_labels else notify
+        poisoned = poison_all(submission, track, points, streams, mode, workers, store, ask)
+        same = quick or _repeats(poisoned[0], submission, track, points[0], streams, mode, store, stored_labels)
     flips: dict[str, list[Any]] = {
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
         "random": [random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
@@ -160,6 +167,33 @@ def evaluate(
         kept.keep([cell for _, cell in cells], names, results, keep_victims, make_engine(engine, workers), notify)
         kept.write_card(found, keep_victims)
     return found
+
+
+def keep_labels(
+    submission: Submission,
+    track: Track,
+    *,
+    workers: int | None = None,
+    store: Store | None = None,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Poison every split and keep the labels, so that the store can go where the victims are trained.
+
+    Those of a full evaluation with the public salt, and of the run that asks whether they come out the same twice.
+
+    Raises:
+        SubmissionError: if the submission breaks the contract, on any split.
+        DataError, UnavailableError: if data or bubblewrap is missing here.
+    """
+    mode, store, streams = resolved_sandbox("auto"), store or Store(), Streams(track.sha256)
+    if mode != sandboxes.BUBBLEWRAP:
+        raise UnavailableError(
+            f"labels for a machine without a sandbox are made in bubblewrap, and here is {mode}: "
+            f"{sandboxes.diagnose().reason} `lnbench doctor` says how to get it."
+        )
+    points = [data.load(track, split, streams) for split in range(track.replication.splits)]
+    poisoned = poison_all(submission, track, points, streams, mode, workers or cores(), store, on_progress or _quietly)
+    _repeats(poisoned[0], submission, track, points[0], streams, mode, store)
 
 
 def check(submission: Submission, track: Track, *, sandbox: str = "auto", splits: int = 1) -> list[Checked]:
@@ -215,12 +249,37 @@ def resolved_sandbox(wish: str) -> str:
     return mode
 
 
+def _quietly(progress: Progress) -> None:
+    pass
+
+
+def _only_stored(notify: OnProgress) -> OnProgress:
+    """Reports as they come, but an error at the first one unless the store had the labels of all splits."""
+
+    def tell(progress: Progress) -> None:
+        if progress.stage == "poison" and progress.done < progress.total:
+            raise UnavailableError(
+                f"the store has the labels of {progress.done:g} of {progress.total} splits of {progress.note}, as this "
+                "version of lnbench would make them in bubblewrap; `lnbench rows labels` makes the others."
+            )
+        notify(progress)
+
+    return tell
+
+
 def _repeats(
-    first: Poisoned, submission: Submission, track: Track, points: data.Split, streams: Streams, mode: str, store: Store
+    first: Poisoned,
+    submission: Submission,
+    track: Track,
+    points: data.Split,
+    streams: Streams,
+    mode: str,
+    store: Store,
+    stored_labels: bool = False,
 ) -> bool:
     """Whether a second run on the first split gives the same labels; kept beside the first as any labels are."""
-    beside = Store(store.root / "repeats")
-    (second,) = poison_all(submission, track, [points], streams, mode, 1, beside, lambda progress: None)
+    beside, ask = Store(store.root / "repeats"), _only_stored(_quietly) if stored_labels else _quietly
+    (second,) = poison_all(submission, track, [points], streams, mode, 1, beside, ask)
     return changed(points.labels, first.labels) == changed(points.labels, second.labels)
 
 

@@ -68,12 +68,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "standing": {"record", "score"},
     "calibration": _LEAVES | _RECORDING,
     "budgets": _LEAVES | {"data", "record"},
+    "rows": _LEAVES | _CONDUCTING | {"calibration", "leaderboard"},
     "hub._torch": _LEAVES | {"hub"},
     "hub": _LEAVES | _RECORDING | {"data", "engine", "kept", "leaderboard", "poison", "store"},
     "cli": _LEAVES
     | _CONDUCTING
     | _TRUSTING
-    | {"leaderboard", "hub", "rederive", "audit", "budgets", "calibration", "experiments", "scaffold", "submit"},
+    | {"leaderboard", "hub", "rederive", "audit", "budgets", "calibration", "experiments", "scaffold", "submit"}
+    | {"rows"},
     "experiments": _LEAVES
     | {"victims", "adversary", "graphs", "surrogates", "toys", "theory", "data", "evaluate", "record", "score"}
     | {"engine", "store", "environment"},
@@ -123,9 +125,10 @@ LIBRARIES: dict[str, set[str]] = {
     "standing": {"numpy"},
     "calibration": {"numpy", "scipy"},
     "budgets": set(),
+    "rows": set(),
     "hub._torch": {"numpy", "torch"},
     "hub": {"numpy", "~huggingface_hub", "~pyarrow", "~PIL", "~yaml"},
-    "cli": {"click", "~rich", "~torch"},
+    "cli": {"click", "~rich", "~tabulate", "~torch"},
     "experiments": {"numpy", "scipy", "torch", "sklearn", "networkx", "~matplotlib"},
     "theory": set(),
     "__init__": set(),

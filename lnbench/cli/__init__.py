@@ -26,6 +26,7 @@ VERBS = {
     "power": "How many splits and seeds an effect takes on a track.",
     "reproduce": "Run experiments of the thesis again, draw them and judge their claims.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
+    "rows": "Make the rows of the reference attacks on tracks that need a GPU.",
     "season": "Open, close and list seasons, whose splits are drawn by a secret salt.",
     "push": "Publish a record's poisoned dataset on the Hugging Face Hub.",
     "pull": "Download a poisoned dataset from the Hub and check everything in it.",

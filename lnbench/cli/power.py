@@ -35,6 +35,8 @@ def command(track: str | None, effect: float, alpha: float) -> None:
     \b
       lnbench power digits-9to0 --effect 3
     """
+    from tabulate import tabulate
+
     from lnbench import calibration
     from lnbench.protocol.track import DEFAULT
 
@@ -57,8 +59,6 @@ def command(track: str | None, effect: float, alpha: float) -> None:
         most = f"over {calibration.MOST_SPLITS}"
         rows.append([str(v), str(number or most), str(number * v * len(chosen.victims)) if number else "–"])
     click.echo(f"\nTo find {effect:g} pp with 80 % power:\n")
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  " + "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)))
+    click.echo(tabulate(rows, "firstrow", tablefmt="plain", stralign="right", disable_numparse=True))
     if parts["between"] is None:
         click.echo("\nIts calibration has one seed a split, so what other numbers of seeds would buy is not known.")

@@ -68,7 +68,7 @@ def scores(table: Table) -> str:
         body.append(text(x(tick), bottom + 16, points(tick).removesuffix(".0"), "middle"))
     for i, (row, (left, right)) in enumerate(zip(table.rows, ends, strict=True)):
         y = top + pitch * (i + 0.5)
-        body.append(text(_LABELS, y + 4, plain(row.record.label, 38), "end"))
+        body.append(text(_LABELS, y + 4, plain(row.record.label, 34), "end"))
         body.append(line(x(left), y, x(right), y, "bar", 2))
         body.append(f'<circle class="dot" cx="{x(row.drop):.1f}" cy="{y:.1f}" r="3.5"/>')
     title = f"Scores on {table.id}: drop of adversarial accuracy below random flips, percentage points, 95 % intervals"
@@ -94,7 +94,7 @@ def architectures(table: Table) -> str:
     body = [text(_LABELS + 20 + wide * (i + 0.5), top - 8, name, "middle") for i, name in enumerate(names)]
     for r, (row, values) in enumerate(zip(table.rows, cells, strict=True)):
         y = top + pitch * r
-        body.append(text(_LABELS, y + 16, plain(row.record.label, 38), "end"))
+        body.append(text(_LABELS, y + 16, plain(row.record.label, 34), "end"))
         for c, value in enumerate(values):
             x = _LABELS + 20 + wide * c
             kind, opacity = "good" if value >= 0 else "bad", 0.05 + 0.45 * abs(value) / most

@@ -1,7 +1,4 @@
-"""The board as the markdown page that people read on the repository's site.
-
-Cells are joined without padding: a padded table would change in every line when one name grows.
-"""
+"""The board as the markdown page that people read on the repository's site."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lnbench.leaderboard.board import Board, Row, Table
-from lnbench.leaderboard.text import cell, interval, plain, points, probability, ranks, share
+from lnbench.leaderboard.text import cell, grid, interval, plain, points, probability, ranks, share
 from lnbench.protocol import ARMS
 from lnbench.record import meaning
 
@@ -27,7 +24,7 @@ For programs: [board.json](board.json),
 [board.csv](board.csv), [board.bib](board.bib).
 """
 
-_READING = """\
+READING = """\
 ## How to read it
 
 - *rank*: the ranks the row may have. Rows are compared by their AAs, paired by split, Holm-corrected within the row's
@@ -39,7 +36,7 @@ _READING = """\
 - *AA* and *untargeted AA*: percent of source-class test points that the adversary does not break, after training on
   clean / random / poisoned labels. When only the targeted one falls, errors moved rather than came (`redirection`).
 - *clean accuracy*: percent of all test points, clean / random / poisoned labels. *memorised*: percent of the flips
-  that the victims learned, random / poisoned.
+  that the victims learned, random / poisoned. *flags*: what to know of a row before believing it; explained with it.
 - *trainings*: victims that the poisoner says it trained, all splits together. *trust*: `self`: public salt, run by
   its author; `verified`: somebody else made its labels and some of its victims again; `season`: splits drawn by a salt
   that was secret then. *date*: of the run, as the run says.
@@ -70,7 +67,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
     if board.empty:
         names = ", ".join(f"`{track.name}`" for track in board.empty)
         parts.append(f"No ranked record yet: {names}.\n")
-    parts.append(_READING)
+    parts.append(READING)
     if board.history:
         parts.append(_HISTORY)
     for table in board.history:
@@ -124,9 +121,7 @@ def _rows(table: Table, records: str, root: Path | None) -> str:
         "date": lambda row: row.record.started[:10],
         "record": lambda row: f"[{row.record.sha256[:8]}]({records}/{quote(row.path)})",
     }
-    lines = [list(columns), ["---"] * len(columns)]
-    lines += [[show(row) for show in columns.values()] for row in table.rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return grid(list(columns), [[show(row) for show in columns.values()] for row in table.rows])
 
 
 def _poisoner(row: Row, root: Path | None) -> str:

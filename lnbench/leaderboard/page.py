@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from lnbench.leaderboard import figures
 from lnbench.leaderboard.board import Board, Row, Table
-from lnbench.leaderboard.markdown import about, source_link, title
+from lnbench.leaderboard.markdown import READING, about, source_link, title
 from lnbench.leaderboard.png import png
 from lnbench.leaderboard.text import interval, plain, points, probability, ranks, share
 from lnbench.protocol import ARMS
@@ -23,7 +23,7 @@ _LINK = re.compile(r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/%#?=&+-]*)?")
 _INTRO = (
     "A poisoner flips at most k training labels. Its score is how many percentage points lower the victims' "
     "adversarial accuracy (AA) is than under random flips of the same number, with a 95 % interval: positive beats "
-    "random. Ranks are intervals too: what the data cannot tell apart shares them. README.md beside this page says how "
+    "random. Ranks are intervals too: what the data cannot tell apart shares them. The end of this page says how "
     "every column is made, and what a record does not show."
 )
 
@@ -61,11 +61,25 @@ def render(board: Board, records: str, root: Path | None) -> str:
 </header>
 <main>
 {chr(10).join(sections)}
+{_reading()}
 </main>
 <script>{script}</script>
 </body>
 </html>
 """
+
+
+def _reading() -> str:
+    """What the columns mean, in the words of the markdown page."""
+    title, *items = re.split(r"\n+- ", READING)
+    listed = (" ".join(item.split()) for item in items)
+    marked = (re.sub(r"`(.+?)`", r"<code>\1</code>", re.sub(r"\*(.+?)\*", r"<em>\1</em>", escape(i))) for i in listed)
+    return f"""<section aria-labelledby="reading">
+<h2 id="reading">{escape(title.removeprefix("## "))}</h2>
+<ul>
+{chr(10).join(f"<li>{item}</li>" for item in marked)}
+</ul>
+</section>"""
 
 
 def _section(table: Table, records: str, root: Path | None) -> str:
@@ -111,6 +125,7 @@ _COLUMNS = (
     "untargeted AA c / r / p, %",
     "clean accuracy c / r / p, %",
     "memorised r / p, %",
+    "flags",
     "trainings",
     "trust",
     "date",
@@ -147,6 +162,7 @@ def _row(table: Table, row: Row, records: str, root: Path | None) -> str:
         several("untargeted_adv_acc"),
         several("clean_acc"),
         several("memorised", ARMS[1:]),
+        (", ".join(row.record.flags) or "–", ", ".join(row.record.flags)),
         (str(row.trainings), row.trainings),
         (row.trust, row.trust),
         (row.record.started[:10], row.record.started),
@@ -159,8 +175,9 @@ def _row(table: Table, row: Row, records: str, root: Path | None) -> str:
         tag = 'th scope="row"' if head else "td"
         inner = f'<a href="{escape(links[name])}">{escape(text)}</a>' if links.get(name) else escape(text)
         shown.append(f'<{tag} data-v="{key}">{inner}</{tag[:2]}>')
+    summary = f"details<span> of {escape(plain(row.record.label))}</span>"
     return f"""<tbody><tr>{"".join(shown)}</tr>
-<tr class="more"><td colspan="{len(_COLUMNS)}"><details><summary>details of {escape(plain(row.record.label))}</summary>
+<tr class="more"><td colspan="{len(_COLUMNS)}"><details><summary>{summary}</summary>
 {_details(table, row, records, root)}
 </details></td></tr></tbody>"""
 

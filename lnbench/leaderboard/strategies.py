@@ -11,7 +11,7 @@ import numpy as np
 
 from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.leaderboard.board import Row, Table, load
-from lnbench.leaderboard.text import cell, interval, points
+from lnbench.leaderboard.text import cell, grid, interval, points
 from lnbench.score import t_interval
 
 BEGIN, END = "<!-- scores -->\n", "<!-- end of scores -->\n"
@@ -77,14 +77,14 @@ def write(attacks: Path, records: Path) -> bool:
 
 def _table(table: Table | None, strategies: list[dict[str, str]]) -> str:
     rows = {row.record.label: row for row in table.rows} if table else {}
-    lines = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
+    lines = []
     for strategy in strategies:
         said = [strategy.get("section", "–"), strategy.get("verdict", "–")]
         head = [strategy["does"], strategy["row"], *said]
         row = rows.get(strategy["row"])
         lines.append([cell(part) for part in head] + (_measured(row, rows.get(JUDGE)) if row else _missing()))
     title = f"### {cell(table.track.name)}\n\n" if table else ""
-    return title + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return title + grid(_COLUMNS, lines)
 
 
 def _measured(row: Row, judge: Row | None) -> list[str]:

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+
+from tabulate import DataRow, TableFormat, tabulate
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~#:@$!{}]")
+
+_LINE = DataRow("|", "|", "|")
+_GRID = TableFormat(
+    lineabove=None,
+    linebelowheader=lambda widths, _: f"|{'|'.join(' --- ' for _ in widths)}|",
+    linebetweenrows=None,
+    linebelow=None,
+    headerrow=_LINE,
+    datarow=_LINE,
+    padding=1,
+    with_header_hide=(),
+)
 
 
 def plain(text: str, most: int = 200) -> str:
@@ -19,6 +34,19 @@ def cell(text: str, most: int = 120) -> str:
     """Text that a markdown table shows as it is: no markup, no HTML, no new column or row, no link."""
     escaped = plain(text, most).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(lambda match: "\\" + match[0], escaped).replace("www.", "www\\.")
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A markdown table of escaped cells, without padding: else one long name would change every line.
+
+    >>> print(grid(["a", "b"], [["1", "x"], ["22", ""]]), end="")
+    | a | b |
+    | --- | --- |
+    | 1 | x |
+    | 22 |  |
+    """
+    table: str = tabulate(rows, list(head), tablefmt=_GRID, stralign=None, disable_numparse=True)
+    return f"{table}\n"
 
 
 def share(value: float | None) -> str:

@@ -123,6 +123,36 @@ def test_in_a_browser(page: Path) -> None:
         browser.close()
 
 
+def test_the_page_explains_its_columns_and_shows_flags(page: Path) -> None:
+    text = page.read_text()
+    reading = text[text.index('<h2 id="reading">') : text.index("<script>")]
+    for column in ("rank", "score", "beats random", "worst architecture", "memorised", "flags", "trainings", "trust"):
+        assert f"<em>{column}</em>" in reading
+    assert "<code>1–3</code>" in reading and "*" not in reading and "`" not in reading
+    assert '<th scope="col">flags</th>' in text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
+@pytest.mark.parametrize("width", [390, 1440])
+def test_long_names_leave_the_page_as_wide_as_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    factories.ship(monkeypatch, tmp_path / "tracks", TRACK)
+    made = factories.make(TRACK, name="a" * 40, parameters={"b" * 40: "c" * 40})
+    record.write(made, tmp_path / "leaderboard" / "records" / TRACK.name / made.filename)
+    build(tmp_path / "leaderboard" / "records", tmp_path / "leaderboard")
+    with api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        tab = browser.new_context(offline=True, viewport={"width": width, "height": 800}).new_page()
+        tab.goto((tmp_path / "leaderboard" / "index.html").as_uri())
+        tab.locator("summary:visible").first.click()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.locator("details dl").first.bounding_box()["width"] <= width
+        assert tab.locator("tbody th").first.bounding_box()["width"] < 400
+        browser.close()
+
+
 def axe() -> str:
     """The source of axe-core: the file LNBENCH_AXE names, or the one that axe-playwright-python brings."""
     if path := os.environ.get("LNBENCH_AXE"):
