@@ -108,8 +108,7 @@ def evaluate(
     if isinstance(submission, Published):
         poisoned, same = submission.poisoned(track, [p.labels for p in points]), True
     else:
-        poisoned = poison_all(submission, track, points, streams, mode, workers, store, notify)
-        same = quick or _repeats(poisoned[0], submission, track, points[0], streams, mode, store)
+        poisoned, same = poison_all(submission, track, points, streams, mode, workers, store, notify, twice=not quick)
     flips: dict[str, list[Any]] = {
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
         "random": [random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
@@ -213,15 +212,6 @@ def resolved_sandbox(wish: str) -> str:
             f"no sandbox works here, and CI runs no submission without one. {' '.join(sandboxes.diagnose().remedies)}"
         )
     return mode
-
-
-def _repeats(
-    first: Poisoned, submission: Submission, track: Track, points: data.Split, streams: Streams, mode: str, store: Store
-) -> bool:
-    """Whether a second run on the first split gives the same labels; kept beside the first as any labels are."""
-    beside = Store(store.root / "repeats")
-    (second,) = poison_all(submission, track, [points], streams, mode, 1, beside, lambda progress: None)
-    return changed(points.labels, first.labels) == changed(points.labels, second.labels)
 
 
 def _replication(track: Track, quick: bool) -> tuple[int, int]:
