@@ -39,5 +39,5 @@ bench:  ## timings and agreement with the peers; tests/bench/README.md says what
 faults: ## hurt evaluations of a tiny track in every way we know; an hour, best as root; tests/faults/README.md
 	python tests/faults/campaign.py
 
-fuzz:   ## every reader of outside bytes against two engines; up to two hours; tests/fuzz/README.md
-	python tests/fuzz/campaign.py
+fuzz:   ## every reader of outside bytes against two engines; up to three hours; tests/fuzz/README.md
+	python tests/fuzz/campaign.py --jobs 2
