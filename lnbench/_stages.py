@@ -27,7 +27,7 @@ class Progress:
     """How far an evaluation is.
 
     Attributes:
-        stage: `poison` (units are splits) or `victims` (units are victims).
+        stage: `poison` (units are guests) or `victims` (units are victims).
         done, total: units finished, stored ones included, and all.
         reused: units that came from the store.
         seconds_left: estimate, or None while there is nothing to estimate from.
@@ -57,33 +57,48 @@ def poison_all(
     workers: int,
     store: Store,
     notify: OnProgress,
-) -> list[Poisoned]:
-    """One sandboxed process per split, `workers` at once; labels are kept as soon as they arrive."""
-    names = [_labels_name(submission, track, streams, mode, split) for split in range(len(points))]
-    found: dict[int, Poisoned] = {}
-    for split, name in enumerate(names):
-        if (kept := store.get("labels", name)) is not None:
-            labels = applied(points[split].labels, kept.pop("flips"))
-            found[split] = Poisoned(labels=labels, **kept)
-    reused, clock = len(found), time.monotonic()
-    todo = [split for split in range(len(points)) if split not in found]
-    cancel = threading.Event()
+    *,
+    twice: bool = False,
+) -> tuple[list[Poisoned], bool]:
+    """One sandboxed process per split, `workers` at once; labels are kept as soon as they arrive.
 
-    def one(split: int) -> Poisoned:
+    Args:
+        twice: run the first split a second time beside the others; kept apart, so that a resumed run says the same.
+
+    Returns:
+        What came of every split, and whether the first gave the same labels both times; True unless asked.
+    """
+    runs = [(split, store) for split in range(len(points))]
+    runs += [(0, Store(store.root / "repeats"))] if twice else []
+    names = [_labels_name(submission, track, streams, mode, split) for split, _ in runs]
+    found: dict[int, Poisoned] = {}
+    for i, (split, place) in enumerate(runs):
+        if (kept := place.get("labels", names[i])) is not None:
+            labels = applied(points[split].labels, kept.pop("flips"))
+            found[i] = Poisoned(labels=labels, **kept)
+    reused, clock = len(found), time.monotonic()
+    todo = [i for i in range(len(runs)) if i not in found]
+    cancel = threading.Event()
+    note = f"{submission.name} on {track.name}{', the first split twice' if twice else ''}"
+
+    def one(i: int) -> Poisoned:
+        split, _ = runs[i]
         return poison_split(submission, track, points[split], streams, split, mode, cancel)
 
     def tell() -> None:
         fresh = len(found) - reused
-        left = (time.monotonic() - clock) / fresh * (len(points) - len(found)) if fresh else None
-        notify(Progress("poison", len(found), len(points), reused, left, f"{submission.name} on {track.name}"))
+        left = (time.monotonic() - clock) / fresh * (len(runs) - len(found)) if fresh else None
+        notify(Progress("poison", len(found), len(runs), reused, left, note))
 
     tell()
-    for split, made in _in_threads(one, todo, workers, cancel):
-        found[split] = made
+    for i, made in _in_threads(one, todo, workers, cancel):
+        found[i] = made
+        split, place = runs[i]
         kept = {k: getattr(made, k) for k in _KEPT_OF_POISONED}
-        store.put("labels", names[split], {**kept, "flips": changed(points[split].labels, made.labels)})
+        place.put("labels", names[i], {**kept, "flips": changed(points[split].labels, made.labels)})
         tell()
-    return [found[split] for split in range(len(points))]
+    same = not twice or bool((found[0].labels == found[len(points)].labels).all())
+    return [found[split] for split in range(len(points))], same
 
 
 _KEPT_OF_POISONED = (

@@ -115,8 +115,7 @@ def evaluate(
         poisoned, same = submission.poisoned(track, [p.labels for p in points]), True
     else:
         ask = _only_stored(notify) if stored_labels else notify
-        poisoned = poison_all(submission, track, points, streams, mode, workers, store, ask)
-        same = quick or _repeats(poisoned[0], submission, track, points[0], streams, mode, store, stored_labels)
+        poisoned, same = poison_all(submission, track, points, streams, mode, workers, store, ask, twice=not quick)
     flips: dict[str, list[Any]] = {
         "poisoned": [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)],
         "random": [random_arm(track, p.labels, streams, split, seeds) for split, p in enumerate(points)],
@@ -192,8 +191,8 @@ def keep_labels(
             f"{sandboxes.diagnose().reason} `lnbench doctor` says how to get it."
         )
     points = [data.load(track, split, streams) for split in range(track.replication.splits)]
-    poisoned = poison_all(submission, track, points, streams, mode, workers or cores(), store, on_progress or _quietly)
-    _repeats(poisoned[0], submission, track, points[0], streams, mode, store)
+    tell = on_progress or _quietly
+    poison_all(submission, track, points, streams, mode, workers or cores(), store, tell, twice=True)
 
 
 def check(submission: Submission, track: Track, *, sandbox: str = "auto", splits: int = 1) -> list[Checked]:
@@ -259,28 +258,12 @@ def _only_stored(notify: OnProgress) -> OnProgress:
     def tell(progress: Progress) -> None:
         if progress.stage == "poison" and progress.done < progress.total:
             raise UnavailableError(
-                f"the store has the labels of {progress.done:g} of {progress.total} splits of {progress.note}, as this "
+                f"the store has the labels of {progress.done:g} of {progress.total} runs of {progress.note}, as this "
                 "version of lnbench would make them in bubblewrap; `lnbench rows labels` makes the others."
             )
         notify(progress)
 
     return tell
-
-
-def _repeats(
-    first: Poisoned,
-    submission: Submission,
-    track: Track,
-    points: data.Split,
-    streams: Streams,
-    mode: str,
-    store: Store,
-    stored_labels: bool = False,
-) -> bool:
-    """Whether a second run on the first split gives the same labels; kept beside the first as any labels are."""
-    beside, ask = Store(store.root / "repeats"), _only_stored(_quietly) if stored_labels else _quietly
-    (second,) = poison_all(submission, track, [points], streams, mode, 1, beside, ask)
-    return changed(points.labels, first.labels) == changed(points.labels, second.labels)
 
 
 def _replication(track: Track, quick: bool) -> tuple[int, int]:

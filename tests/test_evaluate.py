@@ -79,7 +79,7 @@ def test_the_record_is_the_same_whatever_the_workers_and_comes_from_the_store_th
     assert one.sha256 == two.sha256 == again.sha256
     assert "non-deterministic" not in one.flags
     assert (told[0].reused, told[-1].reused, told[-1].done, told[-1].total) == (0, 0, 12, 12)
-    assert [p.reused for p in told_again if p.stage == "poison"] == [2]
+    assert [(p.reused, p.total) for p in told_again if p.stage == "poison"] == [(3, 3)]
     assert [p.reused for p in told_again if p.stage == "victims"] == [12]
 
 
@@ -95,19 +95,23 @@ def test_a_second_submission_reuses_the_clean_and_random_arms(track: Track, tmp_
 
 def test_a_second_run_tells_whether_labels_can_be_made_again(track: Track, tmp_path: Path) -> None:
     from lnbench import data
-    from lnbench._stages import poison_split
-    from lnbench.evaluate import _repeats, resolved_sandbox
+    from lnbench._stages import poison_all
+    from lnbench.evaluate import resolved_sandbox
 
     dice = FIRST.replace(b"import lnbench", b"import random, lnbench").replace(
         b"problem.eligible[self.skip :]", b"random.SystemRandom().sample(problem.eligible.tolist(), 40)"
     )
     streams, mode = Streams(track.sha256), resolved_sandbox("auto")
-    points = data.load(track, 0, streams)
+    points = [data.load(track, 0, streams)]
     for source, expected in ((dice, False), (FIRST, True)):
-        rest = _submission(source), track, points, streams, mode
-        first = poison_split(*rest[:3], streams, 0, mode)
-        assert _repeats(first, *rest, Store(tmp_path)) is expected
-        assert _repeats(first, *rest, Store(tmp_path)) is expected, "kept, so that a resumed run says the same"
+        for run in ("first", "resumed"):
+            told: list[Progress] = []
+            rest = track, points, streams, mode, 2, Store(tmp_path), told.append
+            (made,), same = poison_all(_submission(source), *rest, twice=True)
+            assert same is expected, f"{run}: what was kept says the same"
+            assert len(made.labels) == 898
+            assert (told[-1].done, told[-1].total, told[-1].reused) == (2, 2, 0 if run == "first" else 2)
+            assert "the first split twice" in told[0].note
 
 
 def test_flipping_nothing_gives_the_poisoned_arm_the_clean_arms_bits(track: Track, tmp_path: Path) -> None:

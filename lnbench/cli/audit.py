@@ -15,7 +15,7 @@ from lnbench.cli import _faults, _progress
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where victims train."
 )
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
-@click.option("--salt", default=None, help="The salt of a closed season, for records whose salt is not public.")
+@click.option("--salt", default=None, help="The salt, for records whose salt is neither public nor revealed.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -29,7 +29,7 @@ from lnbench.cli import _faults, _progress
     default=Path("leaderboard"),
     show_default=True,
     metavar="DIR",
-    help="The board on whose rows the rank is checked.",
+    help="The board on whose rows the rank is checked, and whose seasons.toml has the salts of closed seasons.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the audit on stdout.")
 def command(
@@ -42,18 +42,19 @@ def command(
     Then: does the row keep its rank on the board, and how easily would cleanlab find the flips?
     Exit code 1 if the record's conclusion does not survive.
     """
-    from lnbench import audit, evaluate
+    from lnbench import audit, evaluate, seasons
     from lnbench import record as records
     from lnbench.protocol import canonical_json
     from lnbench.store import write_atomically
 
     found = records.read(record)
+    known = seasons.read(board / "seasons.toml")
     with _progress.reporter() as report:
         document = audit.audit(
             found,
             device=device,
             workers=workers or evaluate.cores(),
-            salt=salt,
+            salt=salt or seasons.salt_of(known, found.season),
             board=board / "records" if (board / "records").is_dir() else None,
             on_progress=report,
         )

@@ -128,8 +128,9 @@ def _decoded(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np
                     images += [_image(value, where.shape, path) for value in _values(batch.column(where.image))]
                     labels.append(_labels(batch.column(where.label), path))
         except (pa.ArrowException, OSError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0][:150]
             raise DataError(
-                f"{path}: it cannot be read as parquet ({str(error).splitlines()[0][:150]}); delete it and get it "
+                f"{path}: it cannot be read as parquet ({first}); delete it and get it "
                 f"again, or {_files.HELP.format(where.folder)}."
             ) from None
     if not images:

@@ -20,6 +20,10 @@ TAG = "lnbench"
 _TAGS = ("label-noise", "data-poisoning", "adversarial-robustness", "poisoned")
 _HTML = re.compile(r"<[A-Za-z/!?]")
 _SCHEME = re.compile(r"(?i)\](?:\(|:)\s*(javascript|vbscript|data)\s*:")
+_DEEPEST = 16
+"""Levels of a card's header; PyYAML takes minutes for a few kilobytes of nested brackets."""
+_UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What PyYAML raises for a scalar that is not of the type its tag states."""
 _SHARES = {
     "adv_acc": "adversarial accuracy",
     "untargeted_adv_acc": "… untargeted",
@@ -217,16 +221,21 @@ def _divided(text: str) -> tuple[str, str, str]:
 
 
 def _yaml(header: str) -> dict[str, Any]:
-    """The header's fields; aliases, which can make a short text huge, are refused."""
+    """The header's fields; aliases, which can make a short text huge, and deep nesting, slow to read, are refused."""
     import yaml
 
+    depth = 0
     try:
         for event in yaml.parse(header, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise RecordError(f"the header of {layout.CARD} uses YAML aliases.")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise RecordError(f"the header of {layout.CARD} nests its fields more than {_DEEPEST} deep.")
         fields = yaml.safe_load(header)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise RecordError(f"the header of {layout.CARD} is not YAML ({str(error).splitlines()[0][:120]}).") from None
+    except (yaml.YAMLError, RecursionError, *_UNFIT) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise RecordError(f"the header of {layout.CARD} is not YAML ({first}).") from None
     if not isinstance(fields, dict):
         raise RecordError(f"the header of {layout.CARD} is no YAML mapping.")
     return fields

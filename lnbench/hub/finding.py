@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from lnbench.errors import UnavailableError
 from lnbench.hub import card
 from lnbench.hub.client import Address, asked
 from lnbench.leaderboard.text import plain
@@ -55,11 +56,17 @@ def search(
 
     wanted = [card.TAG, *([card.track_tag(track)] if track else []), *tags]
     fields: Any = ["cardData", "sha", "tags", "private"]
-    listed = asked(
-        Address("datasets"),
-        "searching",
-        lambda: list(HfApi().list_datasets(filter=wanted, expand=fields, limit=MOST)),
-    )
+    try:
+        listed = asked(
+            Address("datasets"),
+            "searching",
+            lambda: list(HfApi().list_datasets(filter=wanted, expand=fields, limit=MOST)),
+        )
+    except TypeError as error:  # a card with a field called `self` is more than the client can take
+        raise UnavailableError(
+            f"one of the datasets found has a card that huggingface_hub cannot read ({str(error)[:120]}); ask for a "
+            "track or more tags, so that it is not among them."
+        ) from None
     found = [_found(info) for info in listed]
     if min_score is not None:
         found = [one for one in found if one.score_pp is not None and one.score_pp >= min_score]
@@ -77,9 +84,14 @@ def _found(info: Any) -> Found:
     return Found(
         repo=plain(str(info.id), 200),
         commit=sha,
-        track=plain(str(facts.get("track", "")), 40),
-        poisoner=plain(str(facts.get("poisoner", "")), 60),
+        track=_words(facts.get("track"), 40),
+        poisoner=_words(facts.get("poisoner"), 60),
         score_pp=float(score) if isinstance(score, (int, float)) and -100 <= score <= 100 else None,
         splits=splits if isinstance(splits, int) and 0 < splits <= 1000 else None,
         images=facts.get("images") is True,
     )
+
+
+def _words(value: Any, most: int) -> str:
+    """A text of a card as one line that is fit to print; nothing for what is no text."""
+    return plain(value, most) if isinstance(value, str) else ""

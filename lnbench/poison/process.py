@@ -238,8 +238,11 @@ def run(
                 return "bytes"
             if time.monotonic() >= deadline:
                 return "time" if answer.head else "start"
-            if cap == "watched" and guest.first is not None and memory.exceeds(guest.first, memory_bytes or 0):
-                return "memory"
+            if cap == "watched" and guest.first is not None and memory_bytes is not None:
+                boxed = mode == sandbox.BUBBLEWRAP and answer.head  # until its first byte, its root may be the host's
+                files = memory.of_files(guest.first) if boxed else 0
+                if memory.exceeds(guest.first, memory_bytes - files):
+                    return "memory"
             return ""
 
         stopped = _watch(guest, read, log.add, verdict, lambda: deadline)

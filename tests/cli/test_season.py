@@ -10,9 +10,10 @@ from click.testing import CliRunner, Result
 
 import factories
 import tiny
-from lnbench import evaluate, record, rederive, seasons
+from lnbench import audit, evaluate, record, rederive, seasons
 from lnbench._record_checks import Check
 from lnbench.cli import cli
+from lnbench.errors import UnavailableError
 from lnbench.poison import sandbox
 from lnbench.record import Record
 
@@ -71,6 +72,29 @@ def test_open_evaluate_add_close_verify(place: Path, asked: dict[str, Any]) -> N
     assert f"s1: opened {seasons.read('leaderboard/seasons.toml')['s1'].opened}, closed" in listed.stdout
     late = lnbench("evaluate", "first.py", "--season", "s1", "--salt-file", "s1.salt")
     assert late.exit_code == 2 and "its rows are complete" in late.stderr
+
+
+def test_an_audit_takes_the_salt_of_a_closed_season_from_the_board(
+    place: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    salts: set[str] = set()
+
+    def no_training(cells: list[dict[str, Any]], *_: object, **__: object) -> None:
+        salts.update(cell["salt"] for cell in cells)
+        raise UnavailableError("nothing is trained in this test.")
+
+    monkeypatch.setattr(audit, "train_all", no_training)
+    lnbench("season", "open", "s1")
+    lnbench("evaluate", "first.py", "--season", "s1", "--salt-file", "s1.salt")
+    (path,) = Path("records").rglob("*.json")
+    assert lnbench("leaderboard", "add", path).exit_code == 0
+    done = lnbench("audit", path)
+    assert done.exit_code == 1 and "give the season's salt once it is revealed" in done.stderr and not salts
+    salt = seasons.read_salt("s1.salt")
+    lnbench("season", "close", "s1", "--salt-file", "s1.salt")
+    done = lnbench("audit", path)
+    assert done.exit_code == 3 and "nothing is trained" in done.stderr
+    assert salts == {salt}
 
 
 def test_a_salt_is_not_brought_near_an_unboxed_submission(

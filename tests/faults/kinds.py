@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from faults.lab import GUEST, PATIENCE, WORKER, Lab, Tally, descendants
+from faults.lab import GUEST, PATIENCE, WORKER, Lab, Tally, descendants, struck_from_outside
 from lnbench import record
 
 _SENTENCE = "error: "
@@ -49,7 +49,7 @@ def _struck(lab: Lab, count: int, strike: Callable[[subprocess.Popen[bytes]], No
             tally.ended(code)
             finished = code == 0
             if code not in codes | {0}:
-                tally.lose(1, f"it ended with {code}: {lab.said(cache)[-300:]}")
+                tally.ended_wrongly(code, f"it ended with {code}: {lab.said(cache)[-300:]}")
             left, wrong = lab.settle(), lab.trouble(cache)
             if left or wrong:
                 tally.lose(1, f"right after it {left} processes were left; {wrong or 'the disk was well'}")
@@ -91,7 +91,7 @@ def _hunted(lab: Lab, count: int, prey: str, missing: str, length: float, codes:
             if tally.injected > before:
                 tally.ended(code)
             if code not in codes or (code and _SENTENCE not in lab.said(cache)):
-                tally.lose(1, f"it ended with {code}: {lab.said(cache)[-300:]}")
+                tally.ended_wrongly(code, f"it ended with {code}: {lab.said(cache)[-300:]}")
             if wrong := lab.trouble(cache):
                 tally.lose(1, wrong)
         lab.judge(cache, tally, struck, f"{prey} killed")
@@ -150,10 +150,9 @@ def _roomed(lab: Lab, count: int, room: Callable[[int], dict[str, str]]) -> Tall
         first = (place / "said.1").read_text(errors="replace")
         code = int((place / "said.code").read_text())
         tally.ended(code)
-        story = (
-            f"it ended with {code}: {first[-300:]}" if code not in (0, 3) or (code and _SENTENCE not in first) else ""
-        )
-        story = story or lab.trouble(place / "said.between")
+        if code not in (0, 3) or (code and _SENTENCE not in first):
+            tally.ended_wrongly(code, f"it ended with {code}: {first[-300:]}")
+        story = lab.trouble(place / "said.between")
         records = list((place / "back" / "out").glob("*.json"))
         if not story and (done.returncode or len(records) != 1):
             story = f"the rerun ended with {done.returncode}: {(place / 'said').read_text(errors='replace')[-300:]}"
@@ -228,7 +227,7 @@ def damaged_data(lab: Lab, count: int) -> Tally:
         tally.injected += 1
         tally.ended(done.returncode)
         if done.returncode != 3 or victim not in done.stderr or _SENTENCE not in done.stderr:
-            tally.lose(1, f"{victim}: it ended with {done.returncode}: {done.stderr[-300:]}")
+            tally.ended_wrongly(done.returncode, f"{victim}: it ended with {done.returncode}: {done.stderr[-300:]}")
         shutil.rmtree(place)
     return tally
 
@@ -256,7 +255,7 @@ def clock_jumps(lab: Lab, count: int) -> Tally:
         tally.injected += jumps
         tally.ended(code)
         if code:
-            tally.lose(jumps, f"it ended with {code}: {lab.said(cache)[-300:]}")
+            tally.ended_wrongly(code, f"it ended with {code}: {lab.said(cache)[-300:]}")
         lab.judge(cache, tally, jumps, "clock jumps")
     return tally
 
@@ -275,7 +274,9 @@ def two_at_once(lab: Lab, count: int) -> Tally:
         tally.injected += 1
         tally.ended(code)
         found = {record.read(path).sha256 for name in ("out", "other") for path in (cache / name).glob("*.json")}
-        if code or two.returncode or found != {lab.reference}:
+        if ended := next((e for e in (code, two.returncode) if struck_from_outside(e)), 0):
+            tally.ended_wrongly(ended, "one of two")
+        elif code or two.returncode or found != {lab.reference}:
             tally.lose(1, f"they ended with {code} and {two.returncode}: {two.stderr[-200:]}{lab.said(cache)[-200:]}")
         lab.judge(cache, tally, 1, "two at once")
     return tally

@@ -40,12 +40,14 @@ class Tally:
     Attributes:
         injected: faults made.
         lost: of those, the ones after which something was lost, half-written, left running or not said in a sentence.
+        outside: runs that were ended by a signal which nobody here sends; see `struck_from_outside`.
         endings: exit code of a disturbed run -> how often; a negative one is a signal's.
         stories: one sentence for each loss, and for what could not be injected.
     """
 
     injected: int = 0
     lost: int = 0
+    outside: int = 0
     endings: dict[int, int] = field(default_factory=dict)
     stories: list[str] = field(default_factory=list)
 
@@ -53,28 +55,49 @@ class Tally:
         """Count a disturbed run."""
         self.endings[code] = self.endings.get(code, 0) + 1
 
+    def ended_wrongly(self, code: int, story: str) -> None:
+        """Count a run with an ending that its fault does not explain: lost, unless it was struck from outside."""
+        if struck_from_outside(code):
+            self.outside += 1
+            self.stories.append(f"OUTSIDE: somebody else's signal ended a run at {time.strftime('%H:%M:%S')}: {story}")
+        else:
+            self.lose(1, story)
+
     def lose(self, count: int, story: str) -> None:
         """Count a loss."""
         self.lost += count
         self.stories.append(story)
 
 
+def struck_from_outside(code: int) -> bool:
+    """Whether a run ended by SIGTERM or SIGHUP, which nothing of ours ever sends, nor the kernel by itself.
+
+    Never by SIGKILL: that is what we send, and the kernel when memory runs out.
+    """
+    return code in (-signal.SIGTERM, -signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
+
+
 class Lab:
     """A folder with a tiny track, a submission, and a store that holds everything an evaluation needs."""
 
-    def __init__(self, folder: Path, rng: random.Random) -> None:
+    def __init__(self, folder: Path, rng: random.Random, made: Path | None = None) -> None:
+        """Make it, or use what another process made in the folder `made`."""
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, for good
         self.folder, self.rng, self.number = folder, rng, 0
+        made = made or folder
+        self.track, self.submission, self.warm = made / "tiny.toml", made / "first.py", made / "warm"
+        if made != folder:
+            known = json.loads((made / "lab.json").read_text())
+            self.reference, self.seconds = known["reference"], known["seconds"]
+            return
         keys = tiny.document()
         keys["limits"]["seconds"] = 600
         keys["replication"] = {"splits": 2, "seeds": 1, "quick_splits": 2, "quick_seeds": 1}
         keys["victims"][0]["recipe"]["steps"] = 5
         keys["victims"][0]["options"] = {"width": 4, "depth": 1}
-        self.track = tiny.write(folder / "tiny.toml", keys)
-        self.submission = folder / "first.py"
+        tiny.write(self.track, keys)
         self.submission.write_text(tiny.POISONER, encoding="utf-8")
-        self.warm = folder / "warm"
         begin = time.monotonic()
         self.reference = self.finish(self.warm)
         self.seconds = {"cold": time.monotonic() - begin}
@@ -82,6 +105,7 @@ class Lab:
             begin = time.monotonic()
             assert self.finish(self.store(without=[name])) == self.reference
             self.seconds[name] = time.monotonic() - begin
+        (folder / "lab.json").write_text(json.dumps({"reference": self.reference, "seconds": self.seconds}))
 
     def fresh(self) -> Path:
         """An empty folder of its own."""
@@ -139,7 +163,7 @@ class Lab:
         for _ in range(3):
             with self.running(cache) as process:
                 code = process.wait(PATIENCE)
-            if not any(words in self.said(cache) for words in BUSY):
+            if not (struck_from_outside(code) or any(words in self.said(cache) for words in BUSY)):
                 break
         assert code == 0, f"the rerun ended with {code}: {self.said(cache)[-300:]}"
         (path,) = (cache / "out").glob("*.json")

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 
 import factories
-from lnbench.errors import RecordError
-from lnbench.hub import build, card, contents, layout, manifest, parquet
+from lnbench.errors import RecordError, UnavailableError
+from lnbench.hub import build, card, client, contents, finding, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
 from lnbench.hub.pulling import judge_track, shipped
@@ -207,6 +207,10 @@ def test_legal_labels_that_are_not_the_stated_ones_are_refused(copy: Path) -> No
         ("data/split-00/train-*", "https://example.org/*", "does not name the tables of 1 splits"),
         ("license:", "x: &a [1]\ny: *a\nlicense:", "uses YAML aliases"),
         ("license:", "x: [\nlicense:", "is not YAML"),
+        ("license:", 'x: !!int ""\nlicense:', "is not YAML (string index out of range)"),
+        ("license:", "x: !!bool maybe\nlicense:", "is not YAML ('maybe')"),
+        ("license:", "x: !!timestamp never\nlicense:", "is not YAML ("),
+        ("license:", f"x: {'[' * 9000}\nlicense:", "nests its fields more than 16 deep"),
         ("license:", "viewer: false\nlicense:", "asks the Hub for more"),
     ],
 )
@@ -217,6 +221,27 @@ def test_a_card_that_harms_or_misleads_is_refused(old: str, new: str, sentence: 
     with pytest.raises(RecordError) as refused:
         card.judge(text.replace(old, new, 1).encode(), _found(built))
     assert sentence in str(refused.value)
+
+
+def test_a_card_that_breaks_the_client_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's card is in everybody's search."""
+    from huggingface_hub import DatasetInfo, HfApi
+
+    def listed(*_: object, **__: object) -> Iterator[DatasetInfo]:
+        yield DatasetInfo(id="somebody/poisoned", tags=["lnbench"], cardData={"self": 1})
+
+    monkeypatch.setattr(HfApi, "list_datasets", listed)
+    monkeypatch.setattr(client, "online", lambda *_: None)
+    with pytest.raises(UnavailableError, match="a card that huggingface_hub cannot read"):
+        finding.search()
+
+
+def test_what_a_card_claims_is_shown_only_if_it_is_text() -> None:
+    from huggingface_hub import DatasetInfo
+
+    info = DatasetInfo(id="a/b", tags=[], cardData={"lnbench": {"track": 10**5000, "poisoner": ["x"], "splits": 3}})
+    found = finding._found(info)
+    assert (found.track, found.poisoner, found.splits) == ("", "", 3)
 
 
 def test_a_card_that_is_no_text_is_refused(built: Path) -> None:

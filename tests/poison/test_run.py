@@ -24,6 +24,7 @@ import pytest
 
 import lnbench
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
+from lnbench.poison import memory
 from lnbench.poison.run import Poisoned, Submission, describe, poison
 
 FIRST = """
@@ -343,3 +344,28 @@ def test_tokens_in_the_environment_stay_outside(mode: str, tmp_path: Path) -> No
         assert out.split() == ["ready", "done"] and process.returncode == 0
     else:
         assert "escaped: ['environ of" in error
+
+
+FILES = b"""
+import os, time, lnbench
+
+class Files(lnbench.Poisoner):
+    def poison(self, problem):
+        for i in range(3000):
+            os.close(os.open(f"/tmp/{i}", os.O_CREAT))
+        time.sleep(1.5)
+        return problem.labels
+"""
+
+
+def test_empty_files_count_as_memory(
+    data: Any, track: Any, streams: Any, bubblewrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Millions of them are gigabytes of the kernel's; here a file counts as half a mebibyte, and the limit is 1 GiB."""
+    monkeypatch.setattr(memory.Group, "make", lambda *_: None)
+    files = Submission.from_bytes("files.py", FILES)
+    made = poison(files, data, track, 0, streams, mode=bubblewrap, seconds=60)
+    assert (made.memory_cap, made.labels.tolist()) == ("watched", data.labels.tolist())
+    monkeypatch.setattr(memory, "FILE_BYTES", 1 << 19)
+    with pytest.raises(SubmissionError, match=r"files\.py: its processes held more than 1 GiB together"):
+        poison(files, data, track, 0, streams, mode=bubblewrap, seconds=60)
