@@ -22,7 +22,7 @@ TAG = "lnbench"
 _TAGS = ("label-noise", "data-poisoning", "adversarial-robustness", "poisoned")
 _HTML = re.compile(r"<[A-Za-z/!?]")
 _SCHEME = re.compile(r"(?i)\](?:\(|:)(javascript|vbscript|data):")
-_INVISIBLE = re.compile(r"[\s\\\u200b-\u200f\u2060\ufeff]|\n>+")
+_INVISIBLE = re.compile(r"\n>+|[\s\\\u200b-\u200f\u2060\ufeff]")
 """What a browser or a markdown reader may leave out of a link's scheme."""
 _SHARES = {
     "adv_acc": "adversarial accuracy",
@@ -242,7 +242,15 @@ def _yaml(header: str) -> dict[str, Any]:
         _judge_node(yaml.compose(header, Loader=yaml.SafeLoader), set())
         return _fields(header)
     # A scalar with a tag that does not fit it makes the library raise whatever its conversion raises.
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise RecordError(f"the header of {layout.CARD} is not YAML ({why}).") from None
 

@@ -102,6 +102,6 @@ def bounded(room: int = ROOM) -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        raise RecordError(f"checking it takes more than {room >> 20} MiB of memory, so no more of it is read.") from None
+        raise RecordError(f"checking it takes more than {room >> 20} MiB of memory; no more is read.") from None
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (before, hard))

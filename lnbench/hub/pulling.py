@@ -178,8 +178,8 @@ def need_data(track: Track) -> None:
         return
     home = "which names no place to get them from" if where.hub is None else f"{where.hub} at {where.revision}"
     raise DataError(
-        f"the images are those of {where.folder} ({home}), which is not here, and nothing is downloaded on a stranger's "
-        f"word: set LNBENCH_DATA to the folder that holds {where.folder}."
+        f"the images are those of {where.folder} ({home}), which is not here, and nothing is downloaded on a "
+        f"stranger's word: set LNBENCH_DATA to the folder that holds {where.folder}."
     )
 
 
