@@ -199,8 +199,9 @@ def test_a_track_that_its_data_cannot_serve_is_refused(train: int, copy: Path) -
     document = dict(found.track.document)
     document["data"] = {**document["data"], "train": train}
     document["noise"] = {**document["noise"], "budget": int(document["noise"]["eta"] * train)}
+    track = Track.from_document(document)
     with pytest.raises(RecordError, match="the data of its track cannot be drawn"):
-        contents.checked(copy, Manifest(found.document, Track.from_document(document)))
+        contents._split(copy, Manifest(found.document, track), found.document["splits"][0], first=True)
 
 
 def test_nothing_is_downloaded_on_a_strangers_word(made: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
