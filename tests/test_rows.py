@@ -103,7 +103,7 @@ def test_labels_that_did_not_travel_are_missed_row_by_row(
     assert len([f for f in found if f.path]) == 1
     assert sum(isinstance(f.error, UnavailableError) for f in found) == 2
     said = " ".join(str(f.error) for f in found if f.error)
-    assert "has the labels of 1 of 2 splits of" in said and "0 of 2 splits of high_degree on tiny" in said
+    assert "has the labels of 2 of 3 runs of" in said and "0 of 3 runs of high_degree on tiny" in said
     assert "`lnbench rows labels` makes the others" in said
 
 

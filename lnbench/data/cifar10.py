@@ -1,14 +1,18 @@
 """CIFAR-10: 50,000 + 10,000 photographs, 32×32 in colour, in torchvision's layout `cifar-10-batches-py`.
 
 Each split trains on a fresh random part of the 50,000, in random order; the test set is always the 10,000.
-Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009. torchvision reads the files, and only
-after their MD5 sums are those it knows: they are pickles.
+Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009. The files are pickles. They are read
+here, one after the other, so that a split takes little more memory than its inputs; only after their MD5 sums are those
+of the originals, which is all that is published of them, and by an unpickler that makes nothing but an array.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +23,19 @@ from lnbench.protocol.track import DataSpec
 
 FIXED_TEST_SET = True
 FOLDER = "cifar-10-batches-py"
+SHAPE = (3, 32, 32)
+BATCH = 10_000
+"""Images of one file."""
+_TRAIN = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+}
+"""File -> MD5, in the order of the base data."""
+_TEST = {"test_batch": "40351d587109b95175f43aff81a1287e"}
+_PIECE = 1_000
 
 
 def load(spec: DataSpec, split: int, streams: Streams) -> Split:
@@ -30,13 +47,12 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
     """
     if spec.only is not None:
         raise ProtocolError("data: only: CIFAR-10 keeps all of its classes.")
-    images, labels, test_inputs, test_labels = _base(_files.fetch(FOLDER, _download))
-    if spec.train > len(labels):
-        raise ProtocolError(
-            f"data: train: CIFAR-10 has {len(labels)} training points, the track asks for {spec.train}."
-        )
-    index = streams.permutation(len(labels), "split", split)[: spec.train]
-    return Split(_unit(images[index]), labels[index], test_inputs, test_labels, index)
+    most = len(_TRAIN) * BATCH
+    if spec.train > most:
+        raise ProtocolError(f"data: train: CIFAR-10 has {most} training points, the track asks for {spec.train}.")
+    folder = _files.fetch(FOLDER, _download)
+    index = streams.permutation(most, "split", split)[: spec.train]
+    return Split(*_read(folder, _TRAIN, index), *_test_set(folder), index)
 
 
 def found(spec: DataSpec | None = None) -> Path | None:
@@ -44,26 +60,60 @@ def found(spec: DataSpec | None = None) -> Path | None:
     return _files.find(FOLDER)
 
 
-def _unit(images: np.ndarray) -> np.ndarray:
-    """Bytes (n, 32, 32, 3) to float32 (n, 3, 32, 32) in [0, 1]."""
-    values = np.ascontiguousarray(np.moveaxis(images, -1, 1)).astype(np.float32)
-    values /= 255
-    return values
-
-
 @functools.lru_cache(maxsize=1)
-def _base(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Training images (n, 32, 32, 3) uint8 and labels (n,) int64, test inputs float32 and labels."""
-    from torchvision.datasets import CIFAR10
+def _test_set(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and labels of the test points; one array for all splits."""
+    return _read(folder, _TEST, np.arange(BATCH))
 
+
+def _read(folder: Path, files: dict[str, str], index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points at `index` (n,) of some files: inputs (n, 3, 32, 32) float32 in [0, 1] and labels (n,) int64."""
+    inputs, labels = np.empty((len(index), *SHAPE), np.float32), np.empty(len(index), np.int64)
+    for number, (name, pinned) in enumerate(files.items()):
+        pixels, classes = _batch(folder / name, pinned)
+        here = np.flatnonzero(index // BATCH == number)
+        for start in range(0, len(here), _PIECE):
+            rows = here[start : start + _PIECE]
+            values = pixels[index[rows] % BATCH].astype(np.float32)
+            values /= 255
+            inputs[rows], labels[rows] = values, classes[index[rows] % BATCH]
+        del pixels  # before the next file is read
+    return inputs, labels
+
+
+def _batch(path: Path, pinned: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (10,000, 3, 32, 32) uint8 and labels (10,000,) int64 of one file."""
+    remedy = f"delete {path.parent} and run again to download it, or {_files.HELP.format(FOLDER)}."
     try:
-        train, test = (CIFAR10(str(folder.parent), train=part, download=False) for part in (True, False))
-    except (RuntimeError, OSError, EOFError) as error:
-        raise DataError(
-            f"{folder}: it is not the whole CIFAR-10 ({str(error).splitlines()[0]}); delete the folder and run again "
-            f"to download it, or {_files.HELP.format(FOLDER)}."
-        ) from None
-    return train.data, np.array(train.targets, np.int64), _unit(test.data), np.array(test.targets, np.int64)
+        if not path.is_file():
+            raise DataError(f"{path}: there is no such file of CIFAR-10; {remedy}")
+        with path.open("rb") as file:
+            came = hashlib.file_digest(file, functools.partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+            if came != pinned:
+                raise DataError(f"{path}: expected content of MD5 {pinned}, got {came}: it is not CIFAR-10's; {remedy}")
+            file.seek(0)
+            found = _Unpickler(file, encoding="bytes").load()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    return found[b"data"].pixels, np.array(found[b"labels"], np.int64)
+
+
+class _Array:
+    """What a pickle makes of an array: its bytes, where NumPy would copy them."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.pixels = np.frombuffer(state[-1], np.uint8).reshape(BATCH, *SHAPE)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the three names that an array in a pickle of Python 2 needs, and no other."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
+            return lambda kind, shape, code: _Array()
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is no part of an array")
 
 
 def _download(root: Path) -> None:

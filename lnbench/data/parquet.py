@@ -49,7 +49,7 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
             f"data: classes: {spec.parquet.folder} has labels up to {largest}, the track says {spec.classes} classes."
         )
     index = streams.permutation(len(labels), "split", split)[: spec.train]
-    return Split(_unit(images[index]), labels[index], test_inputs, test_labels, index)
+    return Split(_unit(images, index), labels[index], test_inputs, test_labels, index)
 
 
 def found(spec: DataSpec) -> Path | None:
@@ -75,9 +75,11 @@ def _folder(where: Parquet) -> Path:
     return _files.fetch(where.folder, functools.partial(_download, where))
 
 
-def _unit(images: np.ndarray) -> np.ndarray:
-    """Bytes to float32 in [0, 1]."""
-    values = images.astype(np.float32)
+def _unit(images: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The images at `index`, bytes, as float32 in [0, 1]; a few at a time, so that no copy of all bytes is made."""
+    values = np.empty((len(index), *images.shape[1:]), np.float32)
+    for start in range(0, len(index), _ROWS):
+        values[start : start + _ROWS] = images[index[start : start + _ROWS]]
     values /= 255
     return values
 
@@ -87,7 +89,7 @@ def _base(folder: Path, where: Parquet) -> tuple[np.ndarray, np.ndarray, np.ndar
     """Training images (n, *shape) uint8 and labels (n,), test inputs (m, *shape) float32 and labels (m,)."""
     images, labels = _part(folder, where, where.train, where.train_sha256)
     test_images, test_labels = _part(folder, where, where.test, where.test_sha256)
-    return images, labels, _unit(test_images), test_labels
+    return images, labels, _unit(test_images, np.arange(len(test_images))), test_labels
 
 
 def _part(folder: Path, where: Parquet, pattern: str, pinned: str) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +127,10 @@ def _decoded(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np
                 if missing := sorted({where.image, where.label} - set(columns)):
                     raise DataError(f"{path}: it has no column {missing[0]!r}; it has {', '.join(columns)}.")
                 for batch in file.iter_batches(_ROWS, columns=[where.image, where.label]):
-                    images += [_image(value, where.shape, path) for value in _values(batch.column(where.image))]
+                    if not len(batch):
+                        continue
+                    # One array a batch: many small ones would leave as much memory again in holes.
+                    images.append(np.stack([_image(v, where.shape, path) for v in _values(batch.column(where.image))]))
                     labels.append(_labels(batch.column(where.label), path))
         except (pa.ArrowException, OSError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0][:150]
@@ -135,7 +140,7 @@ def _decoded(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np
             ) from None
     if not images:
         raise DataError(f"{folder / pattern}: the files have no rows.")
-    return np.stack(images), np.concatenate(labels)
+    return np.concatenate(images), np.concatenate(labels)
 
 
 def _values(column: Any) -> Iterator[Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import json
 import re
 from typing import Any
 from urllib.parse import quote
 
 from lnbench.errors import RecordError
-from lnbench.hub import layout
+from lnbench.hub import layout, manifest
 from lnbench.hub.licences import licence
 from lnbench.hub.manifest import Manifest
 from lnbench.leaderboard.text import cell, interval, plain, points, probability, share
@@ -19,11 +21,13 @@ TAG = "lnbench"
 """The tag that every lnbench dataset has."""
 _TAGS = ("label-noise", "data-poisoning", "adversarial-robustness", "poisoned")
 _HTML = re.compile(r"<[A-Za-z/!?]")
-_SCHEME = re.compile(r"(?i)\](?:\(|:)\s*(javascript|vbscript|data)\s*:")
 _DEEPEST = 16
 """Levels of a card's header; PyYAML takes minutes for a few kilobytes of nested brackets."""
-_UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What PyYAML raises for a scalar that is not of the type its tag states."""
+_SCHEME = re.compile(r"(?i)\](?:\(|:)(javascript|vbscript|data):")
+_INVISIBLE = re.compile(r"\n>+|[\s\\\u200b-\u200f\u2060\ufeff]")
+"""What a browser or a markdown reader may leave out of a link's scheme."""
 _SHARES = {
     "adv_acc": "adversarial accuracy",
     "untargeted_adv_acc": "… untargeted",
@@ -94,17 +98,7 @@ def _partial(record: Record, found: Manifest) -> bool:
 def _header(record: Record, found: Manifest) -> str:
     """The YAML block; scalars are JSON, which YAML includes."""
     track, terms = record.track, licence(record.track.data.source)
-    facts = {
-        "track": track.name,
-        "track_sha256": track.sha256,
-        "poisoner": plain(record.label, 120),
-        "score_pp": record.score["drop_pp"],
-        "ci95_pp": record.score["ci95_pp"],
-        "record": record.sha256,
-        "splits": len(found.splits),
-        "flips": track.noise.budget,
-        "images": found.images,
-    }
+    facts = {"poisoner": plain(record.label, 120)} | _facts(found)
     rows = track.data.train * len(found.splits)
     lines = [
         f"license: {terms.id}",
@@ -119,6 +113,21 @@ def _header(record: Record, found: Manifest) -> str:
         *(f"- {json.dumps(entry)}" for entry in layout.configs(found)),
     ]
     return "\n".join(["---", *lines, "---"])
+
+
+def _facts(found: Manifest) -> dict[str, Any]:
+    """What `lnbench search` reads off the header: the manifest's words, so that a card cannot claim other ones."""
+    track, record = found.track, found.document["record"]
+    return {
+        "track": track.name,
+        "track_sha256": track.sha256,
+        "score_pp": record["drop_pp"],
+        "ci95_pp": record["ci95_pp"],
+        "record": record["sha256"],
+        "splits": len(found.splits),
+        "flips": track.noise.budget,
+        "images": found.images,
+    }
 
 
 def _size(rows: int) -> str:
@@ -197,10 +206,10 @@ def judge(data: bytes, found: Manifest) -> None:
     opening, header, body = _divided(text)
     if opening or not header:
         raise RecordError(f"{layout.CARD} does not begin with a YAML header between two lines of three dashes.")
-    if (html := _HTML.search(body)) is not None:
-        line = body[: html.start()].count("\n") + 1
+    if (tag := _HTML.search(body)) is not None:
+        line = body[: tag.start()].count("\n") + 1
         raise RecordError(f"{layout.CARD} holds HTML in line {line} of its text; a card is markdown only.")
-    if (scheme := _SCHEME.search(body)) is not None:
+    if (scheme := _SCHEME.search(_INVISIBLE.sub("", html.unescape(body)))) is not None:
         raise RecordError(f"{layout.CARD} holds a {scheme[1].lower()}: link.")
     if any((ord(c) < 32 and c not in "\n\t") or ord(c) == 127 or "\u202a" <= c <= "\u202e" for c in text):
         raise RecordError(f"{layout.CARD} holds control characters.")
@@ -209,8 +218,17 @@ def judge(data: bytes, found: Manifest) -> None:
         raise RecordError(
             f"the header of {layout.CARD} does not name the tables of {len(found.splits)} splits as `configs`."
         )
-    if "viewer" in fields or ("extra_gated_prompt" in fields and not isinstance(fields["extra_gated_prompt"], str)):
-        raise RecordError(f"the header of {layout.CARD} asks the Hub for more than a dataset needs.")
+    if wrong := {"viewer", "dataset_info"} & fields.keys():
+        raise RecordError(f"the header of {layout.CARD} has {min(wrong)!r}, which changes how the tables are shown.")
+    claimed = fields.get(TAG, {})
+    if not isinstance(claimed, dict):
+        raise RecordError(f"the header of {layout.CARD} has a {TAG!r} that is no mapping.")
+    for name, stated in _fields(json.dumps(_facts(found))).items():
+        if name in claimed and claimed[name] != stated:
+            raise RecordError(
+                f"the header of {layout.CARD} claims {name} {plain(str(claimed[name]), 60)}, {manifest.NAME} states "
+                f"{plain(str(stated), 80)}."
+            )
 
 
 def _divided(text: str) -> tuple[str, str, str]:
@@ -221,21 +239,41 @@ def _divided(text: str) -> tuple[str, str, str]:
 
 
 def _yaml(header: str) -> dict[str, Any]:
-    """The header's fields; aliases, which can make a short text huge, and deep nesting, slow to read, are refused."""
+    """The header's fields; refused are aliases, which make a short text huge, deep nesting, which is slow to read, and
+    keys that stand there twice."""
     import yaml
 
     depth = 0
     try:
         for event in yaml.parse(header, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise RecordError(f"the header of {layout.CARD} uses YAML aliases.")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
                 raise RecordError(f"the header of {layout.CARD} nests its fields more than {_DEEPEST} deep.")
-        fields = yaml.safe_load(header)
-    except (yaml.YAMLError, RecursionError, *_UNFIT) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise RecordError(f"the header of {layout.CARD} is not YAML ({first}).") from None
+        _judge_node(yaml.compose(header, Loader=yaml.SafeLoader), set())
+        return _fields(header)
+    except (yaml.YAMLError, *_UNFIT) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise RecordError(f"the header of {layout.CARD} is not YAML ({why}).") from None
+
+
+def _fields(header: str) -> dict[str, Any]:
+    import yaml
+
+    fields = yaml.safe_load(header)
     if not isinstance(fields, dict):
         raise RecordError(f"the header of {layout.CARD} is no YAML mapping.")
     return fields
+
+
+def _judge_node(node: Any, seen: set[int]) -> None:
+    """Raise RecordError if a node of a YAML document is met again, or a mapping in it has a key twice."""
+    if id(node) in seen:
+        raise RecordError(f"the header of {layout.CARD} uses YAML aliases.")
+    seen.add(id(node))
+    children = node.value if node is not None and isinstance(node.value, list) else []
+    pairs = [child for child in children if isinstance(child, tuple)]
+    keys = sorted(key.value for key, _ in pairs if isinstance(key.value, str))
+    if twice := [one for one, other in itertools.pairwise(keys) if one == other]:
+        raise RecordError(f"the header of {layout.CARD} has the key {twice[0][:60]!r} twice.")
+    for child in itertools.chain.from_iterable(pairs) if pairs else children:
+        _judge_node(child, seen)

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lnbench import data
-from lnbench.errors import RecordError, SubmissionError
+from lnbench.errors import ProtocolError, RecordError, SubmissionError
 from lnbench.hub import card, layout, manifest, parquet
 from lnbench.hub.build import rows_of
 from lnbench.hub.manifest import Manifest
 from lnbench.poison.labels import judge
 from lnbench.protocol import Flip, canonical_json, changed, sha256
 
-ROOM = 4 << 30
-"""Bytes of address space that checking may add; a file that unpacks to more is refused."""
-_UNFIT = (ArithmeticError, LookupError, TypeError, ValueError)
+ROOM = 1 << 30
+"""Bytes of memory that reading a stranger's card or one split's tables may add to what this process has."""
+_UNFIT = (ArithmeticError, LookupError, ProtocolError, TypeError, ValueError)
 """What a data source raises for a track that it was never meant to serve."""
 
 
 def check(job: Mapping[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
-    """`checked`, with this process's memory bounded; called by a worker with `folder` and `manifest`."""
-    _bounded()
-    try:
-        return checked(Path(job["folder"]), manifest.parse(canonical_json(job["manifest"])), report)
-    except MemoryError:
-        raise RecordError("checking it takes more memory than a dataset of its size may.") from None
+    """`checked` for a worker, called with `folder` and `manifest`."""
+    # Arrow's own allocator takes memory a gibibyte at a time; the system's is asked for what is needed.
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    return checked(Path(job["folder"]), manifest.parse(canonical_json(job["manifest"])), report)
 
 
 def checked(
@@ -46,7 +46,8 @@ def checked(
     Raises:
         RecordError: the first thing that is not as the manifest, the track or the base data say.
     """
-    card.judge((folder / layout.CARD).read_bytes(), found)
+    with bounded():
+        card.judge((folder / layout.CARD).read_bytes(), found)
     flips = {}
     for number, entry in enumerate(found.document["splits"]):
         flips[str(entry["split"])] = _split(folder, found, entry, first=number == 0)
@@ -61,12 +62,13 @@ def _split(folder: Path, found: Manifest, entry: Mapping[str, Any], *, first: bo
     except _UNFIT as error:
         raise RecordError(f"the data of its track cannot be drawn ({str(error)[:160]}).") from None
     train, test = rows_of(track.data.source, track.data.classes, points, points.labels)
-    labels = parquet.read(folder, layout.tables_of(found, layout.train_stem(split)), train, found.images)
-    if first or not fixed:
-        stem = layout.test_stem(split, fixed)
-        tested = parquet.read(folder, layout.tables_of(found, stem), test, found.images)
-        if (tested != points.test_labels).any():
-            raise RecordError(f"{stem}: it changes labels of test points.")
+    with bounded():
+        labels = parquet.read(folder, layout.tables_of(found, layout.train_stem(split)), train, found.images)
+        if first or not fixed:
+            stem = layout.test_stem(split, fixed)
+            tested = parquet.read(folder, layout.tables_of(found, stem), test, found.images)
+            if (tested != points.test_labels).any():
+                raise RecordError(f"{stem}: it changes labels of test points.")
     try:
         judge(labels, layout.config(split), points.labels, track.data.classes, track.noise.budget, track.noise.pairs)
     except SubmissionError as error:
@@ -81,10 +83,25 @@ def _split(folder: Path, found: Manifest, entry: Mapping[str, Any], *, first: bo
     return flips
 
 
-def _bounded() -> None:
-    """Let this process take at most `ROOM` more address space than it has."""
-    sizes = Path("/proc/self/statm")
-    now = int(sizes.read_text().split()[0]) * resource.getpagesize() if sizes.exists() else 0
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = now + ROOM if hard == resource.RLIM_INFINITY else min(now + ROOM, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+@contextmanager
+def bounded(room: int = ROOM) -> Iterator[None]:
+    """Let this process take at most `room` bytes more than it has while the block runs.
+
+    Counted is what it may write to: its heap, arrays and buffers, but not the code of the libraries it imports. So the
+    base data, which is ours, is loaded before, outside.
+
+    Raises:
+        RecordError: if the block needs more.
+    """
+    sizes = Path("/proc/self/status")
+    taken = re.search(r"^VmData:\s+(\d+) kB$", sizes.read_text(), re.MULTILINE) if sizes.exists() else None
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = (int(taken[1]) << 10 if taken else 0) + room
+    known = [limit for limit in (before, hard, most) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(known), hard))
+    try:
+        yield
+    except MemoryError:
+        raise RecordError(f"checking it takes more than {room >> 20} MiB of memory; no more is read.") from None
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))

@@ -103,9 +103,10 @@ def judge_tables(found: Manifest, entries: dict[str, Entry]) -> list[Entry]:
     foreign = [path for path in tables if path.rsplit("-", 3)[0] not in stems]
     if foreign:
         raise RecordError(f"{foreign[0]} belongs to none of its splits.")
-    rows = parquet.SHARD if found.images else 1 << 20
-    most = rows * (1 << 14 if found.images else 64) + (1 << 16)
+    rows, each = (parquet.SHARD, 1 << 14) if found.images else (1 << 20, 64)
     for path in tables:
+        training = path.rsplit("/", 1)[1].startswith("train-")
+        most = (min(rows, found.track.data.train) if training else rows) * each + (1 << 16)
         if entries[path].size > most:
             raise RecordError(f"{path} has {entries[path].size} bytes, more than its rows can need.")
     return [entries[path] for path in tables]

@@ -198,6 +198,8 @@ def _judge_form(file: Any, rows: Rows, images: bool, left: int) -> None:
 
 
 def _judge_batch(batch: Any, rows: Rows, part: slice, images: bool) -> np.ndarray:
+    if not batch.schema.remove_metadata().equals(schema(rows.names, images).remove_metadata()):
+        raise RecordError("its rows are of other types than its schema.")
     if part.stop > len(rows):
         raise RecordError(f"it has more rows than the {len(rows)} of the base data.")
     if any(column.null_count for column in batch.columns):

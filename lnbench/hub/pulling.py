@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lnbench import engine
-from lnbench.errors import ProtocolError, RecordError
+from lnbench.errors import DataError, ProtocolError, RecordError
 from lnbench.hub import client, layout, manifest, parquet
 from lnbench.hub.client import SCHEME, Address, Entry
 from lnbench.hub.manifest import Manifest
@@ -140,6 +140,7 @@ def _checked(address: Address, on_share: OnShare | None) -> tuple[Manifest, dict
     folder = client.download(address, [entries[layout.CARD], entries[manifest.NAME]])
     found = manifest.parse((folder / manifest.NAME).read_bytes())
     judge_track(found.track)
+    need_data(found.track)
     tables = layout.judge_tables(found, entries)
     client.download(address, tables)
     _judge_hashes(folder, found, tables)
@@ -166,6 +167,20 @@ def judge_track(track: Track) -> None:
         raise RecordError(f"its {track.name} is not the one of version {own.version} that ships with lnbench.")
     if track.version > own.version:
         raise RecordError(f"it is for version {track.version} of {track.name}, newer than {own.version} here: update.")
+
+
+def need_data(track: Track) -> None:
+    """Raise DataError if the base data would have to be downloaded from where only the repository's own track says."""
+    from lnbench.data import parquet as source
+
+    where = track.data.parquet
+    if where is None or shipped(track) or source.found(track.data) is not None:
+        return
+    home = "which names no place to get them from" if where.hub is None else f"{where.hub} at {where.revision}"
+    raise DataError(
+        f"the images are those of {where.folder} ({home}), which is not here, and nothing is downloaded on a "
+        f"stranger's word: set LNBENCH_DATA to the folder that holds {where.folder}."
+    )
 
 
 def shipped(track: Track) -> bool:

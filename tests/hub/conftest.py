@@ -17,6 +17,7 @@ import pytest
 import factories
 import loopback
 from lnbench import record
+from lnbench.hub import build
 from lnbench.record import Record
 
 pytest.importorskip("pyarrow", reason="datasets on the Hub need pyarrow: pip install 'lnbench[hub]'")
@@ -127,6 +128,20 @@ def made() -> Record:
     """A record of the default track's size in all but its splits; its own name, for it does not ship."""
     replication = {"splits": 3, "seeds": 1, "quick_splits": 2, "quick_seeds": 1}
     return factories.make(factories.track(name="digits-small", replication=replication))
+
+
+@pytest.fixture(scope="session")
+def built(made: Record, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One split of the record, with images, as it would be pushed."""
+    folder = tmp_path_factory.mktemp("built")
+    build.build(made, folder, "somebody/poisoned", salt="public", images=True, splits=[0])
+    return folder
+
+
+@pytest.fixture
+def copy(built: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(built, tmp_path / "copy"))
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
-"""How much memory pushing and pulling 40,000 of CIFAR-10's images a split takes above the interpreter, in MiB.
+"""How much memory `lnbench push` and `pull` of CIFAR-10 take above a bare interpreter, in MiB.
 
-Usage: python tests/hub/memory.py FOLDER [--images]
+Usage: python tests/hub/memory.py FOLDER [--labels | --pictures]
 
-The images are noise, which is the worst case for a PNG. The data source is put beside lnbench's own by an import hook
-in the processes that are measured.
+All 50,000 + 10,000 images, in files like CIFAR-10's whose sums take the place of the real ones in the processes that
+are measured. The images are noise, the worst case for a PNG; with --pictures those of the track cifar10jpeg-9to0, and
+with --labels two splits are pushed without any. Each figure is the peak of a process's resident memory; `pull with its
+worker` is the sum of two peaks, which bounds what both take at once.
 """
 
 from __future__ import annotations
@@ -13,83 +15,82 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-SOURCE = """
 import numpy as np
-from lnbench.data import Split
 
-FIXED_TEST_SET = True
+REPO = "somebody/cifar"
+SUMS = """
+import atexit, json, os, re, resource, sys
+from lnbench.data import cifar10
 
-def load(spec, split, streams):
-    rng = np.random.default_rng(7)
-    base = rng.integers(0, 256, (60_000, 3, 32, 32), dtype=np.uint8)
-    labels = rng.integers(0, 10, 60_000)
-    index = streams.permutation(50_000, "split", split)[: spec.train]
-    inputs = base[index].astype(np.float32)
-    inputs /= 255
-    tests = base[50_000:].astype(np.float32)
-    tests /= 255
-    return Split(inputs, labels[index], tests, labels[50_000:], index)
+sums = json.load(open({sums!r}))
+cifar10._TEST = {{"test_batch": sums.pop("test_batch")}}
+cifar10._TRAIN = sums
+
+@atexit.register
+def tell():
+    peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    json.dump([peak / 1024, children / 1024], open({told!r}, "w"))
 """
-
-HOOK = """
-import importlib.abc, importlib.util, sys
-
-class Finder(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name == "lnbench.data.noise":
-            return importlib.util.spec_from_file_location(name, {source!r})
-
-sys.meta_path.insert(0, Finder())
-"""
-
-MEASURED = """
-import json, resource, sys
-import numpy, pyarrow.parquet, PIL.Image, huggingface_hub, yaml, lnbench.hub.pushing, lnbench.hub.pulling
-
-def peak(whose):
-    return resource.getrusage(whose).ru_maxrss / 1024
-
-before = peak(resource.RUSAGE_SELF)
-"""
-
-PUSH = """
-import factories
-from lnbench import record
-from lnbench.hub import push
-push(record.read(sys.argv[1]), "somebody/noise", images=sys.argv[2] == "images")
-print(json.dumps({"push": round(peak(resource.RUSAGE_SELF) - before)}))
-"""
-
-PULL = """
-lnbench.hub.pulling.judge_track = lambda track: None
-lnbench.hub.pulling.pull("somebody/noise")
-print(json.dumps({"pull": round(peak(resource.RUSAGE_SELF) - before),
-                  "pull's worker": round(peak(resource.RUSAGE_CHILDREN) - before)}))
-"""
-
 MAKE = """
 import sys
 import factories
 from lnbench import record
-data = {"source": "noise", "train": 40000, "classes": 10}
-noise = {"budget": 200, "eta": 0.005, "pairs": [[9, 0]]}
+data = {"source": "cifar10", "train": 50000, "classes": 10}
+noise = {"budget": 200, "eta": 0.004, "pairs": [[9, 0]]}
 replication = {"splits": 2, "seeds": 1, "quick_splits": 2, "quick_seeds": 1}
-track = factories.track(name="noise", data=data, noise=noise, replication=replication)
+track = factories.track(name="cifar-whole", data=data, noise=noise, replication=replication)
 record.write(factories.make(track), sys.argv[1])
 """
+BARE = "import re; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
+
+
+def images(pictures: bool) -> tuple[np.ndarray, np.ndarray]:
+    """60,000 images (n, 3072) uint8 and labels (n,), the test points last."""
+    if not pictures:
+        rng = np.random.default_rng(7)
+        return rng.integers(0, 256, (60_000, 3072), dtype=np.uint8), rng.integers(0, 10, 60_000)
+    from lnbench.data import parquet
+    from lnbench.protocol import track
+
+    where = track.load("cifar10jpeg-9to0").data.parquet
+    assert where is not None
+    folder = parquet._folder(where)
+    parts = [
+        parquet._part(folder, where, *part)
+        for part in ((where.train, where.train_sha256), (where.test, where.test_sha256))
+    ]
+    pixels, labels = (np.concatenate([part[i] for part in parts]) for i in range(2))
+    return pixels.reshape(len(pixels), -1), labels
+
+
+def write(folder: Path, pictures: bool) -> dict[str, str]:
+    """Write the six files; their sums."""
+    import batches
+
+    pixels, labels = images(pictures)
+    folder.mkdir(parents=True)
+    names = (*batches.TRAIN, *batches.TEST)
+    parts = [slice(start, start + 10_000) for start in range(0, 60_000, 10_000)]
+    return {name: batches.write(folder, name, pixels[p], labels[p]) for name, p in zip(names, parts, strict=True)}
 
 
 def main() -> None:
     """Measure, and print one JSON object last."""
     tests = Path(__file__).resolve().parents[1]
-    sys.path.insert(0, str(tests))
+    sys.path[:0] = [str(tests), str(tests.parent)]
     import loopback
 
-    folder, images = Path(sys.argv[1]), "images" if "--images" in sys.argv else "labels"
-    (folder / "noise.py").write_text(SOURCE)
-    (folder / "sitecustomize.py").write_text(HOOK.format(source=str(folder / "noise.py")))
+    folder, told = Path(sys.argv[1]), Path(sys.argv[1]) / "told.json"
+    labels = "--labels" in sys.argv
+    (folder / "sums.json").write_text(
+        json.dumps(write(folder / "data" / "cifar-10-batches-py", "--pictures" in sys.argv))
+    )
+    (folder / "sitecustomize.py").write_text(SUMS.format(sums=str(folder / "sums.json"), told=str(told)))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LNBENCH_"))}
+    bare = int(subprocess.run([sys.executable, "-c", BARE], env=kept, stdout=subprocess.PIPE, check=True).stdout) / 1024
     with loopback.serving() as hub:
         env = kept | {
             "PYTHONPATH": os.pathsep.join([str(folder), str(tests), str(tests.parent)]),
@@ -99,20 +100,25 @@ def main() -> None:
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "LNBENCH_CACHE": str(folder / "cache"),
+            "LNBENCH_DATA": str(folder / "data"),
         }
 
-        def run(code: str, *args: str) -> str:
-            done = subprocess.run([sys.executable, "-c", code, *args], env=env, stdout=subprocess.PIPE, text=True)
+        def peaks(*args: Any) -> tuple[float, float]:
+            """Of a process and of the largest of its children, above the interpreter."""
+            done = subprocess.run([sys.executable, *map(str, args)], env=env, stdout=sys.stderr)
             if done.returncode:
                 sys.exit(done.returncode)
-            return done.stdout
+            own, child = json.loads(told.read_text())
+            return own - bare, child - bare
 
-        path = str(folder / "record.json")
-        run(MAKE, path)
-        found = json.loads(run(MEASURED + PUSH, path, images).splitlines()[-1])
-        found |= json.loads(run(MEASURED + PULL).splitlines()[-1])
-        print({path: len(data) for path, data in hub.repos["somebody/noise"].files.items()}, file=sys.stderr)
-    print(json.dumps(found))
+        path = folder / "record.json"
+        peaks("-c", MAKE, path)
+        how = ["--labels-only"] if labels else ["--images", "--split", "0"]
+        push, _ = peaks("-m", "lnbench", "push", path, "--repo", REPO, *how)
+        pull, worker = peaks("-m", "lnbench", "pull", REPO)
+        sizes = {name: len(data) for name, data in hub.repos[REPO].files.items() if name.endswith(".parquet")}
+    found = {"push": push, "pull": pull, "pull's worker": worker, "pull with its worker": pull + worker}
+    print(json.dumps({name: round(mebibytes) for name, mebibytes in found.items()} | {"bytes": sizes}))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from PIL import Image
 
 import factories
 from lnbench.errors import RecordError, UnavailableError
-from lnbench.hub import build, card, client, contents, finding, layout, manifest, parquet
+from lnbench.hub import card, client, contents, finding, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
 from lnbench.hub.pulling import judge_track, shipped
@@ -32,20 +31,6 @@ from lnbench.record import Record
 
 TRAIN = "data/split-00/train-00000-of-00001.parquet"
 TEST = "data/split-00/test-00000-of-00001.parquet"
-
-
-@pytest.fixture(scope="session")
-def built(made: Record, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One split of the record, with images, as it would be pushed."""
-    folder = tmp_path_factory.mktemp("built")
-    build.build(made, folder, "somebody/poisoned", salt="public", images=True, splits=[0])
-    return folder
-
-
-@pytest.fixture
-def copy(built: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
-    return Path(shutil.copytree(built, tmp_path / "copy"))
 
 
 def _found(folder: Path) -> Manifest:
@@ -192,35 +177,6 @@ def test_legal_labels_that_are_not_the_stated_ones_are_refused(copy: Path) -> No
     _rewrite(copy, TRAIN, unflip)
     with pytest.raises(RecordError, match=r"its labels are not those of the hash in lnbench\.json"):
         _check(copy)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "sentence"),
-    [
-        ("# made", "<script>alert(1)</script>\n# made", "README.md holds HTML in line 2"),
-        ("# made", "<!-- hidden -->\n# made", "holds HTML"),
-        ("# made", "<IMG SRC=x onerror=alert(1)>\n# made", "holds HTML"),
-        ("# made", "[x](javascript:alert(1))\n# made", "holds a javascript: link"),
-        ("# made", "\u202e# made", "holds control characters"),
-        ("---\nlicense", "x\n---\nlicense", "does not begin with a YAML header"),
-        ("data/split-00/train-*", "data/elsewhere/train-*", "does not name the tables of 1 splits"),
-        ("data/split-00/train-*", "https://example.org/*", "does not name the tables of 1 splits"),
-        ("license:", "x: &a [1]\ny: *a\nlicense:", "uses YAML aliases"),
-        ("license:", "x: [\nlicense:", "is not YAML"),
-        ("license:", 'x: !!int ""\nlicense:', "is not YAML (string index out of range)"),
-        ("license:", "x: !!bool maybe\nlicense:", "is not YAML ('maybe')"),
-        ("license:", "x: !!timestamp never\nlicense:", "is not YAML ("),
-        ("license:", f"x: {'[' * 9000}\nlicense:", "nests its fields more than 16 deep"),
-        ("license:", "viewer: false\nlicense:", "asks the Hub for more"),
-    ],
-)
-def test_a_card_that_harms_or_misleads_is_refused(old: str, new: str, sentence: str, built: Path) -> None:
-    text = (built / layout.CARD).read_text(encoding="utf-8")
-    assert old in text
-    card.judge(text.encode(), _found(built))
-    with pytest.raises(RecordError) as refused:
-        card.judge(text.replace(old, new, 1).encode(), _found(built))
-    assert sentence in str(refused.value)
 
 
 def test_a_card_that_breaks_the_client_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,13 +340,13 @@ def test_checking_is_done_in_bounded_memory(built: Path) -> None:
     code = (
         "import json, sys, pyarrow.parquet, sklearn.datasets\n"
         "from lnbench.hub import contents\n"
-        "contents.card.judge = lambda *_: bytearray(contents.ROOM + (64 << 20))\n"
+        "contents.card.judge = lambda *_: bytearray(contents.ROOM + (1 << 20))\n"
         f"manifest = json.loads(open({str(built / manifest.NAME)!r}).read())\n"
         f"contents.check({{'folder': {str(built)!r}, 'manifest': manifest}})\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=_environment())
     assert done.returncode == 1
-    assert "RecordError: checking it takes more memory than a dataset of its size may." in done.stderr
+    assert "RecordError: checking it takes more than 1024 MiB of memory; no more is read." in done.stderr
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,79 @@
+"""A card that harms whoever opens its page, or says other things than the dataset: each way has its sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lnbench.errors import RecordError
+from lnbench.hub import card, layout, manifest
+
+
+def _judge(folder: Path, text: str) -> None:
+    card.judge(text.encode(), manifest.parse((folder / manifest.NAME).read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("# made", "<script>alert(1)</script>\n# made", "README.md holds HTML in line 2"),
+        ("# made", "<!-- hidden -->\n# made", "holds HTML"),
+        ("# made", "<IMG SRC=x onerror=alert(1)>\n# made", "holds HTML"),
+        ("# made", "[x](javascript:alert(1))\n# made", "holds a javascript: link"),
+        ("# made", "[x](java&#115;cript&colon;alert(1))\n# made", "holds a javascript: link"),
+        ("# made", "[x](javascript\\:alert(1))\n# made", "holds a javascript: link"),
+        ("# made", "[x](\n  JaVaScRiPt:alert(1))\n# made", "holds a javascript: link"),
+        ("# made", "> [x](\n> java&Tab;script:alert(1))\n\n# made", "holds a javascript: link"),
+        ("# made", "[x]: vbscript:msgbox(1)\n# made", "holds a vbscript: link"),
+        ("# made", "![x](data:text/html;base64,AAAA)\n# made", "holds a data: link"),
+        ("# made", "\u202e# made", "holds control characters"),
+        ("# made", "\x1b[2J# made", "holds control characters"),
+        ("---\nlicense", "x\n---\nlicense", "does not begin with a YAML header"),
+        ("data/split-00/train-*", "data/elsewhere/train-*", "does not name the tables of 1 splits"),
+        ("data/split-00/train-*", "https://example.org/*", "does not name the tables of 1 splits"),
+        ('"split-00"', '"../split-00"', "does not name the tables of 1 splits"),
+        ("license:", "x: &a [1]\ny: *a\nlicense:", "uses YAML aliases"),
+        ("license:", "x: [\nlicense:", "is not YAML"),
+        ("license:", "x: !!int ''\nlicense:", "is not YAML ("),
+        ("license:", "x: !!bool maybe\nlicense:", "is not YAML ('maybe')"),
+        ("license:", "x: !!timestamp never\nlicense:", "is not YAML ("),
+        ("license:", "x: !!python/object/apply:os.system [id]\nlicense:", "is not YAML (could not determine"),
+        ("license:", f"x: {'9' * 5000}\nlicense:", "is not YAML ("),
+        ("license:", f"x: {'[' * 5000}\nlicense:", "nests its fields more than 16 deep"),
+        ("license:", "configs: []\nlicense:", "has the key 'configs' twice"),
+        ("license:", "x: [{a: 1, a: 2}]\nlicense:", "has the key 'a' twice"),
+        ("license:", "viewer: false\nlicense:", "has 'viewer', which changes how the tables are shown"),
+        ("license:", "dataset_info: {features: []}\nlicense:", "has 'dataset_info', which changes"),
+        ("lnbench: {", "lnbench: 7\nx: {", "has a 'lnbench' that is no mapping"),
+        ('"flips": 4', '"flips": 400', "claims flips 400, lnbench.json states 4"),
+        ('"track": "digits-small"', '"track": "digits-9to0"', "claims track digits-9to0, lnbench.json states digits"),
+        ('"score_pp": ', '"score_pp": 9', "claims score_pp 9"),
+    ],
+)
+def test_a_card_that_harms_or_misleads_is_refused(old: str, new: str, sentence: str, built: Path) -> None:
+    text = (built / layout.CARD).read_text(encoding="utf-8")
+    assert old in text
+    _judge(built, text)
+    with pytest.raises(RecordError) as refused:
+        _judge(built, text.replace(old, new, 1))
+    assert sentence in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "\n## News\n\nWe wrote a [paper](https://example.org/a_(b).pdf); see [the data][1].\n\n[1]: https://example.org\n",
+        "\nJavaScript: not used. Data: as above, 3 < 4, `a <= b`.\n",
+    ],
+)
+def test_what_an_author_may_well_add_passes(more: str, built: Path) -> None:
+    _judge(built, (built / layout.CARD).read_text(encoding="utf-8") + more)
+    _judge(built, (built / layout.CARD).read_text(encoding="utf-8").replace("license:", "language: en\nlicense:", 1))
+
+
+def test_a_card_that_is_no_text_is_refused(built: Path) -> None:
+    found = manifest.parse((built / manifest.NAME).read_bytes())
+    with pytest.raises(RecordError, match="is not UTF-8"):
+        card.judge(b"---\n\xff\n---\n", found)
