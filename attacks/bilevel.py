@@ -29,7 +29,7 @@ class Bilevel(lnbench.Poisoner):
     license = "Apache-2.0"
     paper = "Crafting Label Noise (2021), section 3.3"
 
-    surrogates: int = 40
+    surrogates: int = 20
     victim: str = "mlp"
     steps: int = 120
     rate: float = 0.5

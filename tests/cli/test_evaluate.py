@@ -57,7 +57,7 @@ def test_one_command_scores_a_poisoner(folder: Path, cache: Path) -> None:
 
     again = _run(folder, "evaluate", "first.py", "--track", "tiny.toml", "--out", "elsewhere", "--workers", "2")
     assert again.returncode == 0 and again.stdout == b""
-    assert "poisoning: 2/2 (100%), 2 reused" in again.stderr.decode()
+    assert "poisoning: 3/3 (100%), 3 reused" in again.stderr.decode()
     assert "victims: 12/12 (100%), 12 reused" in again.stderr.decode()
     assert (folder / "elsewhere" / path.name).exists(), "the same hash, whatever the workers"
 
@@ -102,7 +102,7 @@ def test_an_interruption_ends_with_130_and_resumes(folder: Path, cache: Path) ->
 
     done = _run(folder, "evaluate", "first.py", "--track", "tiny.toml")
     assert done.returncode == 0
-    assert "poisoning: 2/2 (100%), 2 reused" in done.stderr.decode(), "the labels were kept"
+    assert "poisoning: 3/3 (100%), 3 reused" in done.stderr.decode(), "the labels were kept"
 
 
 @pytest.mark.parametrize(

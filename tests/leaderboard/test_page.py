@@ -105,7 +105,7 @@ def test_in_a_browser(page: Path) -> None:
         tab.on("pageerror", lambda error: said.append(str(error)))
         tab.goto(page.as_uri())
         tab.get_by_role("link", name="digits-9to0").click()
-        shown = tab.locator("section:visible")
+        shown = tab.locator("section.track:visible")
         names = shown.locator("tbody > tr:first-child > th")
         assert shown.count() == 1
         assert names.all_inner_texts() == ["attack_2", "attack_1", "attack_0"]
