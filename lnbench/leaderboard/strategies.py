@@ -52,7 +52,8 @@ def render(attacks: Path, records: Path) -> str:
     if len(found) != 1:
         raise ProtocolError(f"{attacks / 'README.md'} needs one pair of the lines {BEGIN.strip()} and {END.strip()}.")
     tables = [table for table in load(records).tables if table.season is None]
-    body = "\n".join(_table(table, strategies) for table in tables) if tables else _table(None, strategies)
+    parts = [_table(table, strategies, all_rows=not i) for i, table in enumerate(tables)]
+    body = "\n".join(parts or [_table(None, strategies)])
     return text.replace(found[0], f"{BEGIN}\n{body}\n{END}")
 
 
@@ -75,16 +76,27 @@ def write(attacks: Path, records: Path) -> bool:
     return True
 
 
-def _table(table: Table | None, strategies: list[dict[str, str]]) -> str:
+def _table(table: Table | None, strategies: list[dict[str, str]], all_rows: bool = True) -> str:
+    """One track's rows; `all_rows` lists what has not been run too."""
     rows = {row.record.label: row for row in table.rows} if table else {}
-    lines = []
+    judge, lines = _judge(list(rows.values())), []
     for strategy in strategies:
         said = [strategy.get("section", "–"), strategy.get("verdict", "–")]
         head = [strategy["does"], strategy["row"], *said]
-        row = rows.get(strategy["row"])
-        lines.append([cell(part) for part in head] + (_measured(row, rows.get(JUDGE)) if row else _missing()))
+        if row := rows.get(strategy["row"]):
+            lines.append([cell(part) for part in head] + _measured(row, judge))
+        elif all_rows and strategy.get("always", True):
+            lines.append([cell(part) for part in head] + _missing())
     title = f"### {cell(table.track.name)}\n\n" if table else ""
+    if judge and judge.record.label != JUDGE:
+        title += f"Judged against {cell(judge.record.label)}, the {cell(JUDGE)} of most trainings there is here.\n\n"
     return title + grid(_COLUMNS, lines)
+
+
+def _judge(rows: list[Row]) -> Row | None:
+    """Random search as it comes, or else the one that trained most."""
+    of_name = [row for row in rows if row.record.document["poisoner"]["name"] == JUDGE]
+    return max(of_name, key=lambda row: (row.record.label == JUDGE, row.trainings), default=None)
 
 
 def _measured(row: Row, judge: Row | None) -> list[str]:

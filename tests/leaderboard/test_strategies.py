@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tomllib
 from pathlib import Path
@@ -10,17 +11,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lnbench import leaderboard
 from lnbench.cli import cli
 from lnbench.errors import ProtocolError
 from lnbench.leaderboard import strategies
+from lnbench.leaderboard.text import cell
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTACKS, RECORDS = ROOT / "attacks", ROOT / "leaderboard" / "records"
 
 
-def _rows() -> list[str]:
+def _rows(always: bool = False) -> list[str]:
     listed = tomllib.loads((ATTACKS / "strategies.toml").read_text(encoding="utf-8"))["strategy"]
-    return [strategy["row"] for strategy in listed]
+    return [strategy["row"] for strategy in listed if not always or strategy.get("always", True)]
 
 
 def test_the_committed_table_is_what_the_records_say() -> None:
@@ -35,8 +38,6 @@ def test_every_attack_is_listed_once_and_every_row_is_an_attack() -> None:
 
 
 def test_rows_show_their_own_scores_and_the_paired_difference_to_random_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lnbench import leaderboard
-
     (table, *_) = leaderboard.load(RECORDS).tables
     first, second = table.rows[:2]
     monkeypatch.setattr(strategies, "JUDGE", second.record.label)
@@ -50,6 +51,24 @@ def test_rows_show_their_own_scores_and_the_paired_difference_to_random_search(m
     assert np.isclose(difference, first.drop - second.drop, atol=1e-6)
 
 
+def test_where_random_search_has_other_parameters_the_one_of_most_trainings_judges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (table, *_) = [t for t in leaderboard.load(RECORDS).tables if t.track.name == "digits-9to0"]
+    rows = {row.record.label: row for row in table.rows}
+    paths = [row for label, row in rows.items() if label.startswith("adversarial_path(")]
+    monkeypatch.setattr(strategies, "JUDGE", "adversarial_path")
+    assert strategies._judge(list(rows.values())) is rows["adversarial_path"]
+    assert strategies._judge(paths) in paths
+    assert strategies._judge([]) is None
+    listed = [{"row": paths[0].record.label, "does": "x"}, {"row": "nobody", "does": "y"}]
+    fewer = dataclasses.replace(table, rows=paths)
+    said = strategies._table(fewer, listed, all_rows=False)
+    assert f"Judged against {cell(strategies._judge(paths).record.label)}," in said
+    assert "not run yet" not in said
+    assert "not run yet" in strategies._table(fewer, listed)
+
+
 def test_the_command_fills_the_table_in_and_then_has_nothing_to_do(tmp_path: Path) -> None:
     folder = tmp_path / "attacks"
     folder.mkdir()
@@ -61,7 +80,7 @@ def test_the_command_fills_the_table_in_and_then_has_nothing_to_do(tmp_path: Pat
     assert result.exit_code == 0 and result.output == f"changed: {page}\n"
     text = page.read_text(encoding="utf-8")
     assert text.startswith("Before.") and text.endswith("After.\n") and "old" not in text
-    assert text.count("not run yet") == len(_rows())
+    assert text.count("not run yet") == len(_rows(always=True))
     assert CliRunner().invoke(cli, arguments).output == f"unchanged: {page}\n"
 
 
