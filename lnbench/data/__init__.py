@@ -47,6 +47,15 @@ def load(track: Track, split: int, streams: Streams | None = None) -> Split:
     return result
 
 
+def load_bytes(track: Track, split: int, streams: Streams | None = None) -> Split | None:
+    """`load` with images as uint8, 255 to 1, from a source that has them so; None from any other."""
+    source = importlib.import_module(f"lnbench.data.{track.data.source}")
+    if not hasattr(source, "load_bytes"):
+        return None
+    result: Split = source.load_bytes(track.data, split, streams or Streams(track.sha256))
+    return result
+
+
 def pictures(track: Track) -> bool:
     """Whether the licence of a track's data lets records carry pictures of its points."""
     source = importlib.import_module(f"lnbench.data.{track.data.source}")

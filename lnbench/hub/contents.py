@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import resource
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lnbench import data
 from lnbench.errors import ProtocolError, RecordError, SubmissionError
@@ -58,7 +61,7 @@ def checked(
 def _split(folder: Path, found: Manifest, entry: Mapping[str, Any], *, first: bool) -> list[Flip]:
     split, track = entry["split"], found.track
     try:
-        points, fixed = data.load(track, split, found.streams), data.fixed_test_set(track)
+        points, fixed = _points(found, split), data.fixed_test_set(track)
     except _UNFIT as error:
         raise RecordError(f"the data of its track cannot be drawn ({str(error)[:160]}).") from None
     train, test = rows_of(track.data.source, track.data.classes, points, points.labels)
@@ -81,6 +84,20 @@ def _split(folder: Path, found: Manifest, entry: Mapping[str, Any], *, first: bo
             f"{layout.config(split)}: it has {len(flips)} flips, {manifest.NAME} states {entry['flips']}."
         )
     return flips
+
+
+def _points(found: Manifest, split: int) -> data.Split:
+    """The split's base data, with images as bytes if they are to be compared, and without them if not."""
+    points = data.load_bytes(found.track, split, found.streams)
+    if points is None:
+        points = data.load(found.track, split, found.streams)
+        if found.images:
+            inputs, tests = parquet.as_bytes(points.inputs), parquet.as_bytes(points.test_inputs)
+            return dataclasses.replace(points, inputs=inputs, test_inputs=tests)
+    if found.images:
+        return points
+    nothing = [np.empty((len(labels), 0), np.uint8) for labels in (points.labels, points.test_labels)]
+    return dataclasses.replace(points, inputs=nothing[0], test_inputs=nothing[1])
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class Rows:
         labels: (n,) int64.
         clean: (n,) int64, the true labels.
         index: (n,) int64.
-        inputs: (n, channel, height, width) float32 in `bounds`.
+        inputs: (n, channel, height, width) float32 in `bounds`, or its bytes: see `as_bytes`.
         names: of the classes.
         bounds: smallest and largest value of an input.
     """
@@ -57,8 +57,17 @@ def drawable(shape: tuple[int, ...], bounds: tuple[float, float] | None) -> bool
 
 
 def pixels(inputs: np.ndarray) -> np.ndarray:
-    """Inputs (n, channel, height, width) in [0, 1] as bytes (n, height, width, channel)."""
-    return np.rint(inputs * np.float32(255)).astype(np.uint8).transpose(0, 2, 3, 1)
+    """Inputs (n, channel, height, width) in [0, 1], or their bytes, as bytes (n, height, width, channel)."""
+    values = inputs if inputs.dtype == np.uint8 else np.rint(inputs * np.float32(255)).astype(np.uint8)
+    return values.transpose(0, 2, 3, 1)
+
+
+def as_bytes(inputs: np.ndarray) -> np.ndarray:
+    """Inputs (n, channel, height, width) float32 in [0, 1] as uint8 of the same shape: a quarter of the memory."""
+    found = np.empty(inputs.shape, np.uint8)
+    for start in range(0, len(inputs), _PIECE):
+        found[start : start + _PIECE] = pixels(inputs[start : start + _PIECE]).transpose(0, 3, 1, 2)
+    return found
 
 
 def shards(rows: int, images: bool) -> list[tuple[int, int]]:

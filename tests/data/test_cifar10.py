@@ -57,6 +57,15 @@ def test_a_split_is_the_head_of_a_permutation_and_the_test_set_is_whole(folder: 
     assert cifar10.found() == folder
 
 
+def test_bytes_are_what_the_numbers_were_made_of(folder: Path) -> None:
+    spec = DataSpec(source="cifar10", train=70, classes=10)
+    stored, split = cifar10.load_bytes(spec, 1, STREAMS), _load(split=1)
+    for ours, numbers in ((stored.inputs, split.inputs), (stored.test_inputs, split.test_inputs)):
+        assert ours.dtype == np.uint8
+        assert (ours == np.rint(255 * numbers)).all()
+    assert (stored.index == split.index).all() and (stored.labels == split.labels).all()
+
+
 def test_torchvision_reads_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An independent reader of the same files, with their sums in the place of its own."""
     from torchvision.datasets import CIFAR10
