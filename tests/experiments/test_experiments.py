@@ -29,8 +29,21 @@ TINY: dict[str, dict[str, Any]] = {
     "fig07": {"seeds": 2, "n": 40, "steps": 20, "width": 8, "map": 10},
     "fig08": {**TOY, "norms": [1.0, 100.0], "distances": [1.4, 4.0]},
 }
-ON_MNIST = {
+SMALL = {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "pgd_steps": 3}
+TINY_TOY = {"n": 60, "test": 20, "steps": 20, "width": 8, "splits": 2, "buckets": 3, "draws": 2, "randoms": 2}
+ON_MNIST: dict[str, dict[str, Any]] = {
+    "fig01": {"train": 200, "test": 10, "splits": 2, "steps": 20, "attacked": 20, "pgd_steps": 2, "hidden": 16},
     "fig03": {"points": 60},
+    "graphs": {**SMALL, "per_class": 2, "randoms": 1, "dims": 4},
+    "features": {**SMALL, "steps": 80, "networks": 2, "flips": 3, "near": 3},
+    "density": {**SMALL, "flips": 2, "buckets": 3, "randoms": 2},
+    "fig09": {**SMALL, "splits": 3, "points": 3},
+    "coloring": {**SMALL, "flips": 2, "randoms": 2, "networks": 2},
+    "fig10": {**SMALL, "test": 3, "flips": 4, "epsilons": [0.03, 0.05]},
+    "fig11": {**SMALL, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
+    "fig13": {**SMALL, "planted": 6, "folds": 3, "most": 20},
+    "fig14": {**SMALL, "most": 20, "seeds": 2, "toy": {"d": 4, "n": 40, "test": 0, "distance": 3.0, "depth": 1}},
+    "fig15": {**SMALL, "flips": 4, "buckets": 3, "most": 30},
     "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
     "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
     "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 30, "map": 6},
