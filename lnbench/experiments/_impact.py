@@ -40,7 +40,7 @@ def impact(
     labels = np.stack([data.labels, *(data.flipped(index, wrong[index]) for index in sets)])
     victims = _mnist.trained(cell, data, labels, report, num_classes=num_classes)
     aa = _mnist.adversarial_accuracy(cell, victims, inputs, goals, targeted=targeted)
-    kept = _mnist.memorised(victims, data.inputs, labels, [np.zeros(0, np.int64), *sets])
+    kept = _mnist.memorised(victims, data.inputs, labels, [np.zeros(1, np.int64), *sets])
     ends = [1, *(1 + e for e in itertools.accumulate(len(group) for group in groups.values()))]
     parts = {name: slice(a, b) for name, (a, b) in zip(groups, itertools.pairwise(ends), strict=True)}
     return {
@@ -67,9 +67,9 @@ def ranges(
     Returns:
         `draws` sets for the first range, then for the next; and how many points lie in each range.
     """
-    low, high = (float(np.quantile(scores, share)) for share in (0.05, 0.95))
+    first, last = (float(np.quantile(scores, share)) for share in (0.05, 0.95))
     sets, inside = [], []
-    for low, high in itertools.pairwise(np.linspace(low, high, buckets + 1)):
+    for low, high in itertools.pairwise(np.linspace(first, last, buckets + 1)):
         away = np.maximum(np.maximum(low - scores, scores - high), 0) + (scores == high)
         sets += [np.lexsort((rng.random(len(scores)), away))[:count] for _ in range(draws)]
         inside.append(int(((scores >= low) & (scores < high)).sum()))

@@ -111,7 +111,10 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     results = [f["result"] for f in found]
     turned = sum(r["turned"] > 0 for r in results)
     low, high = clopper_pearson(turned, len(results))
-    share = interval([100 * r["turned"] / r["sure"] for r in results if r["sure"]])
+    turned_share = [100 * r["turned"] / r["sure"] for r in results if r["sure"]]
+    share = "none is classified so surely"
+    if turned_share:
+        share = "{:.1f} % [{:.1f}, {:.1f}] of the surely classified fives".format(*interval(turned_share))
     accuracy = interval([100 * r["accuracy"] for r in results])
     reached = AGREES if accuracy[1] > 99 else DISAGREES if accuracy[2] < 99 else UNDECIDED
     fewer = reached == DISAGREES and settings["train"] < 60000
@@ -123,7 +126,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
             "A five given with 100 % confidence becomes a three of more than 60 % within ℓ∞ .04.",
             AGREES if low > 0.5 else DISAGREES if high < 0.5 else UNDECIDED,
             f"such a five is found on {turned} of {len(results)} networks [{100 * low:.0f} %, {100 * high:.0f} %]; "
-            f"they are {share[0]:.1f} % [{share[1]:.1f}, {share[2]:.1f}] of the surely classified fives",
+            + share,
             turned / len(results),
             low,
             high,

@@ -38,7 +38,7 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
     shared = {name: settings[name] for name in ("points", "gammas")}
     return [
         {**shared, "data": data, "budget": budget, "norm": norm}
-        for data, budget in settings["budgets"].items()
+        for data, budget in _budgets(settings).items()
         for norm in _METRICS
     ]
 
@@ -128,7 +128,12 @@ def draw(settings: Settings, found: Found) -> Figure:
 def _pairs(settings: Settings, found: Found) -> dict[str, tuple[Any, Any]]:
     """Data set -> its results in ℓ∞ and in ℓ2."""
     results = [f["result"] for f in found]
-    return {data: (results[2 * i], results[2 * i + 1]) for i, data in enumerate(settings["budgets"])}
+    return {data: (results[2 * i], results[2 * i + 1]) for i, data in enumerate(_budgets(settings))}
+
+
+def _budgets(settings: Settings) -> dict[str, float]:
+    """Data set -> budget, always in the same order."""
+    return {data: settings["budgets"][data] for data in _NAMES if data in settings["budgets"]}
 
 
 def _class_zero(data: str, count: int) -> tuple[str, np.ndarray | None]:

@@ -60,7 +60,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     tests, answers = torch.from_numpy(data.tests), torch.from_numpy(data.answers)
     attacked = pgd(victims, tests, answers, targeted=False, epsilons=cell["epsilons"], steps=cell["pgd_steps"])
     aa = (1 - attacked.broken.double().mean(2)).numpy()  # (victim, epsilon)
-    kept = _mnist.memorised(victims, data.inputs, labels, [np.zeros(0, np.int64), *flips])[1:]
+    kept = _mnist.memorised(victims, data.inputs, labels, [np.zeros(1, np.int64), *flips])[1:]
     right = victims.predict(tests).eq(answers).double().mean(1).numpy()
     per = len(_ARMS)
     return {

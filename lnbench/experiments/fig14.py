@@ -52,7 +52,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
         walked = cell["step"] * steps
         return {
             "lengths": _counts(steps, draw.labels, 2, most),
-            "rank": float(spearmanr(walked, true).statistic),
+            "rank": float(spearmanr(walked, true).statistic) if np.ptp(steps) else 0.0,
             "ratio": float(np.median(walked / true)),
         }
     ten = cell["kind"] == _TEN

@@ -120,7 +120,7 @@ def draw(settings: Settings, found: Found) -> Figure:
         some = [f for f in found if f["cell"]["kind"] == kind]
         _panel.panel(axes[0, column], _ranges(some), some, title, "", "AA, both classes")
         inside = np.array([f["result"]["inside"] for f in some], dtype=float)
-        shares = (inside / inside.sum(1, keepdims=True)).T
+        shares = (inside / inside.sum(1, keepdims=True).clip(1)).T
         below = axes[1, column]
         _figure.bars(below, range(1, len(shares) + 1), shares.tolist(), _figure.GREY, "points")
         below.set(xlabel=x, ylabel="share of the points")

@@ -37,8 +37,8 @@ CHOICES = (
     "all classes together, untargeted: PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the pixels' box; "
     "broken if any iterate is misclassified.",
     "Class graphs in ℓ2 with γ the {gamma} quantile of the pair distances within a class. Greedy: the points of "
-    "highest degree. Coverage: greedy maximum coverage of closed neighbourhoods, on the same graph. (The thesis's Algorithms 2 "
-    "and 3 are template text.)",
+    "highest degree. Coverage: greedy maximum coverage of closed neighbourhoods, on the same graph. (The thesis's "
+    "Algorithms 2 and 3 are template text.)",
     "Spaces: the inputs; {dims} principal components; a clean network's penultimate features; and greedy on inputs and "
     "features at once: of the 2b of highest degree in each, those in both, filled up by the sum of ranks.",
     "Seven strategies are compared: every interval is for seven tests at once (Bonferroni). “Inconclusive” agrees if "

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from lnbench import experiments
+from lnbench.data import Split, mnist
 from lnbench.experiments import _run
 from lnbench.experiments.bilevel import _adversarial_loss, _descended, _start
 from lnbench.experiments.fig07 import hashed
 from lnbench.experiments.fig08 import Normalised
 from lnbench.experiments.theorem1 import cell as theorem1
+from lnbench.protocol import Streams
+from lnbench.protocol.track import DataSpec
 
 TOY = {"seeds": 2, "n": 40, "test": 20, "width": 8, "steps": 20, "batch": 16, "pgd_steps": 3}
 TINY: dict[str, dict[str, Any]] = {
@@ -30,7 +34,18 @@ TINY: dict[str, dict[str, Any]] = {
     "fig08": {**TOY, "norms": [1.0, 100.0], "distances": [1.4, 4.0]},
 }
 SMALL = {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "pgd_steps": 3}
-TINY_TOY = {"n": 60, "test": 20, "steps": 20, "width": 8, "splits": 2, "buckets": 3, "draws": 2, "randoms": 2}
+TINY_TOY = {
+    "d": 4,
+    "n": 60,
+    "test": 20,
+    "distance": 3.0,
+    "depth": 1,
+    "width": 8,
+    "steps": 20,
+    "batch": 16,
+    "rate": 0.01,
+}
+SETS = {"flips": 4, "buckets": 3, "draws": 2, "randoms": 2, "most": 30, "pgd_steps": 3, "epsilon": 0.1}
 ON_MNIST: dict[str, dict[str, Any]] = {
     "fig01": {"train": 200, "test": 10, "splits": 2, "steps": 20, "attacked": 20, "pgd_steps": 2, "hidden": 16},
     "fig03": {"points": 60},
@@ -42,8 +57,8 @@ ON_MNIST: dict[str, dict[str, Any]] = {
     "fig10": {**SMALL, "test": 3, "flips": 4, "epsilons": [0.03, 0.05]},
     "fig11": {**SMALL, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
     "fig13": {**SMALL, "planted": 6, "folds": 3, "most": 20},
-    "fig14": {**SMALL, "most": 20, "seeds": 2, "toy": {"d": 4, "n": 40, "test": 0, "distance": 3.0, "depth": 1}},
-    "fig15": {**SMALL, "flips": 4, "buckets": 3, "most": 30},
+    "fig14": {**SMALL, "most": 20, "seeds": 2, "toy": TINY_TOY},
+    "fig15": {**SMALL, **SETS, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
     "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
     "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
     "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 30, "map": 6},
@@ -84,13 +99,39 @@ def test_an_experiment_runs_to_its_page(name: str, tmp_path: Path) -> None:
     _good(_whole(name, TINY[name], tmp_path), tmp_path)
 
 
+@pytest.fixture
+def like_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In place of MNIST scikit-learn's digits at its size, and no other data set."""
+    digits = load_digits()
+    images = (digits.images / 16).repeat(3, 1).repeat(3, 2)
+    images = np.pad(images, ((0, 0), (2, 2), (2, 2)))[:, None].astype(np.float32)
+
+    def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+        order = streams.permutation(len(images), "split", split)
+        index, rest = order[: min(spec.train, 1300)], order[1300:]
+        labels = digits.target.astype(np.int64)
+        return Split(images[index], labels[index], images[rest], labels[rest], index)
+
+    monkeypatch.setattr(mnist, "load", load)
+    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path / "no data"))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("like_mnist")
+@pytest.mark.parametrize("name", ON_MNIST)
+def test_an_experiment_on_pictures_runs_to_its_page(name: str, tmp_path: Path) -> None:
+    _good(_whole(name, ON_MNIST[name], tmp_path / "out"), tmp_path / "out")
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("name", ON_MNIST)
 def test_an_experiment_on_mnist_runs_to_its_page(
     name: str, tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LNBENCH_DATA", str(mnist_folder))
-    _good(_whole(name, ON_MNIST[name], tmp_path), tmp_path)
+    (tmp_path / "MNIST").symlink_to(mnist_folder / "MNIST")
+    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
+    _good(_whole(name, ON_MNIST[name], tmp_path / "out"), tmp_path / "out")
 
 
 def test_every_experiment_is_run_by_a_test() -> None:
