@@ -23,7 +23,7 @@ TITLE = "MNIST, 5 → 6: flips by the scores of the minimum-colouring trick, aga
 THESIS = "§4.8"
 QUICK = {
     **_mnist.SIZES,
-    "splits": 20,
+    "splits": 12,
     "flips": 5,
     "randoms": 4,
     "epsilon": 0.075,

@@ -19,7 +19,7 @@ TITLE = "MNIST, 5 → 6: adversarial accuracy against the density where the flip
 THESIS = "§4.6"
 QUICK = {
     **_mnist.SIZES,
-    "splits": 10,
+    "splits": 8,
     "flips": 5,
     "buckets": 5,
     "randoms": 3,

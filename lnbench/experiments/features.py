@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST, 9 → 0: penultimate features of memorised flips, against those of their own and of the target class"
 THESIS = "§4.1.3"
-QUICK = {**_mnist.SIZES, "splits": 12, "networks": 8, "flips": 5, "near": 10}
+QUICK = {**_mnist.SIZES, "splits": 8, "networks": 8, "flips": 5, "near": 10}
 FULL = {**QUICK, "train": 60000, "splits": 8, "flips": 60, "steps": 14000}
 CHOICES = (
     *_mnist.CHOICES,

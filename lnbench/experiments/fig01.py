@@ -22,7 +22,7 @@ THESIS = "§2.3, figure 1"
 QUICK = {
     "train": 2000,
     "test": 200,
-    "splits": 8,
+    "splits": 6,
     "attacked": 300,
     "channels": [16, 32],
     "kernel": 5,

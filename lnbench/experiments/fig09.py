@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST, 5 → 6: adversarial accuracy after a single flip, over points and seeds"
 THESIS = "§4.7, figure 9"
-QUICK = {**_mnist.SIZES, "splits": 12, "points": 24, "test": 800, "epsilon": 0.075, "pgd_steps": 20}
-FULL = {**QUICK, "train": 60000, "test": 892, "steps": 14000}
+QUICK = {**_mnist.SIZES, "splits": 8, "points": 20, "test": 800, "epsilon": 0.075, "pgd_steps": 20}
+FULL = {**QUICK, "splits": 20, "points": 40, "train": 60000, "test": 892, "steps": 14000}
 CHOICES = (
     "{train} of MNIST's 60,000 training points, drawn once; {points} of its fives at random. Every one is flipped "
     "alone (the thesis: three), on every one of {splits} seeds of the initialisation and the batch order; all networks "

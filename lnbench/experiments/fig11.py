@@ -18,7 +18,7 @@ TITLE = "MNIST, zeros and ones: adversarial accuracy against the flips' distance
 THESIS = "§4.9.2, figure 11"
 QUICK = {
     **_mnist.SIZES,
-    "splits": 16,
+    "splits": 10,
     "flips": 6,
     "buckets": 6,
     "randoms": 3,

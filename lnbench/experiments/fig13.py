@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST: the training points closest to and farthest from the decision boundary, per class"
 THESIS = "§4.10, figure 13"
-QUICK = {**_mnist.SIZES, "train": 2000, "splits": 10, "shown": 5, "planted": 20, "folds": 5, "sure": 0.9, "most": 100}
+QUICK = {**_mnist.SIZES, "train": 2000, "splits": 8, "shown": 5, "planted": 20, "folds": 5, "sure": 0.9, "most": 100}
 FULL = {**QUICK, "train": 60000, "splits": 5, "planted": 600, "steps": 14000, "most": 1000}
 CHOICES = (
     *_mnist.CHOICES,

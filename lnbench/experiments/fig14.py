@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TITLE = "Steps of the adversarial paths over the training points: zeros and ones of MNIST, and toy Gaussians"
 THESIS = "§4.10.3, figure 14"
 TOY = {"d": 16, "n": 500, "test": 300, "distance": 4.0, "depth": 3, "width": 64, "steps": 400, "batch": 64}
-QUICK = {**_mnist.SIZES, "splits": 12, "most": 200, "seeds": 20, "toy": {**TOY, "rate": 0.01}, "toy_step": 0.02}
+QUICK = {**_mnist.SIZES, "splits": 8, "most": 200, "seeds": 20, "toy": {**TOY, "rate": 0.01}, "toy_step": 0.02}
 FULL = {**QUICK, "train": 60000, "splits": 20, "steps": 14000, "most": 1000}
 CHOICES = (
     *_mnist.CHOICES,

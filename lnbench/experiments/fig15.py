@@ -32,7 +32,7 @@ TOY = {
     "step": 0.02,
 }
 BOTH = {"buckets": 6, "draws": 2, "randoms": 4, "pgd_steps": 20, "most": 200}
-QUICK = {**_mnist.SIZES, **BOTH, "splits": 12, "flips": 6, "epsilon": 0.1, "toy": {**TOY, **BOTH, "splits": 20}}
+QUICK = {**_mnist.SIZES, **BOTH, "splits": 8, "flips": 6, "epsilon": 0.1, "toy": {**TOY, **BOTH, "splits": 20}}
 FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000}
 CHOICES = (
     *_mnist.CHOICES,
