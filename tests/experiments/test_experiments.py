@@ -6,17 +6,21 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
 from lnbench import experiments
-from lnbench.data import Split, mnist
+from lnbench.data import Split, cifar10, mnist, parquet
 from lnbench.experiments import _run
 from lnbench.experiments.bilevel import _adversarial_loss, _descended, _start
+from lnbench.experiments.features import _places as places
+from lnbench.experiments.fig03 import _class_zero as class_zero
 from lnbench.experiments.fig07 import hashed
 from lnbench.experiments.fig08 import Normalised
+from lnbench.experiments.graphs import _in_both as in_both
 from lnbench.experiments.theorem1 import cell as theorem1
 from lnbench.protocol import Streams
 from lnbench.protocol.track import DataSpec
@@ -136,6 +140,44 @@ def test_an_experiment_on_mnist_runs_to_its_page(
 
 def test_every_experiment_is_run_by_a_test() -> None:
     assert {*TINY, *ON_MNIST} == set(experiments.names())
+
+
+def test_cifar_is_the_original_where_it_is_found_and_else_the_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.arange(6, dtype=np.float32).reshape(6, 1, 1, 1), np.array([0, 1, 0, 2, 0, 0])
+
+    def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+        assert spec.train == 24
+        return Split(x, y, x, y, y)
+
+    for source in (cifar10, parquet):
+        monkeypatch.setattr(source, "load", load)
+        monkeypatch.setattr(source, "found", lambda spec=None: Path("somewhere"))
+    name, points = class_zero("cifar10", 2)
+    assert name == "cifar10" and points is not None and points.tolist() == [[0.0], [2.0]]
+    monkeypatch.setattr(cifar10, "found", lambda spec=None: None)
+    assert class_zero("cifar10", 2)[0] == "cifar10jpeg"
+    monkeypatch.setattr(parquet, "found", lambda spec: None)
+    assert class_zero("cifar10", 2) == ("cifar10", None)
+
+
+def test_greedy_in_both_graphs_takes_what_is_high_in_both() -> None:
+    """Hubs of the first graph only and of the second only lose to nodes that are high in both."""
+    first, second = (nx.Graph(nx.star_graph(9)) for _ in range(2))
+    first.add_edges_from([(1, i) for i in range(2, 8)] + [(2, i) for i in range(3, 7)])
+    second = nx.relabel_nodes(first, {0: 3, 3: 0})
+    picked = in_both(first, second, 2, np.random.default_rng(0))
+    assert set(picked) == {1, 2}, "0 leads the first graph, 3 the second; 1 and 2 are next in both"
+
+
+def test_features_of_a_flip_are_measured_from_what_is_kept() -> None:
+    """Own and target means, and the vicinity, leave the flip out; every distance is in its unit."""
+    nines = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [9.0, 1.0]])
+    zeros = np.array([[10.0, 1.0], [12.0, 1.0]])
+    kept = np.array([True] * 4 + [False])
+    order = np.array([[1, 2], [0, 3], [0, 3], [1, 2], [1, 3]])
+    own, target, vicinity = places(nines, zeros, order, kept)[4]
+    assert own == pytest.approx(8 / 2**0.5) and target == pytest.approx(2 / 2**0.5)
+    assert vicinity == pytest.approx(50**0.5 / 2)
 
 
 def test_the_listing_hashes_every_coordinate_by_itself() -> None:
