@@ -114,24 +114,15 @@ def draw(settings: Settings, found: Found) -> Figure:
 
     figure, ((left, right),) = _figure.panels(2, width=3.9, height=3.2, width_ratios=[2.2, 1])
     random, tests = _panel.baseline(found), len(_NAMES)
-    for y, (group, name) in enumerate(reversed(_NAMES.items())):
+    for y, group in enumerate(reversed(_NAMES)):
         values = _panel.points(found, group)[0] - random
         mean, low, high = interval(values, tests)
         colour = _figure.POISONED if high < 0 else _figure.CLEAN if low > 0 else _figure.GREY
         left.plot(values, np.full(len(values), y), ".", color=colour, alpha=0.25)
         left.errorbar([mean], [y], xerr=[[mean - low], [high - mean]], fmt="o", color=colour, capsize=3)
-        left.annotate(
-            name,
-            (0, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=8,
-        )
     left.axvline(0, color="black", linewidth=0.9)
-    left.set(yticks=range(tests), yticklabels=[""] * tests, xlabel="AA, picked minus random, pp", title="(a) Impact")
+    left.set_yticks(range(tests), list(reversed(_NAMES.values())))
+    left.set(xlabel="AA, picked minus random, pp", title="(a) Impact")
     spaces = list(_SPACES)
     shared = [[f["result"]["shared"][space] for f in found] for space in spaces]
     _figure.bars(right, range(len(spaces)), shared, _figure.THIRD, "shared")
