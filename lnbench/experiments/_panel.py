@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lnbench.experiments import Found, _figure
+from lnbench.experiments._verdicts import AGREES, DISAGREES, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,16 @@ def baseline(found: Found) -> np.ndarray:
     """AA of the random sets in percentage points, mean over each split's sets, (split,)."""
     means: np.ndarray = points(found, "random").mean(0)
     return means
+
+
+def memorised(found: Found) -> Verdict:
+    """Whether the flips are memorised, as every claim about them takes for granted."""
+    shares = {group: points(found, group, "memorised").mean() for group in found[0]["result"]["memorised"]}
+    mean, least = float(np.mean(list(shares.values()))), min(shares, key=lambda group: shares[group])
+    lowest = f", least of `{least}`: {shares[least]:.1f} %" if len(shares) > 1 else ""
+    count = sum(points(found, group).size for group in shares)
+    verdict = AGREES if mean >= 95 else DISAGREES
+    return Verdict("The flips are memorised.", verdict, f"{mean:.1f} % of the flips{lowest}", n=count)
 
 
 def panel(axes: Axes, aa: np.ndarray, found: Found, title: str, x: str, y: str) -> None:

@@ -110,6 +110,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
             limit=0.8,
             unit="",
         ),
+        _panel.memorised(found),
     ]
 
 

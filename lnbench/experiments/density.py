@@ -84,7 +84,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
                 f"Density by {name}: AA does not first fall and then rise, as it does on the toy set.",
             ),
         ]
-    return verdicts
+    return [*verdicts, _panel.memorised(found)]
 
 
 def draw(settings: Settings, found: Found) -> Figure:

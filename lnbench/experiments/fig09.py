@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench.experiments import Found, Settings, _impact, _mnist, _panel
-from lnbench.experiments._verdicts import AGREES, DISAGREES, Verdict, above, spread
+from lnbench.experiments._verdicts import Verdict, above, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
 
 def judge(settings: Settings, found: Found) -> list[Verdict]:
     """Variance between points against that between seeds, and the worst point against the others."""
-    aa, kept = (_panel.points(found, "single", quantity) for quantity in ("aa", "memorised"))
+    aa = _panel.points(found, "single")
     clean = 100 * np.array([f["result"]["clean"] for f in found])
     halves = np.arange(aa.shape[1]) % 2
     lead = np.zeros(aa.shape[1])
@@ -71,12 +71,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
             "AA, clean minus the mean over single flips",
             clean - aa.mean(0),
         ),
-        Verdict(
-            "The flips are memorised.",
-            AGREES if kept.mean() >= 95 else DISAGREES,
-            f"{kept.mean():.1f} % of the flips",
-            n=kept.size,
-        ),
+        _panel.memorised(found),
     ]
 
 

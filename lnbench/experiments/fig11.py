@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.experiments import Found, Settings, _impact, _mnist, _panel
-from lnbench.experiments._verdicts import AGREES, DISAGREES, Verdict, above, falling
+from lnbench.experiments._verdicts import Verdict, above, falling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,6 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     """The shape, the trend, and both ends against random."""
     aa, random = _panel.points(found, "bins"), _panel.baseline(found)
     places = np.arange(1, len(aa) + 1)
-    memorised = [m for f in found for group in f["result"]["memorised"].values() for m in group]
     return [
         above(
             "Poisons farther from the boundary lower the adversarial accuracy more.",
@@ -89,12 +88,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
         ),
         above("The nearest poisons do less than random ones.", "AA, nearest bin minus random", aa[0] - random),
         above("The farthest poisons do more than random ones.", "AA, random minus farthest bin", random - aa[-1]),
-        Verdict(
-            "The flips are memorised.",
-            AGREES if np.mean(memorised) >= 0.95 else DISAGREES,
-            f"{100 * np.mean(memorised):.1f} % of the flips",
-            n=len(memorised),
-        ),
+        _panel.memorised(found),
     ]
 
 
