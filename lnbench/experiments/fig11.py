@@ -19,6 +19,8 @@ THESIS = "§4.9.2, figure 11"
 QUICK = {
     **_mnist.SIZES,
     "splits": 10,
+    "steps": 800,
+    "rate": 0.008,
     "flips": 6,
     "buckets": 6,
     "randoms": 3,
@@ -26,7 +28,7 @@ QUICK = {
     "pgd_steps": 20,
     "most": 200,
 }
-FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000}
+FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000, "rate": 0.004}
 CHOICES = (
     *_mnist.CHOICES,
     "Only zeros and ones, labels flipped to the other class; the network has two outputs. AA of both classes together: "

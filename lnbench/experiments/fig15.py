@@ -32,8 +32,17 @@ TOY = {
     "step": 0.02,
 }
 BOTH = {"buckets": 6, "draws": 2, "randoms": 4, "pgd_steps": 20, "most": 200}
-QUICK = {**_mnist.SIZES, **BOTH, "splits": 8, "flips": 6, "epsilon": 0.1, "toy": {**TOY, **BOTH, "splits": 20}}
-FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000}
+QUICK = {
+    **_mnist.SIZES,
+    **BOTH,
+    "splits": 8,
+    "flips": 6,
+    "steps": 800,
+    "rate": 0.008,
+    "epsilon": 0.1,
+    "toy": {**TOY, **BOTH, "splits": 20},
+}
+FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000, "rate": 0.004}
 CHOICES = (
     *_mnist.CHOICES,
     "Only zeros and ones, {flips} labels flipped to the other class. Path lengths: steps of .01 of the unbounded "
