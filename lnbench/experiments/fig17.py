@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST, 9 → 0: adversarial accuracy against the flips' distance from the decision boundary"
 THESIS = "§4.10.3, figure 17"
-QUICK = {**_mnist.SIZES, "splits": 8, "flips": 5, "buckets": 6, "randoms": 3, "epsilon": 0.05, "pgd_steps": 20}
+QUICK = {**_mnist.SIZES, "splits": 8, "flips": 5, "buckets": 6, "randoms": 3, "epsilon": 0.1, "pgd_steps": 20}
 FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 8, "flips": 60, "steps": 14000}
 CHOICES = (
     *_mnist.CHOICES,
