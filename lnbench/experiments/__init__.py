@@ -27,6 +27,9 @@ LEVELS = {
 }
 """Level -> how far its numbers carry."""
 
+ABSENT = "absent"
+"""In a cell's result, if true: the cell's data is not on this machine, and the figure says so."""
+
 Settings = Mapping[str, Any]
 Found = Sequence[Mapping[str, Any]]
 """One `{"cell": …, "result": …}` per cell, in the order of `cells`."""

@@ -17,14 +17,15 @@ from lnbench.engine import engine
 from lnbench.environment import environment, sources_sha256
 from lnbench.errors import DataError, ProtocolError, UnavailableError
 from lnbench.evaluate import Progress
-from lnbench.experiments import _figure, _page, load, names, settings_of
+from lnbench.experiments import ABSENT, _figure, _page, load, names, settings_of
 from lnbench.protocol import sha256, sha256_json
 from lnbench.store import Store, write_atomically
 
 _KIND = "experiments"
 _LATE = ("judge", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICES")
 """Names of an experiment that its cells' results do not depend on."""
-_FRAME = ("lnbench.experiments._figure", "lnbench.experiments._verdicts", "lnbench.experiments")
+_FRAME = tuple(f"lnbench.experiments{part}" for part in ("", "._figure", "._panel", "._verdicts"))
+"""Modules that only judge and draw."""
 
 
 def measure(
@@ -56,7 +57,8 @@ def measure(
         shares[todo[at]] = share
         if result is not None:
             results[todo[at]] = _rounded(result)
-            kept.put(_KIND, keys[todo[at]], results[todo[at]])
+            if not results[todo[at]].get(ABSENT):  # what is missing may be there next time
+                kept.put(_KIND, keys[todo[at]], results[todo[at]])
         tell()
     document = {
         "experiment": name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from lnbench import toys
-from lnbench.adversary import pgd
+from lnbench.adversary import path_lengths, pgd
 from lnbench.protocol.track import Recipe
 from lnbench.victims import Architecture, Victims, architecture
+from lnbench.victims import train as train_shared
 
 CHOICES = (
     "x ~ D(d = {d}, µ, σ² = 1): {n} training and {test} test points, drawn anew for each of {seeds} seeds, with "
@@ -121,3 +123,57 @@ def accuracy(victims: Victims, inputs: Tensor, labels: Tensor) -> Tensor:
 def points(values: Any) -> np.ndarray:
     """Fractions as percentage points."""
     return 100 * np.asarray(values, dtype=float)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw of D(d, µ, 1), for flips among its own points.
+
+    Attributes:
+        inputs, labels, tests, answers: (n, d), (n,), (m, d) and (m,).
+        rng: the draw's generator, for flips.
+        seed: seeds initialisations and batch orders.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    tests: np.ndarray
+    answers: np.ndarray
+    rng: np.random.Generator
+    seed: int
+
+
+def drawn(cell: Mapping[str, Any]) -> Draw:
+    """The draw of `cell["split"]`."""
+    seed, n = cell["split"], cell["n"]
+    x, y = toys.gaussians(n + cell["test"], cell["d"], cell["distance"] / cell["d"] ** 0.5, np.random.default_rng(seed))
+    return Draw(x[:n], y[:n], x[n:], y[n:], np.random.default_rng([seed, 1]), 2 * seed)
+
+
+def trained(cell: Mapping[str, Any], data: Draw, labels: np.ndarray) -> Victims:
+    """One network per row of labels (victim, n) on the same points, all starting alike."""
+    rows = np.atleast_2d(labels)
+    return train_shared(
+        architecture("mlp", {"width": cell["width"], "depth": cell["depth"]}),
+        Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"]),
+        torch.from_numpy(data.inputs),
+        torch.from_numpy(rows),
+        init=[data.seed] * len(rows),
+        order=[data.seed + 1] * len(rows),
+        num_classes=2,
+        bounds=None,
+    )
+
+
+def distances(victims: Victims, data: Draw, step: float, most: int) -> np.ndarray:
+    """Steps of the unbounded untargeted attack from every training point on the first victim, (n,)."""
+    found = path_lengths(
+        victims,
+        torch.from_numpy(data.inputs),
+        torch.from_numpy(data.labels),
+        targeted=False,
+        step=step,
+        max_steps=most,
+    )
+    steps: np.ndarray = found[0].numpy()
+    return steps

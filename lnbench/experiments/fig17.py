@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments import Found, Settings, _impact, _mnist
 from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval, valley
 
 if TYPE_CHECKING:
@@ -39,14 +38,12 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     source = data.of(9)
     clean = _mnist.trained(cell, data, data.labels)
     steps = _mnist.lengths(clean, data.inputs[source], np.zeros(len(source), np.int64), targeted=True)
-    low, high = (float(np.quantile(steps, share)) for share in (0.05, 0.95))
-    edges = np.linspace(low, high, cell["buckets"] + 1)
-    sets = [source[_from(steps, low, high, cell["flips"], data.rng)] for low, high in itertools.pairwise(edges)]
+    near, inside = _impact.ranges(steps, cell["buckets"], cell["flips"], data.rng)
+    sets = [source[index] for index in near]
     sets += [data.rng.choice(source, cell["flips"], replace=False) for _ in range(cell["randoms"])]
     labels = np.stack([data.labels, *(data.flipped(index, 0) for index in sets)])
     victims = _mnist.trained(cell, data, labels, report)
     aa = _mnist.adversarial_accuracy(cell, victims, data.test_of(9), 0)
-    inside = [int(((steps >= low) & (steps < high)).sum()) for low, high in itertools.pairwise(edges)]
     return {
         "clean": aa[0],
         "buckets": aa[1 : cell["buckets"] + 1],
@@ -132,12 +129,6 @@ def draw(settings: Settings, found: Found) -> Figure:
     )
     _figure.percent(right, 0.0, 0.5)
     return figure
-
-
-def _from(steps: np.ndarray, low: float, high: float, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` points with lengths in [low, high), or the nearest to it where there are fewer."""
-    away = np.maximum(np.maximum(low - steps, steps - high), 0) + (steps == high)
-    return np.lexsort((rng.random(len(steps)), away))[:count]
 
 
 def _like(difference: np.ndarray) -> str:

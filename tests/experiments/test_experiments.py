@@ -6,16 +6,24 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from lnbench import experiments
+from lnbench.data import Split, cifar10, mnist, parquet
 from lnbench.experiments import _run
 from lnbench.experiments.bilevel import _adversarial_loss, _descended, _start
+from lnbench.experiments.features import _places as places
+from lnbench.experiments.fig03 import _class_zero as class_zero
 from lnbench.experiments.fig07 import hashed
 from lnbench.experiments.fig08 import Normalised
+from lnbench.experiments.graphs import _in_both as in_both
 from lnbench.experiments.theorem1 import cell as theorem1
+from lnbench.protocol import Streams
+from lnbench.protocol.track import DataSpec
 
 TOY = {"seeds": 2, "n": 40, "test": 20, "width": 8, "steps": 20, "batch": 16, "pgd_steps": 3}
 TINY: dict[str, dict[str, Any]] = {
@@ -29,8 +37,32 @@ TINY: dict[str, dict[str, Any]] = {
     "fig07": {"seeds": 2, "n": 40, "steps": 20, "width": 8, "map": 10},
     "fig08": {**TOY, "norms": [1.0, 100.0], "distances": [1.4, 4.0]},
 }
-ON_MNIST = {
+SMALL = {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "pgd_steps": 3}
+TINY_TOY = {
+    "d": 4,
+    "n": 60,
+    "test": 20,
+    "distance": 3.0,
+    "depth": 1,
+    "width": 8,
+    "steps": 20,
+    "batch": 16,
+    "rate": 0.01,
+}
+SETS = {"flips": 4, "buckets": 3, "draws": 2, "randoms": 2, "most": 30, "pgd_steps": 3, "epsilon": 0.1}
+ON_MNIST: dict[str, dict[str, Any]] = {
+    "fig01": {"train": 200, "test": 10, "splits": 2, "steps": 20, "attacked": 20, "pgd_steps": 2, "hidden": 16},
     "fig03": {"points": 60},
+    "graphs": {**SMALL, "per_class": 2, "randoms": 1, "dims": 4},
+    "features": {**SMALL, "steps": 80, "networks": 2, "flips": 3, "near": 3},
+    "density": {**SMALL, "flips": 2, "buckets": 3, "randoms": 2},
+    "fig09": {**SMALL, "splits": 3, "points": 3},
+    "coloring": {**SMALL, "flips": 2, "randoms": 2, "networks": 2},
+    "fig10": {**SMALL, "test": 3, "flips": 4, "epsilons": [0.03, 0.05]},
+    "fig11": {**SMALL, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
+    "fig13": {**SMALL, "planted": 6, "folds": 3, "most": 20},
+    "fig14": {**SMALL, "most": 20, "seeds": 2, "toy": TINY_TOY},
+    "fig15": {**SMALL, **SETS, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
     "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
     "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
     "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 30, "map": 6},
@@ -71,17 +103,81 @@ def test_an_experiment_runs_to_its_page(name: str, tmp_path: Path) -> None:
     _good(_whole(name, TINY[name], tmp_path), tmp_path)
 
 
+@pytest.fixture
+def like_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In place of MNIST scikit-learn's digits at its size, and no other data set."""
+    digits = load_digits()
+    images = (digits.images / 16).repeat(3, 1).repeat(3, 2)
+    images = np.pad(images, ((0, 0), (2, 2), (2, 2)))[:, None].astype(np.float32)
+
+    def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+        order = streams.permutation(len(images), "split", split)
+        index, rest = order[: min(spec.train, 1300)], order[1300:]
+        labels = digits.target.astype(np.int64)
+        return Split(images[index], labels[index], images[rest], labels[rest], index)
+
+    monkeypatch.setattr(mnist, "load", load)
+    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path / "no data"))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("like_mnist")
+@pytest.mark.parametrize("name", ON_MNIST)
+def test_an_experiment_on_pictures_runs_to_its_page(name: str, tmp_path: Path) -> None:
+    _good(_whole(name, ON_MNIST[name], tmp_path / "out"), tmp_path / "out")
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("name", ON_MNIST)
 def test_an_experiment_on_mnist_runs_to_its_page(
     name: str, tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LNBENCH_DATA", str(mnist_folder))
-    _good(_whole(name, ON_MNIST[name], tmp_path), tmp_path)
+    (tmp_path / "MNIST").symlink_to(mnist_folder / "MNIST")
+    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
+    _good(_whole(name, ON_MNIST[name], tmp_path / "out"), tmp_path / "out")
 
 
 def test_every_experiment_is_run_by_a_test() -> None:
     assert {*TINY, *ON_MNIST} == set(experiments.names())
+
+
+def test_cifar_is_the_original_where_it_is_found_and_else_the_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.arange(6, dtype=np.float32).reshape(6, 1, 1, 1), np.array([0, 1, 0, 2, 0, 0])
+
+    def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+        assert spec.train == 24
+        return Split(x, y, x, y, y)
+
+    for source in (cifar10, parquet):
+        monkeypatch.setattr(source, "load", load)
+        monkeypatch.setattr(source, "found", lambda spec=None: Path("somewhere"))
+    name, points = class_zero("cifar10", 2)
+    assert name == "cifar10" and points is not None and points.tolist() == [[0.0], [2.0]]
+    monkeypatch.setattr(cifar10, "found", lambda spec=None: None)
+    assert class_zero("cifar10", 2)[0] == "cifar10jpeg"
+    monkeypatch.setattr(parquet, "found", lambda spec: None)
+    assert class_zero("cifar10", 2) == ("cifar10", None)
+
+
+def test_greedy_in_both_graphs_takes_what_is_high_in_both() -> None:
+    """Hubs of the first graph only and of the second only lose to nodes that are high in both."""
+    first, second = (nx.Graph(nx.star_graph(9)) for _ in range(2))
+    first.add_edges_from([(1, i) for i in range(2, 8)] + [(2, i) for i in range(3, 7)])
+    second = nx.relabel_nodes(first, {0: 3, 3: 0})
+    picked = in_both(first, second, 2, np.random.default_rng(0))
+    assert set(picked) == {1, 2}, "0 leads the first graph, 3 the second; 1 and 2 are next in both"
+
+
+def test_features_of_a_flip_are_measured_from_what_is_kept() -> None:
+    """Own and target means, and the vicinity, leave the flip out; every distance is in its unit."""
+    nines = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [9.0, 1.0]])
+    zeros = np.array([[10.0, 1.0], [12.0, 1.0]])
+    kept = np.array([True] * 4 + [False])
+    order = np.array([[1, 2], [0, 3], [0, 3], [1, 2], [1, 3]])
+    own, target, vicinity = places(nines, zeros, order, kept)[4]
+    assert own == pytest.approx(8 / 2**0.5) and target == pytest.approx(2 / 2**0.5)
+    assert vicinity == pytest.approx(50**0.5 / 2)
 
 
 def test_the_listing_hashes_every_coordinate_by_itself() -> None:

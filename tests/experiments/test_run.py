@@ -65,6 +65,15 @@ def test_an_interrupted_run_resumes(store: Store, monkeypatch: pytest.MonkeyPatc
     assert Here.ran == 5
 
 
+def test_what_is_absent_is_looked_for_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiments, "run_cell", lambda request, report: {experiments.ABSENT: True})
+    monkeypatch.setattr(_run, "judged", lambda document: document)
+    for _ in range(2):
+        document = _run.measure("fig02", "quick", 1, lambda progress: None, store)
+        assert all(found["result"] == {experiments.ABSENT: True} for found in document["found"])
+    assert Here.ran == 10
+
+
 def test_what_is_written_follows_from_its_numbers_until_someone_touches_it(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
