@@ -28,7 +28,7 @@ def baseline(found: Found) -> np.ndarray:
 def memorised(found: Found) -> Verdict:
     """Whether the flips are memorised, as every claim about them takes for granted."""
     shares = {group: points(found, group, "memorised").mean() for group in found[0]["result"]["memorised"]}
-    mean, least = float(np.mean(list(shares.values()))), min(shares, key=lambda group: shares[group])
+    mean, least = float(np.mean(list(shares.values()))), min(shares, key=lambda group: (shares[group], group))
     lowest = f", least of `{least}`: {shares[least]:.1f} %" if len(shares) > 1 else ""
     count = sum(points(found, group).size for group in shares)
     verdict = AGREES if mean >= 95 else DISAGREES
