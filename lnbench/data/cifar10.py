@@ -45,15 +45,15 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
         ProtocolError: if the track asks for more points than there are, or for some classes only.
         DataError: if a file is missing, truncated or altered.
     """
-    return _load(spec, split, streams, np.float32)
+    return _load(spec, split, streams, "float32")
 
 
 def load_bytes(spec: DataSpec, split: int, streams: Streams) -> Split:
     """`load` with inputs as they are stored, (n, 3, 32, 32) uint8: a quarter of the memory."""
-    return _load(spec, split, streams, np.uint8)
+    return _load(spec, split, streams, "uint8")
 
 
-def _load(spec: DataSpec, split: int, streams: Streams, kind: type[np.generic]) -> Split:
+def _load(spec: DataSpec, split: int, streams: Streams, kind: str) -> Split:
     if spec.only is not None:
         raise ProtocolError("data: only: CIFAR-10 keeps all of its classes.")
     most = len(_TRAIN) * BATCH
@@ -70,18 +70,16 @@ def found(spec: DataSpec | None = None) -> Path | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _test_set(folder: Path, kind: type[np.generic]) -> tuple[np.ndarray, np.ndarray]:
+def _test_set(folder: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and labels of the test points; one array for all splits."""
     return _read(folder, _TEST, np.arange(BATCH), kind)
 
 
-def _read(
-    folder: Path, files: dict[str, str], index: np.ndarray, kind: type[np.generic]
-) -> tuple[np.ndarray, np.ndarray]:
+def _read(folder: Path, files: dict[str, str], index: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """The points at `index` (n,) of some files: inputs (n, 3, 32, 32) and labels (n,) int64.
 
     Args:
-        kind: of the inputs: float32, in [0, 1], or uint8, as they are stored.
+        kind: of the inputs: "float32", in [0, 1], or "uint8", as they are stored.
     """
     inputs, labels = np.empty((len(index), *SHAPE), kind), np.empty(len(index), np.int64)
     for number, (name, pinned) in enumerate(files.items()):
@@ -90,7 +88,7 @@ def _read(
         for start in range(0, len(here), _PIECE):
             rows = here[start : start + _PIECE]
             values = pixels[index[rows] % BATCH]
-            if kind is np.float32:
+            if kind == "float32":
                 values = values.astype(np.float32)
                 values /= 255
             inputs[rows], labels[rows] = values, classes[index[rows] % BATCH]
