@@ -33,6 +33,7 @@ labels: ## where bubblewrap works: labels of every row of the tracks that need a
 
 gpu:    ## where a CUDA device is: the tests that need one, then the victims of the rows whose labels are in rows/
 	pytest -n 0 -m gpu
+	pytest -n 0 --benchmark-enable -s tests/bench/bench_gpu.py
 	@if [ -d rows/store ]; then lnbench rows train; \
 	else echo 'no rows are trained: there is no rows/store; `make labels` makes it where bubblewrap works'; fi
 
