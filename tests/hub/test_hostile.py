@@ -292,6 +292,7 @@ def _set(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("splits", to=[]), "splits: expected a list of 1 … 1000 values"),
         (_set("files", "../x", to={"bytes": 1, "sha256": "0" * 64}), "files"),
         (_set("season", to="one"), "a season draws with its own salt"),
+        (_set("salt", to="\ud800"), "a text of at most 200 characters like"),
     ],
 )
 def test_a_manifest_that_breaks_the_rules_is_refused(
