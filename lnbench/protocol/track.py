@@ -20,7 +20,7 @@ from lnbench.protocol.fields import number as _number
 from lnbench.protocol.fields import one_of as _one_of
 from lnbench.protocol.fields import read as _read
 from lnbench.protocol.fields import show
-from lnbench.protocol.hashes import sha256_json
+from lnbench.protocol.hashes import canonical_json, sha256_json
 from lnbench.protocol.recipe import Recipe as Recipe
 
 FOLDER = Path(__file__).parent / "tracks"
@@ -217,6 +217,12 @@ class Track:
             ProtocolError: naming the key, what was expected and what came.
         """
         track: Track = _read(cls, document, where)
+        try:
+            canonical_json(document)
+        except (RecursionError, TypeError, ValueError) as error:
+            raise ProtocolError(
+                f"{where}: every value must be one that JSON can hold, none infinite or NaN ({error})."
+            ) from None
         track = dataclasses.replace(track, document=document)
         _validate(track, where)
         return track

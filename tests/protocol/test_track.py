@@ -283,3 +283,11 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(ProtocolError, match="cannot be read"):
         tracks.load(str(tmp_path / "folder.toml"))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_value_that_no_hash_can_be_made_of_is_refused(value: float) -> None:
+    document = tiny.document()
+    victim = {**document["victims"][0], "options": {"width": 8, "depth": 1, "temperature": value}}
+    with pytest.raises(ProtocolError, match="none infinite or NaN"):
+        Track.from_document({**document, "victims": [victim]}, "tiny.toml")
