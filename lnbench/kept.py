@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _SAVE = "lnbench.kept:save_cell"
 _KEY = "lnbench"
+_FACTS = {"name": dict, "split": int, "seed": int, "architecture": str, "options": dict, "counts": list}
+_NAME = {"track": str, "salt": str, "environment": str, "code": str, "victim": str, "arm": str}
 SUFFIX = ".safetensors"
 CARD = "README.md"
 
@@ -254,15 +256,17 @@ def facts(path: Path) -> Mapping[str, Any]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            found = json.loads((file.metadata() or {}).get(_KEY, "null"))
+            found: dict[str, Any] = json.loads((file.metadata() or {}).get(_KEY, "null"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path}: it is no safetensors file of lnbench ({str(error)[:160]}).") from None
-    if (
-        not isinstance(found, dict)
-        or not {"name", "split", "seed", "architecture", "options", "counts"} <= found.keys()
-    ):
+    if not _is(found, _FACTS) or not _is(found["name"], _NAME):
         raise RecordError(f"{path}: its header does not say whose victim it holds.")
     return found
+
+
+def _is(value: Any, fields: Mapping[str, type]) -> bool:
+    """Whether a value from JSON is a dict with these fields, of these types."""
+    return isinstance(value, dict) and all(type(value.get(key)) is kind for key, kind in fields.items())
 
 
 def judge(folder: Path, record: Record) -> None:

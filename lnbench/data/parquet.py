@@ -132,7 +132,7 @@ def _decoded(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np
                     # One array a batch: many small ones would leave as much memory again in holes.
                     images.append(np.stack([_image(v, where.shape, path) for v in _values(batch.column(where.image))]))
                     labels.append(_labels(batch.column(where.label), path))
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, OverflowError, ValueError) as error:  # a column's name may be no text
             first = (str(error).splitlines() or [type(error).__name__])[0][:150]
             raise DataError(
                 f"{path}: it cannot be read as parquet ({first}); delete it and get it "

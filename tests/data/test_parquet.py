@@ -140,6 +140,12 @@ def _truncate(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def _nameless(folder: Path) -> None:
+    """A column whose name is no text; found by fuzzing."""
+    path = folder / "train-00000-of-00002.parquet"
+    path.write_bytes(path.read_bytes().replace(b"label", b"l\xe0bel"))
+
+
 def _other_pixel(folder: Path) -> None:
     images = IMAGES[:16].copy()
     images[3, 0, 0, 0] ^= 1
@@ -152,6 +158,7 @@ def _train(images: np.ndarray = IMAGES[:16], labels: Any = LABELS[:16], cell: An
 
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "truncated": (_truncate, r"train-00001-of-00002\.parquet: it cannot be read as parquet"),
+    "nameless": (_nameless, r"train-00000-of-00002\.parquet: it cannot be read as parquet"),
     "altered": (
         _other_pixel,
         r"expected images and labels of sha256 [0-9a-f]{64}, got [0-9a-f]{64}; the files are not",

@@ -6,7 +6,7 @@ atheris mutates bytes and follows the coverage; Hypothesis makes inputs that are
 gets the given number of inputs from each engine, or the given time, whichever comes first. What came of each is kept
 in a file of its own; a rerun skips what was done with the same code and at least as many inputs or as much time. Ends
 with 1 if a reader let anything but its own errors out or took more memory than the cap, with 3 if an engine is not
-installed or a run was broken off.
+installed, a run was broken off, or atheris saw no coverage to follow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE.parent), str(ROOT)]
 CAP_MIB = 2048
-"""Address space of a fuzzed process under Hypothesis, resident memory under atheris."""
+"""Address space of a fuzzed process under Hypothesis, above what it starts with; resident memory under atheris."""
 BATCH_SECONDS = 5.0
 """About how long Hypothesis goes on with one tree of inputs, which it keeps in memory."""
 LOADED = "loaded.json"
@@ -79,8 +79,12 @@ def by_hypothesis(name: str, inputs: int, seconds: int) -> None:
 
     from fuzz.targets import TARGETS
 
-    resource.setrlimit(resource.RLIMIT_AS, (CAP_MIB << 20, CAP_MIB << 20))
     target, done, batch, begin = TARGETS[name](), 0, 100, time.monotonic()
+    for seed_input in target.seeds:  # a reader may load libraries at its first input
+        with contextlib.suppress(*target.allowed):
+            target.read(seed_input)
+    cap = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (CAP_MIB << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (cap, cap))
     found_in = Path(tempfile.gettempdir()) / f"fuzz-{name}-hypothesis-smallest"
     signal.signal(signal.SIGALRM, _too_long)
     while done < inputs and (left := begin + seconds - time.monotonic()) > 0:
@@ -139,8 +143,6 @@ def _hash(path: str) -> str:
 
 def main() -> int:
     """The campaign as the command line asks for it."""
-    from fuzz.targets import TARGETS
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", metavar="TARGET|ENGINE|TARGET:ENGINE", help="only these; all if none")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
@@ -150,14 +152,16 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="also what was done before")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.here:
+        name, engine = given.what[0].split(":")
+        ENGINES[engine](name, given.inputs, given.seconds)
+        return 0
+    from fuzz.targets import TARGETS  # not in a child: what is imported before atheris looks has no coverage
+
     try:
         pairs = chosen(given.what, list(TARGETS))
     except ValueError as error:
         parser.error(str(error))
-    if given.here:
-        ((name, engine),) = pairs
-        ENGINES[engine](name, given.inputs, given.seconds)
-        return 0
     given.out.mkdir(parents=True, exist_ok=True)
     missing = sorted({engine for _, engine in pairs if importlib.util.find_spec(engine) is None})
     print(f"{'target':<18} {'engine':<11} {'inputs':>9} {'seconds':>8} {'a second':>9} {'peak MiB':>8}  verdict")
@@ -175,7 +179,7 @@ def main() -> int:
             return 3
     if missing:
         print(f"NOT RUN, not installed: {', '.join(missing)} (pip install {' '.join(missing)})")
-    broken = missing or "broken off" in verdicts
+    broken = missing or {"broken off", "NO COVERAGE"} & set(verdicts)
     return 1 if "FOUND" in verdicts else 3 if broken else 0
 
 
@@ -235,7 +239,10 @@ def _run(name: str, engine: str, inputs: int, seconds: int, out: Path) -> dict[s
     figures = {key: int(n) for key, n in re.findall(r"stat::(\w+): +(\d+)", done.stderr)}
     ran, took = figures.get("number_of_executed_units", 0), time.monotonic() - begin
     outside = not findings and done.returncode in (-signal.SIGINT, -signal.SIGTERM, 130)
-    well = done.returncode == 0 and ran > 0
+    blind = (
+        engine == "atheris" and done.returncode == 0 and not re.search(r"\bcov: [1-9]", done.stderr)
+    )  # then it only counts
+    well = done.returncode == 0 and ran > 0 and not blind
     return {
         "target": name,
         "engine": engine,
@@ -243,10 +250,10 @@ def _run(name: str, engine: str, inputs: int, seconds: int, out: Path) -> dict[s
         "inputs": ran,
         "seconds": round(took, 1),
         "peak_mib": figures.get("peak_rss_mb", 0),
-        "verdict": "nothing found" if well else "broken off" if outside else "FOUND",
+        "verdict": "nothing found" if well else "broken off" if outside else "NO COVERAGE" if blind else "FOUND",
         "exit": done.returncode,
         "findings": [str(path) for path in findings],
-        "output": [] if well else (done.stdout + done.stderr).strip().splitlines()[-40:],
+        "output": [] if well else [*done.stdout.strip().splitlines()[-20:], *done.stderr.strip().splitlines()[-20:]],
         "code": code,
     }
 

@@ -198,10 +198,55 @@ def verification_json() -> Target:
     return Target(lambda data: verification.parse(data, FOLDER), (text(keys),), almost, (RecordError,), 2048)
 
 
+def kept_victim() -> Target:
+    """A kept victim's file: loaded, and judged beside the card of the record that it says it is of."""
+    import torch
+    from safetensors.torch import save
+
+    from lnbench import kept
+    from lnbench.victims import architecture
+
+    made, folder = factories.make(factories.small(2, 1)), FOLDER / "victims"
+    victim, document = made.document["victims"][0], made.document
+    name = {"track": made.track.sha256, "salt": document["salt_commitment"], "code": document["code_sha256"]}
+    name |= {"environment": document["environment"]["id"], "arm": victim["arm"], "victim": victim["architecture"]}
+    spec = made.track.victim(victim["architecture"])
+    facts = {"name": name, "split": victim["split"], "seed": victim["seed"], "architecture": spec.architecture}
+    facts |= {"options": {"width": 4, "depth": 1}, "counts": kept._counts(victim)}
+    path = folder / kept.place(victim["architecture"], victim["split"], victim["arm"], victim["seed"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_card(made, folder)
+    start = architecture("mlp", facts["options"]).init((1, 2, 2), 3, torch.Generator().manual_seed(0))
+
+    def written(header: bytes) -> bytes:
+        return save(start, {"lnbench": header.decode("ascii").strip()})
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        kept.load(path)
+        kept.judge(folder, made)
+
+    whole = written(text(facts))
+    size = int.from_bytes(whole[:8], "little")
+    header, tensors = json.loads(whole[8 : 8 + size]), whole[8 + size :]
+
+    def almost(tape: Tape) -> bytes:
+        kind = tape.below(4)
+        if kind == 3:
+            return flipped(tape, whole)
+        said = text(changed(tape, facts)) if kind else spliced(tape, text(facts))
+        if kind < 2:
+            return written(said)
+        changed_header = text(changed(tape, {**header, "__metadata__": {"lnbench": said.decode("ascii")}}))
+        return len(changed_header).to_bytes(8, "little") + changed_header + tensors
+
+    return Target(read, (whole,), tapes(almost, 96), (RecordError,), 2 * len(whole))
+
+
 def _json(tape: Tape, document: Any) -> bytes:
     """JSON text that is almost the document's."""
     return text(changed(tape, document)) if tape.below(4) else spliced(tape, text(document))
 
 
-_HERE = (label_stream, record_json, track_toml, idx, store_entry, seasons_toml, verification_json)
+_HERE = (label_stream, record_json, track_toml, idx, store_entry, seasons_toml, verification_json, kept_victim)
 TARGETS: dict[str, Callable[[], Target]] = {make.__name__: make for make in (*_HERE, *hub_targets.ALL)}

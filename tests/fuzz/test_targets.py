@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,23 @@ def test_the_command_line_names_targets_and_engines() -> None:
     assert campaign.chosen(["idx:atheris"], ["idx", "hub_card"]) == [("idx", "atheris")]
     with pytest.raises(ValueError, match="'idy' is none of idx"):
         campaign.chosen(["idy"], ["idx"])
+
+
+def test_atheris_is_given_nothing_that_was_imported_before_it_looks(tmp_path: Path) -> None:
+    """What is loaded before `instrument_imports` has no coverage, and a campaign without it mutates blindly."""
+    (tmp_path / "atheris.py").write_text(
+        "import contextlib, sys\n"
+        "@contextlib.contextmanager\n"
+        "def instrument_imports(include):\n"
+        "    print(sorted(name for name in sys.modules if name.split('.')[0] in include))\n"
+        "    yield\n"
+        "def Setup(arguments, one): one(b'x')\n"
+        "def Fuzz(): print('fuzzed')\n"
+    )
+    command = [sys.executable, campaign.__file__, "--here", "seasons_toml:atheris"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, ["[]", "fuzzed"]), done.stderr
 
 
 def test_a_kept_result_stands_only_for_the_same_code_and_no_more_effort() -> None:
