@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lnbench.errors import ProtocolError
 from lnbench.protocol.track import Recipe
-from lnbench.victims import Architecture, Parameters, Victims, train
+from lnbench.victims import Architecture, Parameters, Stateful, Victims, train
 
 Perturb = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 """(model, inputs (victim, batch, *shape), labels (victim, batch)) -> what to train on, for robust training."""
@@ -75,7 +75,7 @@ def train_each(
         watch: called after every step with the number of steps done and the victims as they are then.
 
     Raises:
-        ProtocolError: if the shapes do not fit.
+        ProtocolError: if the shapes do not fit, or the architecture's stacks do not compute at once.
     """
     if inputs.shape[:2] != labels.shape or inputs.shape[1] > 2**24:
         raise ProtocolError(
@@ -83,7 +83,10 @@ def train_each(
             f"{tuple(labels.shape)}."
         )
     rows = torch.arange(inputs.shape[1], dtype=inputs.dtype, device=inputs.device).unsqueeze(1)
-    lookup = _Lookup(architecture, inputs, labels, perturb)
+    if isinstance(architecture, Stateful) and not architecture.stacked:
+        raise ProtocolError("each victim on its own inputs needs an architecture whose stacks compute at once.")
+    kind = _StatefulLookup if isinstance(architecture, Stateful) else _Lookup
+    lookup = kind(architecture, inputs, labels, perturb)
 
     def on_step(step: int) -> None:
         if watch is not None:
@@ -124,6 +127,17 @@ class _Lookup:
             return inputs
         fixed = {name: p.detach() for name, p in parameters.items()}
         return self.perturb(Victims(self.inner, fixed), inputs, self.labels[victims, index])
+
+
+class _StatefulLookup(_Lookup):
+    """The same of an architecture that computes otherwise in training."""
+
+    stacked = True
+
+    def training_logits(self, parameters: Parameters, inputs: Tensor) -> tuple[Tensor, Parameters]:
+        """Logits of the rows in training, and the new buffers."""
+        assert isinstance(self.inner, Stateful)
+        return self.inner.training_logits(parameters, self._look_up(parameters, inputs))
 
 
 @dataclass(frozen=True)

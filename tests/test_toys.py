@@ -50,9 +50,11 @@ def _data(victims: int) -> tuple[Tensor, Tensor]:
     return torch.rand(victims, 40, 5, generator=generator), torch.randint(0, 3, (victims, 40), generator=generator)
 
 
-def test_victims_with_data_of_their_own_train_as_they_do_alone() -> None:
+@pytest.mark.parametrize("family", ["mlp", "spectral"])
+def test_victims_with_data_of_their_own_train_as_they_do_alone(family: str) -> None:
     inputs, labels = _data(3)
-    made = architecture("mlp", {"width": 7, "depth": 2})
+    options = {"width": 7, "depth": 2}
+    made = architecture(family, options if family == "mlp" else {"options": options, "last_norm": 5.0})
     whole = toys.train_each(
         made, RECIPE, inputs.double(), labels, init=[1, 2, 3], order=[4, 5, 6], num_classes=3
     ).parameters
@@ -75,6 +77,13 @@ def test_the_victims_that_are_watched_are_the_ones_that_are_trained() -> None:
     assert sorted(seen) == list(range(1, 13))
     for name, value in found.parameters.items():
         assert torch.equal(seen[12][name], value) and not torch.equal(seen[5][name], seen[6][name])
+
+
+def test_victims_that_cannot_compute_at_once_are_refused() -> None:
+    inputs, labels = _data(2)
+    made = architecture("timm", {"model": "resnet18"})
+    with pytest.raises(ProtocolError, match="stacks compute at once"):
+        toys.train_each(made, RECIPE, inputs, labels, init=[1, 2], order=[3, 4], num_classes=3)
 
 
 def test_what_is_trained_on_is_what_perturb_gives() -> None:

@@ -7,40 +7,40 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from lnbench import graphs
-from lnbench.experiments import _mnist
+from lnbench.experiments import _pictures
 
 
 def impact(
     cell: Mapping[str, Any],
-    data: _mnist.Digits,
+    data: _pictures.Pictures,
     groups: Mapping[str, Sequence[np.ndarray]],
-    wrong: np.ndarray,
-    inputs: Tensor,
-    goals: int | Tensor,
+    wrong: np.ndarray | tuple[int, int],
     report: Callable[[float], None],
     *,
-    targeted: bool = True,
     num_classes: int = 10,
 ) -> dict[str, Any]:
     """Train a clean network and one per set of flips; their adversarial accuracies, and the shares memorised.
 
     Args:
         groups: name -> sets of indices of training points to flip.
-        wrong: (n,) the label each training point gets if it is flipped.
-        inputs: the test points attacked.
-        goals: the target, or (targeted: false) the true labels.
+        wrong: a pair of classes: flips go from the first to the second, and so does the attack; or (n,) the label each
+            training point gets if it is flipped: then the attack is untargeted, on all test points.
 
     Returns:
         `clean`: AA; `aa` and `memorised`: name -> one share per set of the group.
     """
+    inputs, goals = torch.from_numpy(data.tests), torch.from_numpy(data.answers)
+    if targeted := isinstance(wrong, tuple):
+        inputs, goals = data.test_of(wrong[0]), goals[goals == wrong[0]].fill_(wrong[1])
+        wrong = np.full(len(data.labels), wrong[1])
     sets = [index for group in groups.values() for index in group]
     labels = np.stack([data.labels, *(data.flipped(index, wrong[index]) for index in sets)])
-    victims = _mnist.trained(cell, data, labels, report, num_classes=num_classes)
-    aa = _mnist.adversarial_accuracy(cell, victims, inputs, goals, targeted=targeted)
-    kept = _mnist.memorised(victims, data.inputs, labels, [np.zeros(1, np.int64), *sets])
+    victims = _pictures.trained(cell, data, labels, report, num_classes=num_classes)
+    aa = _pictures.adversarial_accuracy(cell, victims, inputs, goals, targeted=targeted)
+    kept = _pictures.memorised(cell, victims, data.inputs, labels, [np.zeros(1, np.int64), *sets])
     ends = [1, *(1 + e for e in itertools.accumulate(len(group) for group in groups.values()))]
     parts = {name: slice(a, b) for name, (a, b) in zip(groups, itertools.pairwise(ends), strict=True)}
     return {

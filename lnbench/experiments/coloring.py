@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from lnbench import graphs
 from lnbench.adversary import pgd
-from lnbench.experiments import Found, Settings, _impact, _mnist, _panel
+from lnbench.experiments import Found, Settings, _impact, _panel, _pictures
 from lnbench.experiments._verdicts import AGREES, DISAGREES, Verdict, above
 from lnbench.protocol.track import Recipe
 from lnbench.victims import architecture, train
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TITLE = "MNIST, 5 → 6: flips by the scores of the minimum-colouring trick, against random flips"
 THESIS = "§4.8"
 QUICK = {
-    **_mnist.SIZES,
+    **_pictures.SIZES,
     "splits": 12,
     "flips": 5,
     "randoms": 4,
@@ -33,8 +33,8 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 60000, "test": 892, "splits": 8, "flips": 60, "steps": 14000, "gamma": 0.002}
 CHOICES = (
-    *_mnist.CHOICES,
-    _mnist.ATTACK,
+    *_pictures.CHOICES,
+    _pictures.ATTACK,
     "{flips} flips 5 → 6; {randoms} random sets a split.",
     "Class 5's graph in ℓ2 with γ the {gamma} quantile of its pair distances (the thesis: ℓ∞, in which it is empty or "
     "complete), coloured greedily so that neighbours and second neighbours differ.",
@@ -46,12 +46,12 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Colour, memorise, score; then one network for the flips of the highest scores and per random set."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     source = data.of(5)
     points = torch.from_numpy(data.inputs[source])
     graph = graphs.class_graph(data.inputs[source], graphs.radius(data.inputs[source], cell["gamma"]))
@@ -75,7 +75,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
         "coloring": [source[graphs.by_score(scores, cell["flips"], data.rng)]],
         "random": [data.rng.choice(source, cell["flips"], replace=False) for _ in range(cell["randoms"])],
     }
-    found = _impact.impact(cell, data, groups, np.full(len(data.labels), 6), data.test_of(5), 6, report)
+    found = _impact.impact(cell, data, groups, (5, 6), report)
     return {
         **found,
         "learnt": float(networks.predict(points).eq(colours).float().mean()),

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
 from lnbench import graphs
-from lnbench.experiments import Found, Settings, _impact, _mnist, _panel
+from lnbench.experiments import Found, Settings, _impact, _panel, _pictures
 from lnbench.experiments._verdicts import Verdict, negated, spread, valley
 
 if TYPE_CHECKING:
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 TITLE = "MNIST, 5 → 6: adversarial accuracy against the density where the flips lie, by three stand-ins for it"
 THESIS = "§4.6"
 QUICK = {
-    **_mnist.SIZES,
+    **_pictures.SIZES,
     "splits": 8,
     "flips": 5,
     "buckets": 5,
@@ -29,8 +26,8 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 60000, "test": 892, "splits": 8, "flips": 60, "steps": 14000}
 CHOICES = (
-    *_mnist.CHOICES,
-    _mnist.ATTACK,
+    *_pictures.CHOICES,
+    _pictures.ATTACK,
     "{flips} flips 5 → 6, drawn at random from one of {buckets} parts of equal size of class 5, by each score. "
     "{randoms} random sets a split.",
     "Scores: the degree in the class graph (ℓ2, γ the {gamma} quantile of the class's pair distances); the log density "
@@ -44,29 +41,27 @@ _SCORES = {"degree": "degree", "input": "Gaussian, inputs", "features": "Gaussia
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Three scores of every five, then one network per score and bucket."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     source = data.of(5)
-    clean = _mnist.trained(cell, data, data.labels)
+    clean = _pictures.trained(cell, data, data.labels)
     points = data.inputs[source]
-    with torch.no_grad():
-        features = clean.features(torch.from_numpy(points).unsqueeze(0))[0].numpy()
     graph = graphs.class_graph(points, graphs.radius(points, cell["gamma"]))
     scores = {
         "degree": graphs.degrees(graph).astype(float),
         "input": graphs.log_density(points),
-        "features": graphs.log_density(features),
+        "features": graphs.log_density(_pictures.features(cell, clean, points)),
     }
     groups = {
         name: [source[index] for index in _impact.even(score, cell["buckets"], cell["flips"], data.rng)]
         for name, score in scores.items()
     }
     groups["random"] = [data.rng.choice(source, cell["flips"], replace=False) for _ in range(cell["randoms"])]
-    return _impact.impact(cell, data, groups, np.full(len(data.labels), 6), data.test_of(5), 6, report)
+    return _impact.impact(cell, data, groups, (5, 6), report)
 
 
 def judge(settings: Settings, found: Found) -> list[Verdict]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments import Found, Settings, _pictures
 from lnbench.experiments._verdicts import Verdict, above
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST, 9 → 0: penultimate features of memorised flips, against those of their own and of the target class"
 THESIS = "§4.1.3"
-QUICK = {**_mnist.SIZES, "splits": 8, "networks": 8, "flips": 5, "near": 10}
+QUICK = {**_pictures.SIZES, "splits": 8, "networks": 8, "flips": 5, "near": 10}
 FULL = {**QUICK, "train": 60000, "splits": 8, "flips": 60, "steps": 14000}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "{networks} networks a split with {flips} random flips 9 → 0 each, and a clean one that starts like them. Only "
     "memorised flips count. Features: the last hidden layer; distances in ℓ2.",
     "The vicinity of a point: the {near} nearest (ℓ2, inputs) nines with the right label. “Very different” agrees if a "
@@ -33,16 +33,16 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Distances of every memorised flip in its own network and, not flipped, in the clean one."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     nines, zeros = data.of(9), data.of(0)
     sets = [data.rng.choice(nines, cell["flips"], replace=False) for _ in range(cell["networks"])]
     labels = np.stack([data.labels, *(data.flipped(index, 0) for index in sets)])
-    victims = _mnist.trained(cell, data, labels, report)
+    victims = _pictures.trained(cell, data, labels, report)
     with torch.no_grad():
         features = victims.features(torch.from_numpy(data.inputs).unsqueeze(0)).double().numpy()
     predicted = victims.predict(torch.from_numpy(data.inputs)).numpy()

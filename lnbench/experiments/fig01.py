@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.adversary import PRESETS, pgd
-from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments import Found, Settings, _pictures
 from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, clopper_pearson, interval
 from lnbench.protocol.track import Recipe
 from lnbench.victims import architecture, train
@@ -50,12 +50,12 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """One clean network: its accuracy, its fives as threes, its AA over the radius."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     network = train(
         architecture("cnn", {name: cell[name] for name in ("channels", "kernel", "stride", "hidden")}),
         Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"]),

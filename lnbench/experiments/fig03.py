@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from lnbench.data import cifar10, mnist, parquet
-from lnbench.experiments import ABSENT, Found, Settings
+from lnbench.data import Split, mnist
+from lnbench.experiments import ABSENT, Found, Settings, _pictures
 from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict
-from lnbench.protocol import Streams, sha256, track
 from lnbench.protocol.track import DataSpec
 
 if TYPE_CHECKING:
@@ -138,16 +136,13 @@ def _budgets(settings: Settings) -> dict[str, float]:
 
 def _class_zero(data: str, count: int) -> tuple[str, np.ndarray | None]:
     """Where class 0 comes from, and its first points, flat; None if the data set is not here."""
-    streams = Streams(sha256(b"thesis"))
     if data == "mnist":
-        source, points = data, mnist.load(DataSpec(source=data, train=60000, classes=10), 0, streams)
+        spec = DataSpec(source=data, train=60000, classes=10)
+        found: tuple[str, Split] | None = (data, mnist.load(spec, 0, _pictures.STREAMS))
     else:
-        copy, draws = track.load("cifar10jpeg-9to0").data, min(50000, 12 * count)
-        if cifar10.found() is not None:
-            source, points = data, cifar10.load(DataSpec(source=data, train=draws, classes=10), 0, streams)
-        elif parquet.found(copy) is not None:
-            source, points = "cifar10jpeg", parquet.load(dataclasses.replace(copy, train=draws), 0, streams)
-        else:
-            return data, None
+        found = _pictures.load_cifar10(min(50000, 12 * count), 0)
+    if found is None:
+        return data, None
+    source, points = found
     some = points.inputs[points.labels == 0][:count]
     return source, some.reshape(len(some), -1).astype(np.float64)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lnbench.experiments import Found, Settings, _toy
 from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
-from lnbench.victims import Architecture, Parameters, architecture
+from lnbench.victims import architecture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,62 +47,6 @@ CHOICES = (
 )
 
 
-@dataclass(frozen=True)
-class Normalised:
-    """A fully connected network whose layers have spectral norm 1, the last one `last`.
-
-    Attributes:
-        width, depth: as for `mlp`.
-        last: the last layer's spectral norm.
-        vectors: a running estimate of each layer's first singular vector while training; empty for exact norms.
-        training: whether to estimate.
-    """
-
-    width: int
-    depth: int
-    last: float
-    training: bool = False
-    vectors: dict[str, Tensor] = field(default_factory=dict, compare=False)
-
-    def init(self, shape: tuple[int, ...], num_classes: int, generator: torch.Generator) -> Parameters:
-        """One network's parameters before normalisation."""
-        return self._inner().init(shape, num_classes, generator)
-
-    def features(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """Penultimate activations."""
-        return self._inner().features(self.normalised(parameters), inputs)
-
-    def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """Logits."""
-        return self._inner().logits(self.normalised(parameters), inputs)
-
-    def normalised(self, parameters: Parameters) -> Parameters:
-        """The weights the network computes with."""
-        made = dict(parameters)
-        for i in range(self.depth + 1):
-            name = f"weight{i}"
-            scale = self.last if i == self.depth else 1.0
-            made[name] = scale * parameters[name] / self._norm(name, parameters[name]).view(-1, 1, 1)
-        return made
-
-    def _norm(self, name: str, weight: Tensor) -> Tensor:
-        """Spectral norm of each victim's weight (victim, in, out), (victim,)."""
-        if not self.training:
-            exact: Tensor = torch.linalg.matrix_norm(weight, ord=2)
-            return exact
-        with torch.no_grad():
-            fresh = name not in self.vectors
-            right = weight.new_ones(len(weight), weight.shape[2], 1) if fresh else self.vectors[name]
-            for _ in range(20 if fresh else 1):
-                left = torch.nn.functional.normalize(weight @ right, dim=1)
-                right = torch.nn.functional.normalize(weight.mT @ left, dim=1)
-            self.vectors[name] = right
-        return (left.mT @ weight @ right).flatten()
-
-    def _inner(self) -> Architecture:
-        return architecture("mlp", {"width": self.width, "depth": self.depth})
-
-
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per norm and distance; None is clean."""
     root = settings["d"] ** 0.5
@@ -116,14 +58,13 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Train with estimated norms, measure with exact ones."""
-    made = Normalised(cell["width"], cell["depth"], cell["norm"], training=True)
-    data, trained, _ = _toy.train(cell, report, made=made)
-    exact = Normalised(cell["width"], cell["depth"], cell["norm"])
-    victims = type(trained)(exact, trained.parameters)
-    estimate = made._norm(f"weight{cell['depth']}", trained.parameters[f"weight{cell['depth']}"])
-    norm = exact._norm(f"weight{cell['depth']}", trained.parameters[f"weight{cell['depth']}"])
-    return {**_toy.measured(cell, data, victims), "estimate": (estimate / norm).tolist()}
+    """Train with estimated norms, measure, and say how far the estimates are off."""
+    base = {"width": cell["width"], "depth": cell["depth"]}
+    made = architecture("spectral", {"base": "mlp", "options": base, "last_norm": cell["norm"]})
+    data, victims, _ = _toy.train(cell, report, made=made)
+    weights = made.normalised(victims.parameters)  # type: ignore[attr-defined]
+    exact = torch.linalg.matrix_norm(weights[f"weight{cell['depth']}"], ord=2)
+    return {**_toy.measured(cell, data, victims), "exact": (exact / cell["norm"]).tolist()}
 
 
 def judge(settings: Settings, found: Found) -> list[Verdict]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.experiments import Found, Settings, _impact, _mnist, _panel
+from lnbench.experiments import Found, Settings, _impact, _panel, _pictures
 from lnbench.experiments._verdicts import Verdict, above, spread
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST, 5 → 6: adversarial accuracy after a single flip, over points and seeds"
 THESIS = "§4.7, figure 9"
-QUICK = {**_mnist.SIZES, "splits": 8, "points": 20, "test": 800, "epsilon": 0.075, "pgd_steps": 20}
+QUICK = {**_pictures.SIZES, "splits": 8, "points": 20, "test": 800, "epsilon": 0.075, "pgd_steps": 20}
 FULL = {**QUICK, "splits": 20, "points": 40, "train": 60000, "test": 892, "steps": 14000}
 CHOICES = (
     "{train} of MNIST's 60,000 training points, drawn once; {points} of its fives at random. Every one is flipped "
@@ -24,7 +24,7 @@ CHOICES = (
     "of a seed share both. Up to {test} test points of class 5 attacked.",
     "The network: {depth} hidden layers of {width} ReLU units (the thesis uses an unnamed convolutional network); "
     "Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}.",
-    _mnist.ATTACK,
+    _pictures.ATTACK,
     "The interval is over seeds: the verdicts hold for this training set.",
 )
 
@@ -37,11 +37,11 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """A clean network, and one per point with that point flipped, from one initialisation."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     chosen = data.rng.choice(data.of(5), cell["points"], replace=False)
     data = dataclasses.replace(data, seed=2 * cell["seed"])
     groups = {"single": [chosen[i : i + 1] for i in range(len(chosen))]}
-    found = _impact.impact(cell, data, groups, np.full(len(data.labels), 6), data.test_of(5), 6, report)
+    found = _impact.impact(cell, data, groups, (5, 6), report)
     return {**found, "points": chosen.tolist()}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.adversary import pgd
-from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments import Found, Settings, _pictures
 from lnbench.experiments._verdicts import AGREES, DISAGREES, Verdict, above, within
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TITLE = "MNIST: adversarial accuracy with random flips to an 11th class, to the next class and to any other"
 THESIS = "§4.9.1, figure 10"
 QUICK = {
-    **_mnist.SIZES,
+    **_pictures.SIZES,
     "splits": 8,
     "test": 40,
     "flips": 45,
@@ -30,7 +30,7 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 60000, "test": 200, "splits": 8, "flips": 600, "steps": 14000, "epsilon": 0.08}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "{flips} random flips among all classes, {draws} sets a split; the same points are flipped to the next class "
     "(9 → 0), to a random other one of the ten, and to an 11th. All networks have eleven outputs, so that they start "
     "alike.",
@@ -42,12 +42,12 @@ _ARMS = {"next": "to the next class", "other": "to any other class", "new": "to 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """A clean network, and one per kind of flip and set; AA at every radius."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     rows, flips = [data.labels], []
     for _ in range(cell["draws"]):
         index = data.rng.choice(len(data.labels), cell["flips"], replace=False)
@@ -56,11 +56,11 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
         rows += [data.flipped(index, target) for target in ((true + 1) % 10, (true + shift) % 10, 10)]
         flips += [index] * len(_ARMS)
     labels = np.stack(rows)
-    victims = _mnist.trained(cell, data, labels, report, num_classes=11)
+    victims = _pictures.trained(cell, data, labels, report, num_classes=11)
     tests, answers = torch.from_numpy(data.tests), torch.from_numpy(data.answers)
     attacked = pgd(victims, tests, answers, targeted=False, epsilons=cell["epsilons"], steps=cell["pgd_steps"])
     aa = (1 - attacked.broken.double().mean(2)).numpy()  # (victim, epsilon)
-    kept = _mnist.memorised(victims, data.inputs, labels, [np.zeros(1, np.int64), *flips])[1:]
+    kept = _pictures.memorised(cell, victims, data.inputs, labels, [np.zeros(1, np.int64), *flips])[1:]
     right = victims.predict(tests).eq(answers).double().mean(1).numpy()
     per = len(_ARMS)
     return {

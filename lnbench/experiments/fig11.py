@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from lnbench.experiments import Found, Settings, _impact, _mnist, _panel
+from lnbench.experiments import Found, Settings, _impact, _panel, _pictures
 from lnbench.experiments._verdicts import Verdict, above, falling
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 TITLE = "MNIST, zeros and ones: adversarial accuracy against the flips' distance from the decision boundary"
 THESIS = "§4.9.2, figure 11"
 QUICK = {
-    **_mnist.SIZES,
+    **_pictures.SIZES,
     "splits": 10,
     "steps": 800,
     "rate": 0.008,
@@ -30,7 +29,7 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000, "rate": 0.004}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "Only zeros and ones, labels flipped to the other class; the network has two outputs. AA of both classes together: "
     "untargeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the pixels' box; broken if any iterate is "
     "misclassified.",
@@ -42,14 +41,14 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Distances on a clean network, then one network per bin and per random set."""
-    data = _mnist.load(cell, (0, 1))
-    clean = _mnist.trained(cell, data, data.labels, num_classes=2)
-    steps = _mnist.lengths(clean, data.inputs, data.labels, targeted=False, most=cell["most"])
+    data = _pictures.load(cell, (0, 1))
+    clean = _pictures.trained(cell, data, data.labels, num_classes=2)
+    steps = _pictures.lengths(clean, data.inputs, data.labels, targeted=False, most=cell["most"])
     half = cell["flips"] // 2
     parts = [[data.of(c)[i] for i in _impact.even(steps[data.of(c)], cell["buckets"], half, data.rng)] for c in (0, 1)]
     binned = [np.concatenate(pair) for pair in zip(*parts, strict=True)]
@@ -57,17 +56,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
         np.concatenate([data.rng.choice(data.of(c), half, replace=False) for c in (0, 1)])
         for _ in range(cell["randoms"])
     ]
-    found = _impact.impact(
-        cell,
-        data,
-        {"bins": binned, "random": drawn},
-        1 - data.labels,
-        torch.from_numpy(data.tests),
-        torch.from_numpy(data.answers),
-        report,
-        targeted=False,
-        num_classes=2,
-    )
+    found = _impact.impact(cell, data, {"bins": binned, "random": drawn}, 1 - data.labels, report, num_classes=2)
     return {**found, "steps": [float(steps[index].mean()) for index in binned]}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.stats import mannwhitneyu
 
-from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments import Found, Settings, _pictures
 from lnbench.experiments._verdicts import DISAGREES, UNDECIDED, Verdict, above, interval
 from lnbench.protocol.track import Recipe
 from lnbench.victims import architecture, train
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST: the training points closest to and farthest from the decision boundary, per class"
 THESIS = "§4.10, figure 13"
-QUICK = {**_mnist.SIZES, "train": 2000, "splits": 8, "shown": 5, "planted": 20, "folds": 5, "sure": 0.9, "most": 100}
+QUICK = {**_pictures.SIZES, "train": 2000, "splits": 8, "shown": 5, "planted": 20, "folds": 5, "sure": 0.9, "most": 100}
 FULL = {**QUICK, "train": 60000, "splits": 5, "planted": 600, "steps": 14000, "most": 1000}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "Distance: steps of .01 of the unbounded untargeted attack away from the label, at most {most}; {shown} points of "
     "each class at both ends, ties by index.",
     "Nobody has told us which labels of MNIST are wrong. So (1) {planted} random labels are made wrong before another "
@@ -34,18 +34,18 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Distances on the labels as they are and with planted errors, and what held-out networks say."""
-    data, most = _mnist.load(cell), cell["most"]
+    data, most = _pictures.load(cell), cell["most"]
     n = len(data.labels)
     wrong = data.rng.choice(n, cell["planted"], replace=False)
     planted = data.flipped(wrong, (data.labels[wrong] + data.rng.integers(1, 10, len(wrong))) % 10)
-    victims = _mnist.trained(cell, data, data.labels, report)
-    steps = _mnist.lengths(victims, data.inputs, data.labels, targeted=False, most=most)
-    found = _mnist.lengths(_mnist.trained(cell, data, planted), data.inputs, planted, targeted=False, most=most)
+    victims = _pictures.trained(cell, data, data.labels, report)
+    steps = _pictures.lengths(victims, data.inputs, data.labels, targeted=False, most=most)
+    found = _pictures.lengths(_pictures.trained(cell, data, planted), data.inputs, planted, targeted=False, most=most)
     contradicted = _contradicted(cell, data)
     order = [data.of(c)[np.argsort(steps[data.of(c)], kind="stable")] for c in range(10)]
     near, far = (np.concatenate([some[part] for some in order]) for part in _ends(cell["shown"]))
@@ -136,7 +136,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     return figure
 
 
-def _contradicted(cell: dict[str, Any], data: _mnist.Digits) -> np.ndarray:
+def _contradicted(cell: dict[str, Any], data: _pictures.Pictures) -> np.ndarray:
     """Whether networks that did not see a point are sure of another class than its label, (n,) bool."""
     n, folds = len(data.labels), cell["folds"]
     fold = data.rng.permutation(n) % folds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from lnbench.experiments import Found, Settings, _mnist, _toy
+from lnbench.experiments import Found, Settings, _pictures, _toy
 from lnbench.experiments._verdicts import Verdict, above, within
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 TITLE = "Steps of the adversarial paths over the training points: zeros and ones of MNIST, and toy Gaussians"
 THESIS = "§4.10.3, figure 14"
 TOY = {"d": 16, "n": 500, "test": 300, "distance": 4.0, "depth": 3, "width": 64, "steps": 400, "batch": 64}
-QUICK = {**_mnist.SIZES, "splits": 8, "most": 200, "seeds": 20, "toy": {**TOY, "rate": 0.01}, "toy_step": 0.02}
+QUICK = {**_pictures.SIZES, "splits": 8, "most": 200, "seeds": 20, "toy": {**TOY, "rate": 0.01}, "toy_step": 0.02}
 FULL = {**QUICK, "train": 60000, "splits": 20, "steps": 14000, "most": 1000}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "Zeros and ones of MNIST: as many training points of these two classes alone. Steps of ω = .01 along the sign of "
     "the gradient of the cross-entropy, away from the label, without a box, until the output flips; at most {most}. "
     "All ten classes: towards the next class, as in figure 16.",
@@ -36,9 +36,9 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
     own = {k: v for k, v in settings.items() if not k.startswith("toy") and k != "seeds"}
     toy = {**settings["toy"], "most": settings["most"], "step": settings["toy_step"]}
     return [
-        *_mnist.cells(own, kind=_ZERO_ONE),
-        *_mnist.cells(own, kind=_TEN),
-        *_mnist.cells({**toy, "splits": settings["seeds"]}, kind=_TOY),
+        *_pictures.cells(own, kind=_ZERO_ONE),
+        *_pictures.cells(own, kind=_TEN),
+        *_pictures.cells({**toy, "splits": settings["seeds"]}, kind=_TOY),
     ]
 
 
@@ -56,11 +56,11 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
             "ratio": float(np.median(walked / true)),
         }
     ten = cell["kind"] == _TEN
-    data = _mnist.load(cell, range(10) if ten else (0, 1))
+    data = _pictures.load(cell, range(10) if ten else (0, 1))
     number = 10 if ten else 2
-    victims = _mnist.trained(cell, data, data.labels, report, num_classes=number)
+    victims = _pictures.trained(cell, data, data.labels, report, num_classes=number)
     goals = (data.labels + 1) % 10 if ten else data.labels
-    steps = _mnist.lengths(victims, data.inputs, goals, targeted=ten, most=most)
+    steps = _pictures.lengths(victims, data.inputs, goals, targeted=ten, most=most)
     return {"lengths": _counts(steps, data.labels, number, most)}
 
 

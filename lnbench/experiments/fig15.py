@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.adversary import pgd
-from lnbench.experiments import Found, Settings, _impact, _mnist, _panel, _toy
+from lnbench.experiments import Found, Settings, _impact, _panel, _pictures, _toy
 from lnbench.experiments._verdicts import Verdict, above, falling
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ TOY = {
 }
 BOTH = {"buckets": 6, "draws": 2, "randoms": 4, "pgd_steps": 20, "most": 200}
 QUICK = {
-    **_mnist.SIZES,
+    **_pictures.SIZES,
     **BOTH,
     "splits": 8,
     "flips": 6,
@@ -44,7 +44,7 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000, "rate": 0.004}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "Only zeros and ones, {flips} labels flipped to the other class. Path lengths: steps of .01 of the unbounded "
     "untargeted attack on one clean network. Both classes' lengths together, between their 5 % and 95 % quantiles, are "
     "cut into {buckets} ranges of equal width, as in the thesis; {draws} sets of flips from each range (one with fewer "
@@ -61,29 +61,19 @@ _MNIST, _TOY = "mnist", "toy"
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split of MNIST, one per draw of the toy set."""
     own = {k: v for k, v in settings.items() if k != "toy"}
-    return [*_mnist.cells(own, kind=_MNIST), *_mnist.cells(settings["toy"], kind=_TOY)]
+    return [*_pictures.cells(own, kind=_MNIST), *_pictures.cells(settings["toy"], kind=_TOY)]
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Path lengths on a clean network, then networks for every range and for random sets."""
     if cell["kind"] == _TOY:
         return _on_toy(cell)
-    data = _mnist.load(cell, (0, 1))
-    clean = _mnist.trained(cell, data, data.labels, num_classes=2)
-    steps = _mnist.lengths(clean, data.inputs, data.labels, targeted=False, most=cell["most"])
+    data = _pictures.load(cell, (0, 1))
+    clean = _pictures.trained(cell, data, data.labels, num_classes=2)
+    steps = _pictures.lengths(clean, data.inputs, data.labels, targeted=False, most=cell["most"])
     sets, inside = _impact.ranges(steps, cell["buckets"], cell["flips"], data.rng, cell["draws"])
     drawn = [data.rng.choice(len(steps), cell["flips"], replace=False) for _ in range(cell["randoms"])]
-    found = _impact.impact(
-        cell,
-        data,
-        {"ranges": sets, "random": drawn},
-        1 - data.labels,
-        torch.from_numpy(data.tests),
-        torch.from_numpy(data.answers),
-        report,
-        targeted=False,
-        num_classes=2,
-    )
+    found = _impact.impact(cell, data, {"ranges": sets, "random": drawn}, 1 - data.labels, report, num_classes=2)
     return {**found, "inside": inside}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments import Found, Settings, _pictures
 from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST: steps of the targeted adversarial paths to the next class, over the training points of each class"
 THESIS = "§4.10.3, figure 16"
-QUICK = {**_mnist.SIZES, "most": 120, "epsilon": 0.1, "pgd_steps": 20}
+QUICK = {**_pictures.SIZES, "most": 120, "epsilon": 0.1, "pgd_steps": 20}
 FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 20, "steps": 14000, "most": 1000}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "Steps of ω = .01 along the sign of the gradient of the cross-entropy towards the next class (9 → 0), "
     "without a box, at "
     "most {most}.",
@@ -28,17 +28,17 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Path lengths of every training point on one clean network; its AA from every class to the next."""
-    data = _mnist.load(cell)
-    victims = _mnist.trained(cell, data, data.labels, report)
-    steps = _mnist.lengths(victims, data.inputs, (data.labels + 1) % 10, targeted=True, most=cell["most"])
+    data = _pictures.load(cell)
+    victims = _pictures.trained(cell, data, data.labels, report)
+    steps = _pictures.lengths(victims, data.inputs, (data.labels + 1) % 10, targeted=True, most=cell["most"])
     return {
         "lengths": [np.bincount(steps[data.labels == c], minlength=cell["most"] + 2).tolist() for c in range(10)],
-        "aa": [_mnist.adversarial_accuracy(cell, victims, data.test_of(c), (c + 1) % 10)[0] for c in range(10)],
+        "aa": [_pictures.adversarial_accuracy(cell, victims, data.test_of(c), (c + 1) % 10)[0] for c in range(10)],
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.experiments import Found, Settings, _impact, _mnist
+from lnbench.experiments import Found, Settings, _impact, _pictures
 from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval, valley
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST, 9 → 0: adversarial accuracy against the flips' distance from the decision boundary"
 THESIS = "§4.10.3, figure 17"
-QUICK = {**_mnist.SIZES, "splits": 8, "flips": 5, "buckets": 6, "randoms": 3, "epsilon": 0.1, "pgd_steps": 20}
-FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 8, "flips": 60, "steps": 14000}
+QUICK = {**_pictures.SIZES, "splits": 8, "flips": 5, "buckets": 6, "randoms": 3, "epsilon": 0.05, "pgd_steps": 20}
+FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 8, "flips": 60, "steps": 14000, "epsilon": 0.1}
 CHOICES = (
-    *_mnist.CHOICES,
-    _mnist.ATTACK,
+    *_pictures.CHOICES,
+    _pictures.ATTACK,
     "{flips} flips 9 → 0. A clean network's path lengths (steps of .01) between their 5 % and 95 % quantiles "
     "are cut into "
     "{buckets} ranges of equal width, as in the thesis; a range with fewer points than flips takes the nearest others. "
@@ -29,26 +29,26 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Path lengths on a clean network, then one network per bucket and per random set."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     source = data.of(9)
-    clean = _mnist.trained(cell, data, data.labels)
-    steps = _mnist.lengths(clean, data.inputs[source], np.zeros(len(source), np.int64), targeted=True)
+    clean = _pictures.trained(cell, data, data.labels)
+    steps = _pictures.lengths(clean, data.inputs[source], np.zeros(len(source), np.int64), targeted=True)
     near, inside = _impact.ranges(steps, cell["buckets"], cell["flips"], data.rng)
     sets = [source[index] for index in near]
     sets += [data.rng.choice(source, cell["flips"], replace=False) for _ in range(cell["randoms"])]
     labels = np.stack([data.labels, *(data.flipped(index, 0) for index in sets)])
-    victims = _mnist.trained(cell, data, labels, report)
-    aa = _mnist.adversarial_accuracy(cell, victims, data.test_of(9), 0)
+    victims = _pictures.trained(cell, data, labels, report)
+    aa = _pictures.adversarial_accuracy(cell, victims, data.test_of(9), 0)
     return {
         "clean": aa[0],
         "buckets": aa[1 : cell["buckets"] + 1],
         "random": aa[cell["buckets"] + 1 :],
-        "memorised": _mnist.memorised(victims, data.inputs, labels, [np.zeros(1, np.int64), *sets])[1:],
+        "memorised": _pictures.memorised(cell, victims, data.inputs, labels, [np.zeros(1, np.int64), *sets])[1:],
         "inside": inside,
         "lengths": steps.tolist(),
     }
@@ -85,10 +85,10 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
         Verdict(
             "Random flips are about as good as the fullest bucket, which is why they are hard to beat.",
             _like(random - chosen),
-            "AA, random minus fullest bucket: {:+.1f} pp [{:+.1f}, {:+.1f}]".format(*interval(random - chosen)).replace(
-                "-", "−"
-            )
-            + f"; the fullest bucket is {mean:.1f} pp [{low:.1f}, {high:.1f}] above each split's lowest",
+            (
+                "AA, random minus fullest bucket: {:+.1f} pp [{:+.1f}, {:+.1f}]".format(*interval(random - chosen))
+                + f"; the fullest bucket is {mean:.1f} pp [{low:.1f}, {high:.1f}] above each split's lowest"
+            ).replace("-", "−"),
             n=len(results),
         ),
         Verdict(

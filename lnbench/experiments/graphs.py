@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from sklearn.decomposition import PCA
 
 from lnbench import graphs
-from lnbench.experiments import Found, Settings, _impact, _mnist, _panel
+from lnbench.experiments import Found, Settings, _impact, _panel, _pictures
 from lnbench.experiments._verdicts import Verdict, above, interval, within
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 TITLE = "MNIST, all classes to the next: flips picked on class graphs in four spaces, against random flips"
 THESIS = "§4.1.1–4.1.4"
 QUICK = {
-    **_mnist.SIZES,
+    **_pictures.SIZES,
     "splits": 12,
     "per_class": 3,
     "randoms": 4,
@@ -32,7 +31,7 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 60000, "test": 200, "splits": 8, "per_class": 30, "steps": 14000, "epsilon": 0.1}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "{per_class} flips in every class, to the next class (9 → 0), also at random; {randoms} random sets a split. AA of "
     "all classes together, untargeted: PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the pixels' box; "
     "broken if any iterate is misclassified.",
@@ -42,7 +41,7 @@ CHOICES = (
     "Spaces: the inputs; {dims} principal components; a clean network's penultimate features; and greedy on inputs and "
     "features at once: of the 2b of highest degree in each, those in both, filled up by the sum of ranks.",
     "Seven strategies are compared: every interval is for seven tests at once (Bonferroni). “Inconclusive” agrees if "
-    "the strategy is within ±{margin} pp of random. CIFAR-10, which the thesis tried too, is left out.",
+    "the strategy is within ±{margin} pp of random. CIFAR-10, which the thesis tried too, is `graphs-cifar10`.",
 )
 _SPACES = {"input": "inputs", "pca": "PCA", "features": "features"}
 _RULES = {"greedy": graphs.high_degree, "coverage": graphs.coverage}
@@ -54,12 +53,17 @@ _NAMES = {
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Pick in every space by both rules, then one network per strategy and per random set."""
-    data, count = _mnist.load(cell), cell["per_class"]
+    return compared(cell, _pictures.load(cell), report)
+
+
+def compared(cell: dict[str, Any], data: _pictures.Pictures, report: Callable[[float], None]) -> dict[str, Any]:
+    """The same on any data of ten classes."""
+    count = cell["per_class"]
     picks: dict[str, list[np.ndarray]] = {name: [] for name in _NAMES}
     spaces = _spaces(cell, data)
     for c in range(10):
@@ -75,16 +79,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
         np.concatenate([data.rng.choice(data.of(c), min(count, len(data.of(c))), replace=False) for c in range(10)])
         for _ in range(cell["randoms"])
     ]
-    found = _impact.impact(
-        cell,
-        data,
-        groups,
-        (data.labels + 1) % 10,
-        torch.from_numpy(data.tests),
-        torch.from_numpy(data.answers),
-        report,
-        targeted=False,
-    )
+    found = _impact.impact(cell, data, groups, (data.labels + 1) % 10, report)
     shared = {s: _common(picks[f"{s}-greedy"], picks[f"{s}-coverage"]) for s in _SPACES}
     return {**found, "shared": shared}
 
@@ -132,17 +127,15 @@ def draw(settings: Settings, found: Found) -> Figure:
     return figure
 
 
-def _spaces(cell: dict[str, Any], data: _mnist.Digits) -> dict[str, np.ndarray]:
+def _spaces(cell: dict[str, Any], data: _pictures.Pictures) -> dict[str, np.ndarray]:
     """Every training point in each space, (n, d)."""
     flat = data.inputs.reshape(len(data.inputs), -1).astype(np.float64)
-    clean = _mnist.trained(cell, data, data.labels)
-    with torch.no_grad():
-        features = clean.features(torch.from_numpy(data.inputs).unsqueeze(0))[0].double().numpy()
+    clean = _pictures.trained(cell, data, data.labels)
     dims = min(cell["dims"], *flat.shape)
     return {
         "input": flat,
         "pca": PCA(dims, svd_solver="covariance_eigh").fit_transform(flat),
-        "features": features,
+        "features": _pictures.features(cell, clean, data.inputs),
     }
 
 

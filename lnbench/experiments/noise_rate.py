@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments import Found, Settings, _pictures
 from lnbench.experiments._verdicts import Verdict, above, within
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TITLE = "MNIST: clean and adversarial accuracy against the rate η of random label noise"
 THESIS = "§1, §2.6"
 QUICK = {
-    **_mnist.SIZES,
+    **_pictures.SIZES,
     "test": 60,
     "rates": [0.0, 0.005, 0.01, 0.02, 0.05, 0.1],
     "steps": 700,
@@ -26,7 +26,7 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 8, "steps": 20000}
 CHOICES = (
-    *_mnist.CHOICES,
+    *_pictures.CHOICES,
     "η·n uniformly drawn labels, of all classes, become a uniformly drawn other class.",
     "Untargeted PGD on test points of all classes, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the "
     "pixels' box.",
@@ -35,21 +35,21 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """One network per rate."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     order, shift = data.rng.permutation(len(data.labels)), data.rng.integers(1, 10, len(data.labels))
     sets = [order[: round(rate * len(order))] for rate in cell["rates"]]
     labels = np.stack([data.flipped(index, (data.labels[index] + shift[index]) % 10) for index in sets])
-    victims = _mnist.trained(cell, data, labels, report)
+    victims = _pictures.trained(cell, data, labels, report)
     tests, answers = torch.from_numpy(data.tests), torch.from_numpy(data.answers)
     fitted = victims.predict(torch.from_numpy(data.inputs)).numpy() == labels
     return {
         "clean": victims.predict(tests).eq(answers).float().mean(1).tolist(),
-        "adversarial": _mnist.adversarial_accuracy(cell, victims, tests, answers, targeted=False),
+        "adversarial": _pictures.adversarial_accuracy(cell, victims, tests, answers, targeted=False),
         "training": fitted.mean(1).tolist(),
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.adversary import path_lengths
-from lnbench.experiments import Found, Settings, _mnist
+from lnbench.experiments import Found, Settings, _pictures
 from lnbench.experiments._verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
 from lnbench.victims import Victims
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TITLE = "MNIST, 9 → 0: pocket radius and connectivity of memorised flips against the drop of adversarial accuracy"
 THESIS = "§4.10, figure 12"
 QUICK = {
-    **_mnist.SIZES,
+    **_pictures.SIZES,
     "networks": 12,
     "flips": 2,
     "epsilon": 0.05,
@@ -30,8 +30,8 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 8, "networks": 32, "flips": 30, "steps": 14000, "epsilon": 0.1}
 CHOICES = (
-    *_mnist.CHOICES,
-    _mnist.ATTACK,
+    *_pictures.CHOICES,
+    _pictures.ATTACK,
     "{networks} networks a split with {flips} random flips 9 → 0 each, and a clean one. Only memorised flips count.",
     "Pocket radius: steps of .01 of the adversarial path from the flip back to its true class, in ℓ∞, at most "
     "{most} steps.",
@@ -45,16 +45,16 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return _mnist.cells(settings)
+    return _pictures.cells(settings)
 
 
 def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Train the networks of a split; measure every memorised flip's pocket and connection, and every network's AA."""
-    data = _mnist.load(cell)
+    data = _pictures.load(cell)
     sets = [data.rng.choice(data.of(9), cell["flips"], replace=False) for _ in range(cell["networks"])]
     labels = np.stack([data.labels, *(data.flipped(index, 0) for index in sets)])
-    victims = _mnist.trained(cell, data, labels, report)
-    aa = _mnist.adversarial_accuracy(cell, victims, data.test_of(9), 0)
+    victims = _pictures.trained(cell, data, labels, report)
+    aa = _pictures.adversarial_accuracy(cell, victims, data.test_of(9), 0)
     inputs = torch.from_numpy(data.inputs)
     zeros = inputs[data.of(0)]
     flips = []
@@ -164,7 +164,7 @@ def _slopes(result: Any) -> list[float | None]:
     return [float(slope) if there else None for slope, there in zip(slopes, varies, strict=True)]
 
 
-def _map(cell: dict[str, Any], data: _mnist.Digits, victims: Victims, flip: dict[str, Any]) -> dict[str, Any]:
+def _map(cell: dict[str, Any], data: _pictures.Pictures, victims: Victims, flip: dict[str, Any]) -> dict[str, Any]:
     """Decisions (0: class 0, 1: class 9, 2: other) on the plane of a flip and the nearest points of both classes."""
     inputs = torch.from_numpy(data.inputs).flatten(1)
     here = inputs[flip["at"]]

@@ -14,12 +14,12 @@ from sklearn.datasets import load_digits
 
 from lnbench import experiments
 from lnbench.data import Split, cifar10, mnist, parquet
-from lnbench.experiments import _run
+from lnbench.errors import UnavailableError
+from lnbench.experiments import _pictures, _run, fig08, graphs_cifar10
 from lnbench.experiments.bilevel import _adversarial_loss, _descended, _start
 from lnbench.experiments.features import _places as places
 from lnbench.experiments.fig03 import _class_zero as class_zero
 from lnbench.experiments.fig07 import hashed
-from lnbench.experiments.fig08 import Normalised
 from lnbench.experiments.graphs import _in_both as in_both
 from lnbench.experiments.theorem1 import cell as theorem1
 from lnbench.protocol import Streams
@@ -139,7 +139,45 @@ def test_an_experiment_on_mnist_runs_to_its_page(
 
 
 def test_every_experiment_is_run_by_a_test() -> None:
-    assert {*TINY, *ON_MNIST} == set(experiments.names())
+    assert {*TINY, *ON_MNIST, "graphs-cifar10"} == set(experiments.names())
+
+
+def test_class_graphs_of_cifar_say_what_is_missing_or_run_to_their_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.random((260, 3, 32, 32), dtype=np.float32)
+    labels = np.arange(260) % 10
+
+    def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+        index = streams.permutation(200, "split", split)[: spec.train]
+        return Split(images[index], labels[index], images[200:], labels[200:], index)
+
+    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path / "no data"))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
+    small = {**ON_MNIST["graphs"], "train": 200}
+    (missing,) = _whole("graphs-cifar10", small, tmp_path / "without")["verdicts"]
+    assert (missing["verdict"], missing["evidence"]) == ("undecided", "CIFAR-10 is not on this machine")
+    monkeypatch.setattr(cifar10, "found", lambda spec=None: tmp_path)
+    monkeypatch.setattr(cifar10, "load", load)
+    document = _whole("graphs-cifar10", small, tmp_path / "out")
+    _good(document, tmp_path / "out")
+    assert {f["result"]["source"] for f in document["found"]} == {"cifar10"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_level_that_needs_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = Split(
+        np.zeros((20, 3, 32, 32), np.float32),
+        np.arange(20) % 10,
+        np.zeros((20, 3, 32, 32), np.float32),
+        np.arange(20) % 10,
+        np.arange(20),
+    )
+    monkeypatch.setattr(_pictures, "load_cifar10", lambda train, split: ("cifar10", points))
+    settings = {**graphs_cifar10.FULL, "train": 20, "network": ["mlp", {"width": 4, "depth": 1}]}
+    with pytest.raises(UnavailableError, match="needs a CUDA device, and none is here; try --quick"):
+        graphs_cifar10.cell(graphs_cifar10.cells(settings)[0], _share)
 
 
 def test_cifar_is_the_original_where_it_is_found_and_else_the_copy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,18 +245,9 @@ def test_the_outer_gradient_is_that_of_finite_differences() -> None:
         assert gradient[0, i].item() == pytest.approx(wanted.item(), rel=1e-3, abs=1e-6)
 
 
-def test_normalised_layers_have_their_spectral_norm_and_the_estimate_gets_there() -> None:
-    made = Normalised(12, 2, 5.0)
-    starts = [made.init((6,), 3, torch.Generator().manual_seed(s)) for s in range(3)]
-    parameters = {name: torch.stack([s[name] for s in starts]) for name in starts[0]}
-    weights = made.normalised(parameters)
-    for i, norm in enumerate((1.0, 1.0, 5.0)):
-        got = np.linalg.svd(weights[f"weight{i}"].numpy(), compute_uv=False)[:, 0]
-        assert got == pytest.approx(np.full(3, norm), rel=1e-5)
-    training = Normalised(12, 2, 5.0, training=True)
-    for _ in range(200):
-        estimated = training.normalised(parameters)
-    torch.testing.assert_close(estimated["weight2"], weights["weight2"], rtol=1e-3, atol=1e-4)
+def test_the_last_layers_norm_is_what_the_axis_says() -> None:
+    result = fig08.cell(fig08.cells({**fig08.QUICK, "n": 60, "test": 20, "steps": 60})[4], lambda share: None)
+    assert result["exact"] == pytest.approx(np.ones(6), rel=0.03)
 
 
 def test_the_theorem_is_refuted_where_a_ball_is_missed() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lnbench.experiments import _impact, _mnist
+from lnbench.experiments import _impact, _pictures
 
 
 def test_even_parts_are_equal_in_size_and_in_the_order_of_the_score() -> None:
@@ -35,7 +35,16 @@ def test_ranges_do_not_depend_on_outliers_beyond_the_quantiles() -> None:
     assert _impact.ranges(scores, 3, 2, np.random.default_rng(0))[1] == inside == [30, 30, 30]
 
 
-def test_every_set_gets_its_own_network_and_its_own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "attack"),
+    [
+        (np.array([6, 6, 6, 5, 5]), {"goals": [5, 5, 5, 6, 6], "targeted": False}),
+        ((5, 6), {"goals": [6, 6, 6], "targeted": True}),
+    ],
+)
+def test_every_set_gets_its_own_network_and_its_own_numbers(
+    wrong: np.ndarray | tuple[int, int], attack: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the training replaced: which labels each network was given, and what was read off it."""
     seen: list[np.ndarray] = []
 
@@ -49,14 +58,22 @@ def test_every_set_gets_its_own_network_and_its_own_numbers(monkeypatch: pytest.
         seen.append(labels)
         return Known()
 
-    monkeypatch.setattr(_mnist, "trained", trained)
-    monkeypatch.setattr(_mnist, "adversarial_accuracy", lambda *a, **k: [0.1 * v for v in range(len(seen[0]))])
+    monkeypatch.setattr(_pictures, "trained", trained)
+
+    def adversarial_accuracy(
+        cell: object, victims: object, inputs: torch.Tensor, goals: torch.Tensor, *, targeted: bool
+    ) -> list[float]:
+        assert {"goals": goals.tolist(), "targeted": targeted} == attack and len(inputs) == len(goals)
+        return [0.1 * v for v in range(len(seen[0]))]
+
+    monkeypatch.setattr(_pictures, "adversarial_accuracy", adversarial_accuracy)
     labels = np.array([5, 5, 5, 6, 6])
     points = np.zeros((5, 1, 28, 28), np.float32)
-    data = _mnist.Digits(points, labels, points, labels, np.random.default_rng(0), 0)
+    data = _pictures.Pictures(points, labels, points, labels, np.random.default_rng(0), 0)
     groups = {"a": [np.array([0]), np.array([1, 2])], "random": [np.array([3])]}
-    found = _impact.impact({}, data, groups, 11 - labels, torch.zeros(1), 6, lambda share: None)
-    assert seen[0].tolist() == [[5, 5, 5, 6, 6], [6, 5, 5, 6, 6], [5, 6, 6, 6, 6], [5, 5, 5, 5, 6]]
+    found = _impact.impact({}, data, groups, wrong, lambda share: None)
+    last = [5, 5, 5, 5 if isinstance(wrong, np.ndarray) else 6, 6]
+    assert seen[0].tolist() == [[5, 5, 5, 6, 6], [6, 5, 5, 6, 6], [5, 6, 6, 6, 6], last]
     assert found["clean"] == 0.0
     assert found["aa"] == {"a": pytest.approx([0.1, 0.2]), "random": pytest.approx([0.3])}
     assert found["memorised"] == {"a": [1.0, 1.0], "random": [1.0]}

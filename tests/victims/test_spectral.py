@@ -61,7 +61,7 @@ def test_every_layer_has_the_norm_it_is_given_and_a_stack_equals_its_victims(opt
     recipe, made = Recipe(steps=60, batch=16, learning_rate=0.02), architecture("spectral", options)
     stack = train(made, recipe, inputs, labels, init=[3, 1, 4], order=[9, 2, 6], num_classes=4)
     layers = [name for name in stack.parameters if name.startswith(("kernel", "weight"))]
-    effective = made._normalised(stack.parameters)  # type: ignore[attr-defined]
+    effective = made.normalised(stack.parameters)  # type: ignore[attr-defined]
     for name in layers:
         wanted = made.last_norm if name == layers[-1] else made.norm  # type: ignore[attr-defined]
         norms = torch.linalg.matrix_norm(effective[name].flatten(2), 2)

@@ -66,11 +66,11 @@ class Architecture:
 
     def features(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         """Penultimate activations, (victim, batch, feature)."""
-        return self.family.features(self._normalised(parameters), inputs)
+        return self.family.features(self.normalised(parameters), inputs)
 
     def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         """Logits, (victim, batch, class)."""
-        return self.family.logits(self._normalised(parameters), inputs)
+        return self.family.logits(self.normalised(parameters), inputs)
 
     def training_logits(self, parameters: Parameters, inputs: Tensor) -> tuple[Tensor, Parameters]:
         """Logits, (victim, batch, class), after some more steps of the power iterations, and where these are then."""
@@ -81,8 +81,8 @@ class Architecture:
             }
         return self.logits({**parameters, **fresh}, inputs), fresh
 
-    def _normalised(self, parameters: Parameters) -> Parameters:
-        """The base family's parameters."""
+    def normalised(self, parameters: Parameters) -> Parameters:
+        """The parameters that the base family computes with: every layer's weights at its norm."""
         layers = _layers(parameters)
         made = {name: value for name, value in parameters.items() if not name.startswith(BUFFER)}
         for name in layers:

@@ -1,7 +1,8 @@
-"""What the experiments on MNIST share: a fresh training set per split, networks trained in stacks, targeted attacks."""
+"""What the experiments on MNIST and CIFAR-10 share: a fresh training set per split, stacks of networks, attacks."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 from torch import Tensor
 
 from lnbench.adversary import path_lengths, pgd
-from lnbench.data import mnist
-from lnbench.protocol import Streams, sha256
+from lnbench.data import Split, cifar10, mnist, parquet
+from lnbench.errors import UnavailableError
+from lnbench.protocol import Streams, sha256, track
 from lnbench.protocol.track import DataSpec, Recipe
 from lnbench.victims import Victims, architecture, train
 
@@ -26,6 +28,7 @@ CHOICES = (
     "network); Adam, "
     "one-cycle, {steps} steps of {batch}, peak rate {rate}.",
 )
+STREAMS = Streams(sha256(b"thesis"))
 ATTACK = (
     "Targeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the pixels' box; broken if any iterate "
     "reaches the target."
@@ -33,11 +36,11 @@ ATTACK = (
 
 
 @dataclass(frozen=True)
-class Digits:
+class Pictures:
     """One split.
 
     Attributes:
-        inputs, labels: (n, 1, 28, 28) and (n,).
+        inputs, labels: (n, channels, side, side) float32 in [0, 1], and (n,).
         tests, answers: test points, at most `test` of each class.
         rng: the split's generator, for flips.
         seed: the split's first seed for initialisations and batch orders.
@@ -65,28 +68,41 @@ class Digits:
         return labels
 
 
-def load(cell: Mapping[str, Any], classes: Sequence[int] = tuple(range(10))) -> Digits:
-    """The cell's split; of these classes only, labelled by their place in the list.
+def load(cell: Mapping[str, Any], classes: Sequence[int] = tuple(range(10))) -> Pictures:
+    """The cell's split of MNIST; of these classes only, labelled by their place in the list.
 
     Raises:
         DataError: if MNIST is not here and cannot be had.
     """
-    split = cell["split"]
-    streams = Streams(sha256(b"thesis"))
     draws = min(60000, cell["train"] * 15 // len(classes) if len(classes) < 10 else cell["train"])
-    points = mnist.load(DataSpec(source="mnist", train=draws, classes=10), split, streams)
+    points = mnist.load(DataSpec(source="mnist", train=draws, classes=10), cell["split"], STREAMS)
+    return picked(cell, points, classes)
+
+
+def load_cifar10(train: int, split: int) -> tuple[str, Split] | None:
+    """Which CIFAR-10 is found here, the original before the JPEG copy of a track, and its split; None if neither is."""
+    copy = track.load("cifar10jpeg-9to0").data
+    if cifar10.found() is not None:
+        return "cifar10", cifar10.load(DataSpec(source="cifar10", train=train, classes=10), split, STREAMS)
+    if parquet.found(copy) is not None:
+        return "cifar10jpeg", parquet.load(dataclasses.replace(copy, train=train), split, STREAMS)
+    return None
+
+
+def picked(cell: Mapping[str, Any], points: Split, classes: Sequence[int] = tuple(range(10))) -> Pictures:
+    """What a cell uses of a split: `train` points of these classes, and `test` of each."""
     keep = np.flatnonzero(np.isin(points.labels, classes))[: cell["train"]]
     shown = [np.flatnonzero(points.test_labels == c)[: cell["test"]] for c in classes]
     place = np.full(10, -1)
     place[list(classes)] = np.arange(len(classes))
     tested = np.concatenate(shown)
-    return Digits(
+    return Pictures(
         points.inputs[keep],
         place[points.labels[keep]],
         points.test_inputs[tested],
         place[points.test_labels[tested]],
-        streams.generator("flips", split),
-        1000 * split,
+        STREAMS.generator("flips", cell["split"]),
+        1000 * cell["split"],
     )
 
 
@@ -97,19 +113,27 @@ def cells(settings: Mapping[str, Any], **of: Any) -> list[dict[str, Any]]:
 
 def trained(
     cell: Mapping[str, Any],
-    data: Digits,
+    data: Pictures,
     labels: np.ndarray,
     report: Callable[[float], None] = lambda share: None,
     *,
     num_classes: int = 10,
 ) -> Victims:
-    """One network per row of labels (victim, n), as the cell says; all networks of a split start alike."""
+    """One network per row of labels (victim, n), as the cell says; all networks of a split start alike.
+
+    The cell's `network` is an architecture and its options, by default `mlp` of its `width` and `depth`; its `recipe`
+    adds to `steps`, `batch` and `rate`; its `device` is where it all happens.
+
+    Raises:
+        UnavailableError: if the device is not here.
+    """
     rows = np.atleast_2d(labels)
+    network = cell.get("network", ["mlp", {"width": cell.get("width"), "depth": cell.get("depth")}])
     return train(
-        architecture("mlp", {"width": cell["width"], "depth": cell["depth"]}),
-        Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"]),
-        torch.from_numpy(data.inputs),
-        torch.from_numpy(rows),
+        architecture(*network),
+        Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"], **cell.get("recipe", {})),
+        _tensor(cell, data.inputs),
+        _tensor(cell, rows),
         init=[data.seed] * len(rows),
         order=[data.seed + 1] * len(rows),
         num_classes=num_classes,
@@ -117,20 +141,50 @@ def trained(
     )
 
 
+def features(cell: Mapping[str, Any], victims: Victims, inputs: np.ndarray) -> np.ndarray:
+    """Penultimate activations of the first victim, (n, feature), a part of the inputs at a time."""
+    with torch.no_grad():
+        parts = [victims.features(some.unsqueeze(0))[0] for some in _tensor(cell, inputs).split(1000)]
+    found: np.ndarray = torch.cat(parts).double().cpu().numpy()
+    return found
+
+
 def adversarial_accuracy(
     cell: Mapping[str, Any], victims: Victims, inputs: Tensor, classes: int | Tensor, *, targeted: bool = True
 ) -> list[float]:
     """Share of the inputs the attack does not break, per victim; `classes`: the target, or the true labels."""
     goals = torch.full((len(inputs),), classes) if isinstance(classes, int) else classes
-    attacked = pgd(victims, inputs, goals, targeted=targeted, epsilons=[cell["epsilon"]], steps=cell["pgd_steps"])
+    where = _device(cell)
+    attacked = pgd(
+        victims,
+        inputs.to(where),
+        goals.to(where),
+        targeted=targeted,
+        epsilons=[cell["epsilon"]],
+        steps=cell["pgd_steps"],
+    )
     shares: list[float] = (1 - attacked.broken[:, 0].float().mean(1)).tolist()
     return shares
 
 
-def memorised(victims: Victims, inputs: np.ndarray, labels: np.ndarray, flips: Sequence[np.ndarray]) -> list[float]:
+def memorised(
+    cell: Mapping[str, Any], victims: Victims, inputs: np.ndarray, labels: np.ndarray, flips: Sequence[np.ndarray]
+) -> list[float]:
     """Share of each victim's flips (indices) that it gives their wrong label (victim, n)."""
-    predicted = victims.predict(torch.from_numpy(inputs)).numpy()
+    predicted = victims.predict(_tensor(cell, inputs)).cpu().numpy()
     return [float((predicted[v, index] == labels[v, index]).mean()) for v, index in enumerate(flips)]
+
+
+def _tensor(cell: Mapping[str, Any], values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values).to(_device(cell))
+
+
+def _device(cell: Mapping[str, Any]) -> str:
+    """Where the cell is computed."""
+    device: str = cell.get("device", "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UnavailableError("this level of the experiment needs a CUDA device, and none is here; try --quick.")
+    return device
 
 
 def lengths(
