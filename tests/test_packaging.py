@@ -45,5 +45,5 @@ def test_the_wheel_says_who_may_use_it_and_how(wheel: zipfile.ZipFile) -> None:
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
     assert (
         wheel.read(f"{info}/entry_points.txt").decode().split()
-        == "[console_scripts] lnbench = lnbench.cli:main".split()
+        == "[console_scripts] lnbench = lnbench.__main__:main".split()
     )

@@ -5,8 +5,10 @@ A verb's module is imported when the verb is called, so that `lnbench --help` ne
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -64,16 +66,27 @@ class _Verbs(click.Group):
             ctx.fail(f"no command is called {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _told():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _told():
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say what goes wrong in here in one sentence, and exit with its code."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit):
+        raise
+    except BaseException as error:
+        code = _faults.tell(error)
+        if code is None:
             raise
-        except BaseException as error:
-            code = _faults.tell(error)
-            if code is None:
-                raise
-            raise click.exceptions.Exit(code) from None
+        raise click.exceptions.Exit(code) from None
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -93,7 +106,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point of the `lnbench` command and of `python -m lnbench`."""
+    """Parse the command line and do what it says."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # ε and → must not raise where the locale is C
             stream.reconfigure(errors="replace")

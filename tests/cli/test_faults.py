@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from lnbench import cli, errors
+from lnbench import __main__, cli, errors
 
 
 def _raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Result:
@@ -67,6 +67,28 @@ def test_an_interruption_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     result = _raising(KeyboardInterrupt(), monkeypatch)
     assert result.exit_code == 130
     assert result.stderr == "error: interrupted; what was finished is kept, and the same command resumes from it.\n"
+
+
+def test_an_interruption_while_words_are_parsed_is_130_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse_args(*_: object) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Group, "parse_args", parse_args)
+    result = CliRunner().invoke(cli.cli, ["doctor"])
+    assert (result.exit_code, result.stderr.split(";")[0]) == (130, "error: interrupted")
+
+
+def test_an_interruption_before_the_command_line_is_imported_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", run)
+    with pytest.raises(SystemExit) as end:
+        __main__.main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted; nothing was done yet.\n"
 
 
 def test_a_refused_question_is_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,19 @@ def kill_referee(lab: Lab, count: int) -> Tally:
     return _struck(lab, count, lambda process: process.kill(), {-signal.SIGKILL})
 
 
+INTERRUPTED = {130, -signal.SIGINT}
+"""Exit codes of a run that Ctrl-C ended."""
+
+
+def before_lnbench(code: int, said: str) -> bool:
+    """Whether Ctrl-C found Python still loading its own modules: then it prints where, and ends with 1."""
+    early = "Fatal Python error: init_import_site" in said or said.startswith("Could not import runpy module")
+    return code == 1 and early and "lnbench" not in said
+
+
 def interrupt(lab: Lab, count: int) -> Tally:
-    """Ctrl-C, at any moment of an evaluation; before Python is up, the signal itself is the end."""
-    return _struck(lab, count, lambda process: os.killpg(process.pid, signal.SIGINT), {130, -signal.SIGINT})
+    """Ctrl-C, at any moment of an evaluation; before Python is up, the signal itself is the end, or Python's own 1."""
+    return _struck(lab, count, lambda process: os.killpg(process.pid, signal.SIGINT), INTERRUPTED)
 
 
 def _struck(lab: Lab, count: int, strike: Callable[[subprocess.Popen[bytes]], None], codes: set[int]) -> Tally:
@@ -48,7 +58,7 @@ def _struck(lab: Lab, count: int, strike: Callable[[subprocess.Popen[bytes]], No
             strikes, tally.injected = strikes + 1, tally.injected + 1
             tally.ended(code)
             finished = code == 0
-            if code not in codes | {0}:
+            if code not in codes | {0} and not (codes == INTERRUPTED and before_lnbench(code, lab.said(cache))):
                 tally.ended_wrongly(code, f"it ended with {code}: {lab.said(cache)[-300:]}")
             left, wrong = lab.settle(), lab.trouble(cache)
             if left or wrong:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from faults import campaign
-from faults.kinds import damaged
+from faults.kinds import before_lnbench, damaged
 from faults.lab import ROOT, Lab, Tally, whole
 from lnbench.store import Store
 
@@ -26,6 +26,13 @@ def test_damage_is_damage_and_is_seen(tmp_path: Path) -> None:
     for _ in range(200):
         path.write_bytes(damaged(good, rng, b"{}"))
         assert path.read_bytes() != good and not whole(path)
+
+
+def test_ctrl_c_that_finds_python_still_loading_is_pythons_own() -> None:
+    fatal = "Fatal Python error: init_import_site: Failed to import the site module\nKeyboardInterrupt\n"
+    assert before_lnbench(1, fatal) and before_lnbench(1, "Could not import runpy module\nKeyboardInterrupt\n")
+    assert not before_lnbench(1, fatal + 'File "lnbench/cli/__init__.py"') and not before_lnbench(4, fatal)
+    assert not before_lnbench(1, "KeyboardInterrupt\n")
 
 
 def test_a_loss_is_counted() -> None:
