@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lnbench.cli import _options
+
 
 @click.command("push")
 @click.argument("record", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -19,7 +21,7 @@ import click
 )
 @click.option("--split", metavar="W|all", default="all", show_default=True, help="One split, or all of them.")
 @click.option("--create-pr", is_flag=True, help="Propose the commit as a pull request to a repository that is there.")
-@click.option("--salt", default=None, help="The salt of a closed season, for records whose salt is not public.")
+@click.option("--salt", default=None, help="The salt, for records whose salt is neither public nor revealed.")
 @click.option(
     "--victims",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -27,6 +29,7 @@ import click
     metavar="DIR",
     help="Add the victims that `evaluate --keep-victims DIR` kept.",
 )
+@_options.board_option
 def command(
     record: Path,
     repo: str,
@@ -36,6 +39,7 @@ def command(
     create_pr: bool,
     salt: str | None,
     victims: Path | None,
+    board: Path,
 ) -> None:
     """Publish a record's poisoned dataset on the Hugging Face Hub.
 
@@ -46,17 +50,18 @@ def command(
     \b
       lnbench push records/digits-9to0/yours-01234567.json --repo user/name
     """
-    from lnbench import hub
+    from lnbench import hub, seasons
     from lnbench import record as records
 
+    found = records.read(record)
     pushed = hub.push(
-        records.read(record),
+        found,
         repo,
         private=private,
         images=None if labels_only is None else not labels_only,
         splits=None if split == "all" else [_number(split)],
         create_pr=create_pr,
-        salt=salt,
+        salt=salt or seasons.salt_of(seasons.read(board / "seasons.toml"), found.season),
         victims=victims,
         on_split=lambda done, total: click.echo(f"built: {done}/{total} splits", err=True) if done == total else None,
     )

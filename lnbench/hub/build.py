@@ -34,7 +34,8 @@ def salt_of(record: Record, salt: str | None) -> str:
         if known is not None and Streams(record.track.sha256, known).commitment == record.document["salt_commitment"]:
             return known
     raise ProtocolError(
-        "the record's salt is not public, so its splits cannot be drawn; give the closed season's salt as --salt."
+        "the record's salt is not public, so its splits cannot be drawn; it is read from the seasons.toml of --board "
+        "once its season is closed, or give it as --salt."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import subprocess
@@ -13,11 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
+import factories
 import loopback
+from lnbench import record, seasons
 from lnbench.hub import manifest
 from lnbench.record import Record
 
 REPO = "somebody/poisoned"
+TWO_SPLITS = {"splits": 2, "seeds": 1, "quick_splits": 2, "quick_seeds": 1}
 Push = Callable[..., str]
 
 
@@ -72,6 +76,22 @@ def test_what_is_pulled_is_what_was_scored_and_a_second_pull_asks_nothing(
     )
     assert client.python(code, **fresh) == [*made.document["labels_sha256"], 898, 1, 4, 4, 899, 0]
     assert hub.took() == []
+
+
+def test_a_seasons_row_is_pushed_once_its_salt_is_revealed(client: Any, hub: loopback.Hub, tmp_path: Path) -> None:
+    board, secret = tmp_path / "board" / "seasons.toml", tmp_path / "salt"
+    board.parent.mkdir()
+    seasons.open_season(board, "first", secret, datetime.date(2026, 5, 1))
+    salt = seasons.read_salt(secret)
+    track = factories.track(name="digits-small", replication=TWO_SPLITS)
+    made, path = factories.make(track, salt=salt, season="first"), tmp_path / "record.json"
+    record.write(made, path)
+    refused = client.run("push", path, "--repo", REPO, "--board", board.parent)
+    assert refused.code == 2 and "once its season is closed" in refused.err and not hub.repos
+    seasons.close_season(board, "first", salt, [made.sha256], datetime.date(2026, 6, 1))
+    done = client.run("push", path, "--repo", REPO, "--board", board.parent)
+    assert done.code == 0, done.err
+    assert manifest.parse(hub.repos[REPO].files["lnbench.json"]).document["salt"] == salt
 
 
 def test_labels_only_holds_no_image_and_pulls_the_same(
