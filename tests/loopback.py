@@ -21,6 +21,8 @@ from typing import Any
 import yaml
 
 TOKEN = "hf_loopback"
+PAGE = 2
+"""Datasets of one page of the list."""
 OWNER = "somebody"
 
 
@@ -232,7 +234,10 @@ class _Handler(BaseHTTPRequestHandler):
             tags = card.get("tags", [])
             if not repo.private and set(query.get("filter", [])) <= set(tags):
                 found.append({"_id": "1", "id": name, "sha": repo.refs["main"], "cardData": card, "tags": tags})
-        self._send(found)
+        start = int(query.get("cursor", ["0"])[0])
+        rest = urllib.parse.urlencode({**query, "cursor": start + PAGE}, doseq=True)
+        more = {"Link": f'<{self.hub.url}/api/datasets?{rest}>; rel="next"'} if start + PAGE < len(found) else {}
+        self._send(found[start : start + PAGE], headers=more)
 
     def _large(self, oid: str, body: bytes) -> None:
         if self.command == "PUT":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,8 @@ from lnbench.leaderboard.text import plain
 
 MOST = 1000
 """The most datasets that are looked at."""
+_TIMEOUT = 30.0
+"""Seconds for one page."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,8 @@ def search(
     Raises:
         UnavailableError: if the Hub cannot be asked.
     """
-    from huggingface_hub import HfApi
-
     wanted = [card.TAG, *([card.track_tag(track)] if track else []), *tags]
-    fields: Any = ["cardData", "sha", "tags", "private"]
-    try:
-        listed = asked(
-            Address("datasets"),
-            "searching",
-            lambda: list(HfApi().list_datasets(filter=wanted, expand=fields, limit=MOST)),
-        )
-    except TypeError as error:  # a card with a field called `self` is more than the client can take
-        raise UnavailableError(
-            f"one of the datasets found has a card that huggingface_hub cannot read ({str(error)[:120]}); ask for a "
-            "track or more tags, so that it is not among them."
-        ) from None
+    listed = asked(Address("datasets"), "searching", lambda: _listed(wanted))
     found = [_found(info) for info in listed]
     if min_score is not None:
         found = [one for one in found if one.score_pp is not None and one.score_pp >= min_score]
@@ -74,15 +65,41 @@ def search(
     return found[:limit]
 
 
-def _found(info: Any) -> Found:
+def _listed(tags: list[str]) -> list[dict[str, Any]]:
+    """The Hub's entries with all of these tags, page by page.
+
+    Not by `HfApi.list_datasets`: it makes objects of the cards' fields, and one stranger's card with a field called
+    `self` ends everybody's list.
+    """
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
+
+    found: list[dict[str, Any]] = []
+    url = first = f"{constants.ENDPOINT}/api/datasets"
+    query: dict[str, Any] | None = {"filter": tags, "expand": ["cardData", "sha", "tags"], "limit": MOST}
+    while url.startswith(first) and len(found) < MOST:  # never to another host, with the user's token
+        response = get_session().get(url, params=query, headers=build_hf_headers(), timeout=_TIMEOUT)
+        hf_raise_for_status(response)
+        try:
+            page = json.loads(response.content)
+        except (ValueError, RecursionError):
+            page = None
+        if not isinstance(page, list):
+            raise UnavailableError("searching failed: the Hub's answer is no list of datasets; try again later.")
+        found += [entry for entry in page if isinstance(entry, dict)]
+        url, query = response.links.get("next", {}).get("url", ""), None
+    return found[:MOST]
+
+
+def _found(entry: Mapping[str, Any]) -> Found:
     """What one entry of the Hub's list says; a stranger's words, cut and cleaned."""
-    data = info.card_data
-    facts = data.get("lnbench") if data is not None and hasattr(data, "get") else None
+    data, sha = entry.get("cardData"), entry.get("sha")
+    facts = data.get("lnbench") if isinstance(data, dict) else None
     facts = facts if isinstance(facts, dict) else {}
     score, splits = facts.get("score_pp"), facts.get("splits")
-    sha = info.sha if isinstance(info.sha, str) and re.fullmatch(r"[0-9a-f]{40}", info.sha) else ""
+    sha = sha if isinstance(sha, str) and re.fullmatch(r"[0-9a-f]{40}", sha) else ""
     return Found(
-        repo=plain(str(info.id), 200),
+        repo=_words(entry.get("id"), 200),
         commit=sha,
         track=_words(facts.get("track"), 40),
         poisoner=_words(facts.get("poisoner"), 60),

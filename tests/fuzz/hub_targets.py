@@ -108,22 +108,18 @@ def hub_card() -> Target:
 
 def hub_search() -> Target:
     """What the Hub's search says a card says."""
-    from huggingface_hub import DatasetInfo
-
-    keys = {
-        "tags": ["lnbench"],
-        "lnbench": {"track": "digits-9to0", "poisoner": "first", "score_pp": 8.5, "splits": 48, "images": True},
-    }
+    claims = {"track": "digits-9to0", "poisoner": "first", "score_pp": 8.5, "splits": 48, "images": True}
+    keys = {"id": _REPO, "sha": _COMMIT, "tags": ["lnbench"], "cardData": {"tags": ["lnbench"], "lnbench": claims}}
 
     def read(data: bytes) -> None:
         try:
             document = json.loads(data)
         except (ValueError, RecursionError):
-            return  # nothing that the client could have handed over
-        info = DatasetInfo(id=_REPO, tags=[], sha=_COMMIT)
-        info.card_data = document
-        found = finding._found(info)
-        if not all(word.isprintable() for word in (found.track, found.poisoner)):
+            return  # refused before
+        if not isinstance(document, dict):
+            return
+        found = finding._found(document)
+        if not all(word.isprintable() for word in (found.repo, found.commit, found.track, found.poisoner)):
             raise AssertionError(f"words that are not fit to print: {found}")
 
     return Target(read, (text(keys),), tapes(lambda tape: text(changed(tape, keys))), (), 2048)

@@ -219,11 +219,13 @@ def test_search_lists_by_track_tag_and_score(client: Any, hub: loopback.Hub, pus
     pushed("somebody/private", "--split", "0", "--private")
     hub.add("stranger/other", {"README.md": b"---\ntags: [cats]\n---\n"})
     hub.add("stranger/odd", {"README.md": b'---\ntags: [lnbench]\nlnbench: {score_pp: "x", poisoner: "\\e[2J"}\n---\n'})
+    hub.add("stranger/self", {"README.md": b"---\ntags: [lnbench]\nself: 1\nignore_metadata_errors: 2\n---\n"})
     done = client.run("search")
     assert done.code == 0, done.err
-    first, second = done.out.splitlines()
+    first, second, third = done.out.splitlines()
     assert f"hf://{REPO}@{commit}" in first and "made_up on digits-small, 1 splits" in first
-    assert "stranger/odd" in second and "\x1b" not in second
+    assert "stranger/odd" in second and "\x1b" not in second and "stranger/self" in third
+    assert sum("/api/datasets?" in line for line in hub.took()) == 2, "the list has two pages"
     assert client.run("search", "--track", "digits-small").out.count("hf://") == 1
     assert client.run("search", "--track", "mnist-9to0").out == ""
     assert client.run("search", "--tag", "poisoned").out.count("hf://") == 1
