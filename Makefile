@@ -41,6 +41,7 @@ bench:  ## timings and agreement with the peers; tests/bench/README.md says what
 	pytest -n 0 --benchmark-enable tests/bench/bench_kernels.py
 	pytest -n 0 --benchmark-enable tests/bench/bench_adversary.py
 	pytest -n 0 --benchmark-enable -s tests/bench/bench_victims.py
+	pytest -n 0 --benchmark-enable tests/bench/bench_sandbox.py
 
 faults: ## hurt evaluations of a tiny track in every way we know; an hour, best as root; tests/faults/README.md
 	python tests/faults/campaign.py --jobs 2

@@ -15,7 +15,6 @@ import secrets
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,10 +198,3 @@ def test_injection_is_defused(mode: str, bait: Bait, data: Any, track: Any, stre
 def test_output_is_cut(mode: str, bait: Bait, data: Any, track: Any, streams: Any) -> None:
     result = run("megabytes_of_output", mode, bait, data, track, streams, Header("harmless"))
     assert 65536 <= len(result.log) < 65700 and "[7934464 bytes left out]" in result.log
-
-
-def test_a_killed_guest_ends_in_time(mode: str, bait: Bait, data: Any, track: Any, streams: Any) -> None:
-    begin = time.monotonic()
-    with pytest.raises(SubmissionError):
-        run("endless_import", mode, bait, data, track, streams, Header("", seconds=0.6))
-    assert time.monotonic() - begin < 2.0
