@@ -114,7 +114,9 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     turned_share = [100 * r["turned"] / r["sure"] for r in results if r["sure"]]
     share = "none is classified so surely"
     if turned_share:
-        share = "{:.1f} % [{:.1f}, {:.1f}] of the surely classified fives".format(*interval(turned_share))
+        share = "{:.1f} % [{:.1f}, {:.1f}] of the surely classified fives".format(*interval(turned_share)).replace(
+            "-", "−"
+        )
     accuracy = interval([100 * r["accuracy"] for r in results])
     reached = AGREES if accuracy[1] > 99 else DISAGREES if accuracy[2] < 99 else UNDECIDED
     fewer = reached == DISAGREES and settings["train"] < 60000
@@ -164,7 +166,9 @@ def draw(settings: Settings, found: Found) -> Figure:
             axis.set_title(f"({letter}) a {top}, {100 * example[shares][top]:.1f} %")
         image = third.imshow(after - before, cmap="RdBu_r", vmin=-settings["radius"], vmax=settings["radius"])
         third.set_title(f"(c) difference, ≤ {example['apart']:.3f}")
-        figure.colorbar(image, ax=third, location="bottom", shrink=0.85)
+        figure.colorbar(
+            image, ax=third, location="bottom", shrink=0.85, ticks=[-settings["radius"], 0, settings["radius"]]
+        )
     for axis in (first, second, third):
         axis.set(xticks=[], yticks=[])
         axis.grid(False)

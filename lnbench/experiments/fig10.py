@@ -20,6 +20,7 @@ THESIS = "§4.9.1, figure 10"
 QUICK = {
     **_pictures.SIZES,
     "splits": 8,
+    "steps": 1200,
     "test": 40,
     "flips": 45,
     "draws": 2,

@@ -18,7 +18,7 @@ THESIS = "§4.9.2, figure 11"
 QUICK = {
     **_pictures.SIZES,
     "splits": 10,
-    "steps": 800,
+    "steps": 1400,
     "rate": 0.008,
     "flips": 6,
     "buckets": 6,

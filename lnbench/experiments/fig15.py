@@ -37,7 +37,7 @@ QUICK = {
     **BOTH,
     "splits": 8,
     "flips": 6,
-    "steps": 800,
+    "steps": 1400,
     "rate": 0.008,
     "epsilon": 0.1,
     "toy": {**TOY, **BOTH, "splits": 20},
@@ -106,7 +106,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
                 others - chosen,
             ),
         ]
-    return verdicts
+    return [*verdicts, _panel.memorised([f for f in found if f["cell"]["kind"] == _MNIST])]
 
 
 def draw(settings: Settings, found: Found) -> Figure:

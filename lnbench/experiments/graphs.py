@@ -41,7 +41,8 @@ CHOICES = (
     "Spaces: the inputs; {dims} principal components; a clean network's penultimate features; and greedy on inputs and "
     "features at once: of the 2b of highest degree in each, those in both, filled up by the sum of ranks.",
     "Seven strategies are compared: every interval is for seven tests at once (Bonferroni). “Inconclusive” agrees if "
-    "the strategy is within ±{margin} pp of random. CIFAR-10, which the thesis tried too, is `graphs-cifar10`.",
+    "the strategy is within ±{margin} pp of random.",
+    "CIFAR-10, which the thesis tried too, is `graphs-cifar10`.",
 )
 _SPACES = {"input": "inputs", "pca": "PCA", "features": "features"}
 _RULES = {"greedy": graphs.high_degree, "coverage": graphs.coverage}

@@ -45,7 +45,7 @@ CHOICES = (
     "of each class. The interval is over splits. The original where it is found, else the JPEG copy of the track "
     "`cifar10jpeg-9to0`.",
     "The network: {said} (the thesis names none); one-cycle, {steps} steps of {batch}, peak rate {rate}.",
-    *graphs.CHOICES[2:],
+    *graphs.CHOICES[2:-1],
 )
 
 

@@ -65,7 +65,7 @@ ON_MNIST: dict[str, dict[str, Any]] = {
     "fig15": {**SMALL, **SETS, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
     "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
     "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
-    "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 30, "map": 6},
+    "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 150, "map": 6},
     "noise-rate": {"train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
 }
 
