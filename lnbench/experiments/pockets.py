@@ -81,7 +81,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
                 }
             )
     result = {"clean": aa[0], "aa": aa[1:], "flips": flips, "maps": []}
-    kept_flips = sorted((f for f in flips if f["kept"]), key=lambda f: float(f["connected"]))
+    kept_flips = sorted((f for f in flips if f["kept"]), key=lambda f: float(f["bridge"]))
     if cell["split"] == 0 and kept_flips:
         result["maps"] = [_map(cell, data, victims, flip) for flip in (kept_flips[0], kept_flips[-1])]
     return result
@@ -123,7 +123,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
 
 
 def draw(settings: Settings, found: Found) -> Figure:
-    """Drop against connectivity, and the planes of the least and the most connected flip."""
+    """Drop against radius and bridge, and the planes of the flips with the narrowest and the widest bridge."""
     from matplotlib.colors import ListedColormap
 
     from lnbench.experiments import _figure
@@ -142,13 +142,13 @@ def draw(settings: Settings, found: Found) -> Figure:
     axes[0].set(xlabel="pocket radius, ℓ∞", ylabel="drop of AA below clean, pp", title="(a) one dot a network")
     shades = ListedColormap(["#9ecbff", "#ffc1bf", "#d8dee4"])
     maps: list[Any] = next((f["result"]["maps"] for f in found if f["result"]["maps"]), [])
-    for axis, plane, title in zip(axes[1:], maps, ("(b) least connected", "(c) most connected"), strict=False):
+    for axis, plane, title in zip(axes[1:], maps, ("(b) narrowest bridge", "(c) widest"), strict=False):
         decisions = np.array([[int(c) for c in row] for row in plane["rows"]])
         axis.imshow(decisions, cmap=shades, vmin=0, vmax=2, origin="lower", extent=plane["extent"], aspect="auto")
         for (x, y), marker, name in zip(plane["points"], "*os", ("flip", "nearest 0", "nearest 9"), strict=True):
             size = 80 if marker == "*" else 32
             axis.scatter([x], [y], marker=marker, s=size, color="black", linewidths=0, label=name)
-        axis.set(title=f"{title}: {100 * plane['connected']:.0f} %", xlabel="towards class 0, ℓ2")
+        axis.set(title=f"{title}: {plane['bridge']:.2f}", xlabel="towards class 0, ℓ2")
         axis.grid(False)
     axes[1].set_ylabel("towards class 9, ℓ2")
     axes[1].legend(loc="lower left", fontsize=7.5, handletextpad=0.2, frameon=True, framealpha=0.85, edgecolor="none")
@@ -201,5 +201,5 @@ def _map(cell: dict[str, Any], data: _pictures.Pictures, victims: Victims, flip:
         "rows": ["".join(str(int(k)) for k in row) for row in kinds],
         "extent": [-0.4 * reach, reach, -0.5 * reach, reach],
         "points": places,
-        "connected": flip["connected"],
+        "bridge": flip["bridge"],
     }
