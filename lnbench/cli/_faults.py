@@ -23,7 +23,7 @@ def tell(error: BaseException) -> int | None:
     if isinstance(error, click.Abort):
         _say("aborted; nothing was done.")
         return INTERRUPTED
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt) or (isinstance(error, ImportError) and _interrupted(error)):
         _say("interrupted; what was finished is kept, and the same command resumes from it.")
         return INTERRUPTED
     if isinstance(error, LnbenchError):
@@ -40,6 +40,12 @@ def tell(error: BaseException) -> int | None:
         return MISSING
     _report(error)
     return BUG
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind it: an extension module that is being loaded reports it as its own failure."""
+    behind = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt) or (behind is not None and _interrupted(behind))
 
 
 def clean(text: str, lines: int = 40) -> str:

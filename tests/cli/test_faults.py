@@ -69,6 +69,16 @@ def test_an_interruption_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.stderr == "error: interrupted; what was finished is kept, and the same command resumes from it.\n"
 
 
+def test_an_interruption_of_an_extension_module_that_is_being_loaded_is_130_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pybind11 raises an ImportError from it; found by the fault campaign."""
+    failed = ImportError("initialization failed")
+    failed.__cause__ = KeyboardInterrupt()
+    assert _raising(failed, monkeypatch).exit_code == 130
+    assert _raising(ImportError("initialization failed"), monkeypatch).exit_code == 4
+
+
 def test_an_interruption_while_words_are_parsed_is_130_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def parse_args(*_: object) -> list[str]:
         raise KeyboardInterrupt
