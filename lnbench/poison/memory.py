@@ -84,15 +84,19 @@ class Group:
                 time.sleep(0.01)
 
 
-def held(pid: int) -> int:
-    """Bytes of memory that a process and all its descendants hold, shared pages counted once; 0 if it has ended."""
-    tree = descendants(pid)
-    return sum(_proportional(p) for p in tree)
+def held(pid: int, *, group: bool = False) -> int:
+    """Bytes of memory that a process and all its descendants hold, shared pages counted once; 0 if it has ended.
+
+    Args:
+        group: count the process group of this number as well: without a namespace of its own an orphan is nobody's
+            descendant, but it cannot leave the group.
+    """
+    return sum(_proportional(p) for p in _tree(pid, group))
 
 
-def exceeds(pid: int, limit: int) -> bool:
-    """Whether a process and its descendants hold more than `limit` bytes; cheap while they hold far less."""
-    return sum(_resident(p) for p in descendants(pid)) > limit and held(pid) > limit
+def exceeds(pid: int, limit: int, *, group: bool = False) -> bool:
+    """Whether these processes hold more than `limit` bytes, see `held`; cheap while they hold far less."""
+    return sum(_resident(p) for p in _tree(pid, group)) > limit and held(pid, group=group) > limit
 
 
 def of_files(pid: int) -> int:
@@ -124,6 +128,15 @@ def descendants(pid: int) -> list[int]:
                 children = [int(c) for c in Path(f"/proc/{parent}/task/{thread}/children").read_text().split()]
                 found += children
                 queue += children
+    return found
+
+
+def _tree(pid: int, group: bool) -> set[int]:
+    found = set(descendants(pid))
+    for entry in Path("/proc").glob("[0-9]*/stat") if group else ():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if int(entry.read_text(errors="replace").rpartition(")")[2].split()[2]) == pid:
+                found.add(int(entry.parts[2]))
     return found
 
 

@@ -11,7 +11,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lnbench.errors import UnavailableError
-from lnbench.poison import memory, sandbox, seccomp
+from lnbench.poison import memory, sandbox, scratch, seccomp
 
 LOG_BYTES = 65536
 PROCESSES = 64
@@ -107,6 +106,8 @@ class _Guest:
                 self._start(stack, command, (result.write,), environment, str(box.scratch))
                 self.first = self.child.pid
             result.close(result.write)
+            for end in (self.answer, self.log):  # a guest can take back what select() has seen
+                os.set_blocking(end, False)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> _Guest:
@@ -241,7 +242,7 @@ def run(
             if cap == "watched" and guest.first is not None and memory_bytes is not None:
                 boxed = mode == sandbox.BUBBLEWRAP and answer.head  # until its first byte, its root may be the host's
                 files = memory.of_files(guest.first) if boxed else 0
-                if memory.exceeds(guest.first, memory_bytes - files):
+                if memory.exceeds(guest.first, memory_bytes - files, group=mode != sandbox.BUBBLEWRAP):
                     return "memory"
             return ""
 
@@ -276,8 +277,8 @@ def probe(mode: str) -> str | None:
 
 
 def _probe(mode: str) -> Outcome:
-    with tempfile.TemporaryDirectory(prefix="lnbench-", ignore_cleanup_errors=True) as folder:
-        box = sandbox.make_box(Path(folder), b"", "probe.py", b"")
+    with scratch.folder() as folder:
+        box = sandbox.make_box(folder, b"", "probe.py", b"")
         confined = sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None
         job = {"probe": True, "limits": {}, "landlock": confined}
         (box.inputs / "job.json").write_text(json.dumps(job), encoding="utf-8")
@@ -307,11 +308,11 @@ def _watch(
             for key, _ in selector.select(max(0.0, min(_TICK, deadline() - time.monotonic()))):
                 if key.fd == ended:
                     return ""
-                data = os.read(key.fd, 65536)
-                if data:
-                    sinks[key.fd](data)
-                else:
-                    selector.unregister(key.fd)
+                with contextlib.suppress(BlockingIOError):
+                    if data := os.read(key.fd, 65536):
+                        sinks[key.fd](data)
+                    else:
+                        selector.unregister(key.fd)
             if ended is None and guest.child.poll() is not None:
                 return ""
             now = time.monotonic()
@@ -323,7 +324,6 @@ def _watch(
 
 def _drain(fd: int, sink: Callable[[bytes], None]) -> None:
     """Read what is in the pipe and no more: a survivor elsewhere could hold it open."""
-    os.set_blocking(fd, False)
     with contextlib.suppress(BlockingIOError):
         for _ in range(64):
             if not (data := os.read(fd, 65536)):

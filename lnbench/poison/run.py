@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
-from lnbench.poison import labels, process, sandbox
+from lnbench.poison import labels, process, sandbox, scratch
 from lnbench.poison.labels import Details, Scalar, printable
 from lnbench.poison.submission import Submission
 from lnbench.protocol.seeds import Streams
@@ -202,9 +202,9 @@ def _run(
     if mode not in sandbox.MODES:
         raise ProtocolError(f"expected a sandbox of {', '.join(sandbox.MODES)}, got {mode!r}.")
     try:
-        with tempfile.TemporaryDirectory(prefix="lnbench-", ignore_cleanup_errors=True) as folder:
+        with scratch.folder() as folder:
             box = sandbox.make_box(
-                Path(folder),
+                folder,
                 b"",
                 submission.file,
                 submission.source.encode("utf-8"),

@@ -266,7 +266,7 @@ def landlock_job(box: Box) -> dict[str, Any]:
         box.inputs.parent.chmod(0o711)
         os.chown(box.scratch, user, user)
     read, listed = installation.open_paths()
-    kernel = ["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/dev/zero", "/dev/random", "/dev/urandom"]
+    kernel = ["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/dev/random", "/dev/urandom"]
     read = [*read, str(box.inputs), str(box.submission), str(box.library), *kernel]
     return {"read": read, "list": listed, "write": [str(box.scratch), "/dev/null"], "user": user}
 
@@ -299,6 +299,7 @@ def bubblewrap_command(
         for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):  # for setpriv below, which drops them
             arguments += ["--cap-add", capability]
     arguments += [*_system(), "--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--ro-bind", "/dev/null", "/dev/zero"]  # cannot be opened: its shared pages escape every count
     arguments += ["--perms", "1777", "--size", str(_SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]
     arguments += ["--perms", "1777", "--size", str(box.scratch_mib << 20), "--tmpfs", "/tmp"]
     if box.gpu:  # after --dev; CUDA reads /sys as well

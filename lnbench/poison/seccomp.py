@@ -1,8 +1,9 @@
 """A second wall inside the sandbox: a seccomp filter as classic BPF, assembled here so that no libseccomp is needed.
 
 Default allow. Refused are the calls that reach outside the namespaces (mounts, new namespaces, other processes' memory,
-kernel interfaces with a history of holes), that hold memory no resource limit counts, and socket families that
-the network namespace does not fence off.
+kernel interfaces with a history of holes), that hold memory no limit counts, that leave or watch marks on files which
+another guest sees as well (locks, leases, times, inotify), and socket families that the network namespace does not
+fence off.
 """
 
 from __future__ import annotations
@@ -15,8 +16,15 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
 _ARGUMENTS = 16
-_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWUSER, _CLONE_PARENT = 0x10000000, 0x8000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_SHARED, _ANONYMOUS = 0x01, 0x20
+_LOCKS = (5, 6, 7, 36, 37, 38)  # fcntl: of a process, and of an open file
+_OWNERS = (8, 10, 15)  # fcntl: whom a descriptor's signals go to, and which
+_WATCHES = (1024, 1025, 1026)  # fcntl: leases, and notes of a folder's changes
+_PIPE_SIZE = 1031
+_HARMLESS_IOCTLS = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+"""Is it a terminal, how wide is it, how many bytes wait, (non-)blocking, (not) kept open."""
 _FAMILIES = (1, 2, 10, 16)  # unix, IPv4, IPv6, netlink: all of them fenced by the network namespace; vsock is not
 
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -76,6 +84,17 @@ _PERM: dict[str, tuple[int | None, int | None]] = {
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
+    "landlock_create_ruleset": (444, 444),
+    "landlock_add_rule": (445, 445),
+    "landlock_restrict_self": (446, 446),
+    "flock": (73, 32),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
 }
 _NOSYS: dict[str, tuple[int | None, int | None]] = {
     "clone3": (435, 435),  # its flags lie in memory, out of a filter's sight; the C library falls back to clone
@@ -106,10 +125,6 @@ _UNBOXED: dict[str, tuple[int | None, int | None]] = {
     "lchown": (94, None),
     "fchown": (93, 55),
     "fchownat": (260, 54),
-    "utime": (132, None),
-    "utimes": (235, None),
-    "futimesat": (261, None),
-    "utimensat": (280, 88),
     "setxattr": (188, 5),
     "lsetxattr": (189, 6),
     "fsetxattr": (190, 7),
@@ -118,10 +133,11 @@ _UNBOXED: dict[str, tuple[int | None, int | None]] = {
     "fremovexattr": (199, 16),
     "setxattrat": (463, 463),
     "removexattrat": (466, 466),
-    "inotify_add_watch": (254, 27),
+    "file_setattr": (469, 469),
     "socket": (41, 198),
 }
 _CLONE, _SOCKET, _SOCKETPAIR, _IOCTL = (56, 220), (41, 198), (53, 199), (16, 29)
+_FCNTL, _MMAP = (72, 25), (9, 222)
 _TGKILL, _PRLIMIT, _SET_AFFINITY = (234, 131), (302, 261), (203, 122)
 
 
@@ -151,9 +167,15 @@ def program(*, boxed: bool = True, own: int = 0) -> bytes:
         for call in table.values():
             if (value := call[column]) is not None:
                 code += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ERRNO | number)]
-    code += _guarded(_CLONE[column], 0, [(_ANY_BIT, 0, 1, _CLONE_NEWUSER), (_RETURN, 0, 0, _ERRNO | errno.EPERM)])
-    terminal = [(_EQUAL, 0, 1, request) for request in (_TIOCSTI, _TIOCLINUX)]
-    code += _guarded(_IOCTL[column], 1, [i for t in terminal for i in (t, (_RETURN, 0, 0, _ERRNO | errno.EPERM))])
+    refused = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
+    code += _guarded(_CLONE[column], 0, [(_ANY_BIT, 0, 1, _CLONE_NEWUSER | _CLONE_PARENT), refused])
+    # Memory that is shared and of no file leaves every process's count when the process lets go of its pages.
+    code += _guarded(_MMAP[column], 3, [(_ANY_BIT, 0, 2, _ANONYMOUS), (_ANY_BIT, 0, 1, _SHARED), refused])
+    code += _guarded(_FCNTL[column], 1, _none_of((*_LOCKS, *_OWNERS, *_WATCHES, _PIPE_SIZE), errno.EPERM))
+    if boxed:
+        code += _guarded(_IOCTL[column], 1, _none_of((_TIOCSTI, _TIOCLINUX), errno.EPERM))
+    else:
+        code += _guarded(_IOCTL[column], 1, _only(_HARMLESS_IOCTLS, errno.EPERM))
     for call in (_SOCKET, _SOCKETPAIR):
         code += _guarded(call[column], 0, _only(_FAMILIES, errno.EAFNOSUPPORT))
     if not boxed:
@@ -167,6 +189,11 @@ def _only(values: tuple[int, ...], number: int) -> list[tuple[int, int, int, int
     """Allow these values of the loaded word, answer all others with an error."""
     tests = [(_EQUAL, len(values) - 1 - i, int(i == len(values) - 1), value) for i, value in enumerate(values)]
     return [*tests, (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | number)]
+
+
+def _none_of(values: tuple[int, ...], number: int) -> list[tuple[int, int, int, int]]:
+    """Answer these values of the loaded word with an error."""
+    return [i for value in values for i in ((_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ERRNO | number))]
 
 
 def _guarded(number: int, argument: int, body: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ import pytest
 
 import lnbench
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
-from lnbench.poison import memory
+from lnbench.poison import memory, process
 from lnbench.poison.run import Poisoned, Submission, describe, poison
 
 FIRST = """
@@ -230,6 +232,40 @@ def test_descriptors_do_not_leak(go: Callable[..., Poisoned]) -> None:
         except SubmissionError:
             pass
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_byte_that_is_taken_back_does_not_hold_the_referee(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guest may open its end for reading and empty a pipe between the referee's look and its read."""
+    ends = [os.pipe(), os.pipe()]
+    for read, _ in ends:
+        os.set_blocking(read, False)
+
+    class Sure(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            return [(self.get_map()[read], selectors.EVENT_READ) for read, _ in ends]
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Sure)
+    guest: Any = SimpleNamespace(
+        answer=ends[0][0], log=ends[1][0], child=SimpleNamespace(pid=os.getpid(), poll=lambda: None)
+    )
+    verdicts = iter(["", "", "time"])
+    try:
+        assert process._watch(guest, lambda _: None, lambda _: None, lambda: next(verdicts), lambda: 0.0) == "time"
+    finally:
+        for end in (end for pair in ends for end in pair):
+            os.close(end)
+
+
+def test_no_read_of_a_guests_pipes_waits(go: Callable[..., Poisoned], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, watch = [], process._watch
+
+    def watched(guest: Any, *of: Any) -> str:
+        seen.extend(os.get_blocking(end) for end in (guest.answer, guest.log))
+        return watch(guest, *of)
+
+    monkeypatch.setattr(process, "_watch", watched)
+    go(FIRST)
+    assert seen == [False, False]
 
 
 def test_cancel(go: Callable[..., Poisoned]) -> None:

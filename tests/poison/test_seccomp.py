@@ -53,7 +53,7 @@ def test_verdicts(machine: str) -> None:
     assert ask(READ) == ALLOW
     assert ask(MOUNT) == ask(PTRACE) == ERRNO | errno.EPERM
     assert ask(CLONE, 0x003D0F00) == ALLOW  # a thread
-    assert ask(CLONE, 0x10000000 | 17) == ERRNO | errno.EPERM
+    assert ask(CLONE, 0x10000000 | 17) == ask(CLONE, 0x8000 | 17) == ERRNO | errno.EPERM
     assert verdict(program, audit, 435) == ERRNO | errno.ENOSYS  # clone3
     assert ask(IOCTL, 0, 0x5401) == ALLOW
     assert ask(IOCTL, 0, 0x5412) == ask(IOCTL, 0, 0x541C) == ERRNO | errno.EPERM
@@ -61,6 +61,21 @@ def test_verdicts(machine: str) -> None:
     for call in (SOCKET, SOCKETPAIR):
         assert all(ask(call, family) == ALLOW for family in (1, 2, 10, 16))
         assert all(ask(call, family) == ERRNO | errno.EAFNOSUPPORT for family in (0, 3, 9, 17, 38, 40))
+
+
+@pytest.mark.parametrize("boxed", [True, False])
+def test_files_of_all_guests_take_no_marks_and_all_memory_is_counted(machine: str, boxed: bool) -> None:
+    program, audit = seccomp.program(boxed=boxed, own=9), AUDIT[machine]
+    fcntl, mmap = {"x86_64": (72, 9), "aarch64": (25, 222)}[machine]
+    for command in (0, 1, 2, 3, 4, 1030, 1032):  # duplicates, flags, a pipe's size
+        assert verdict(program, audit, fcntl, 1, command) == ALLOW
+    for command in (5, 6, 7, 36, 37, 38, 8, 10, 15, 1024, 1026, 1031):
+        assert verdict(program, audit, fcntl, 1, command) == ERRNO | errno.EPERM
+    private, shared, checked, anonymous = 2, 1, 3, 0x20
+    for flags in (private, private | anonymous, private | anonymous | 0x20000, shared, checked):
+        assert verdict(program, audit, mmap, 0, 4096, 3, flags) == ALLOW
+    for flags in (shared | anonymous, checked | anonymous, shared | anonymous | 0x8000):
+        assert verdict(program, audit, mmap, 0, 4096, 3, flags) == ERRNO | errno.EPERM
 
 
 def test_other_architectures_are_killed(machine: str) -> None:
@@ -92,6 +107,11 @@ def test_without_namespaces(machine: str) -> None:
         for name, calls in table.items():
             if (call := calls[column]) is not None:
                 assert verdict(program, audit, call, 1) == ERRNO | errno.EPERM, name
+    ioctl = NUMBERS[machine][IOCTL]
+    for request in (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451):
+        assert verdict(program, audit, ioctl, 1, request) == ALLOW
+    for request in (0x40086602, 0x401C5820, 0x8901, 0x8902, 0x5412):  # flags of files, owners of signals
+        assert verdict(program, audit, ioctl, 1, request) == ERRNO | errno.EPERM
     for calls, allowed in (
         (seccomp._TGKILL, {4711}),
         (seccomp._PRLIMIT, {0, 4711}),
