@@ -131,13 +131,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def _tree(pid: int, group: bool) -> set[int]:
-    found = set(descendants(pid))
-    for entry in Path("/proc").glob("[0-9]*/stat") if group else ():
+def members(group: int) -> list[int]:
+    """The processes of a process group that have not ended."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
-            if int(entry.read_text(errors="replace").rpartition(")")[2].split()[2]) == pid:
-                found.add(int(entry.parts[2]))
+            state, _, of = entry.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            if int(of) == group and state not in "ZX":
+                found.append(int(entry.parts[2]))
     return found
+
+
+def _tree(pid: int, group: bool) -> set[int]:
+    return {*descendants(pid), *(members(pid) if group else ())}
 
 
 def _own_group() -> str | None:

@@ -190,6 +190,9 @@ class _Guest:
             _readable(self.first_fd, 5)
         elif self.mode != sandbox.BUBBLEWRAP:
             _kill_marked(self.mark)
+            limit = time.monotonic() + 1  # what was killed may still be on its way out
+            while memory.members(self.child.pid) and time.monotonic() < limit:
+                time.sleep(0.005)
         self._gone = True
 
 

@@ -78,3 +78,26 @@ def test_the_tree_is_counted_once() -> None:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert memory.held(process.pid) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_orphans_are_counted_by_their_group() -> None:
+    code = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    if os.fork() == 0:\n"
+        "        held = bytearray(b'x') * (64 << 20)\n"
+        "        print('ready', flush=True); time.sleep(60)\n"
+        "    os._exit(0)\n"
+        "os.wait(); time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        assert len(memory.members(process.pid)) == 2 and process.pid in memory.members(process.pid)
+        assert not memory.exceeds(process.pid, 60 << 20) and memory.exceeds(process.pid, 60 << 20, group=True)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
