@@ -133,13 +133,21 @@ def descendants(pid: int) -> list[int]:
 
 def members(group: int) -> list[int]:
     """The processes of a process group that have not ended."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            state, _, of = entry.read_text(errors="replace").rpartition(")")[2].split()[:3]
-            if int(of) == group and state not in "ZX":
-                found.append(int(entry.parts[2]))
-    return found
+    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    return [pid for pid in pids if _group_of(pid) == group]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process has not ended; one that only waits for its parent has."""
+    return _group_of(pid) is not None
+
+
+def _group_of(pid: int) -> int | None:
+    """The process group of a process, None if it has ended."""
+    with contextlib.suppress(OSError, ValueError):
+        state, _, group = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[:3]
+        return None if state in "ZX" else int(group)
+    return None
 
 
 def _tree(pid: int, group: bool) -> set[int]:

@@ -189,10 +189,7 @@ class _Guest:
         if self.first_fd is not None:
             _readable(self.first_fd, 5)
         elif self.mode != sandbox.BUBBLEWRAP:
-            _kill_marked(self.mark)
-            limit = time.monotonic() + 1  # what was killed may still be on its way out
-            while memory.members(self.child.pid) and time.monotonic() < limit:
-                time.sleep(0.005)
+            _kill_marked(self.mark, self.child.pid)
         self._gone = True
 
 
@@ -353,16 +350,21 @@ def _readable(fd: int, seconds: float) -> bool:
     return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
-def _kill_marked(mark: str) -> None:
-    """Kill processes that carry a guest's mark in their environment: without a sandbox, daemons leave the group."""
-    needle = f"{_MARK}={mark}".encode()
-    for _ in range(20):
+def _kill_marked(mark: str, group: int) -> None:
+    """Kill processes that carry a guest's mark in their environment: without a sandbox, daemons leave the group.
+
+    What was killed may still be on its way out: they and the group, killed before, are waited for.
+    """
+    needle, killed = f"{_MARK}={mark}".encode(), set[int]()
+    limit = time.monotonic() + 2
+    while time.monotonic() < limit:
         found = False
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if needle in (entry / "environ").read_bytes().split(b"\0"):
                     os.kill(int(entry.name), signal.SIGKILL)
+                    killed.add(int(entry.name))
                     found = True
-        if not found:
+        if not found and not any(map(memory.alive, killed)) and not memory.members(group):
             return
         time.sleep(0.005)
