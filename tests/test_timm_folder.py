@@ -49,6 +49,7 @@ def _saved(track: Track, victim: str, folder: Path) -> tuple[Path, Victims]:
         "device": "cpu",
     }
     name = {"track": track.sha256, "victim": victim, "places": [[0, 1]], "arm": "clean"}
+    name |= {"salt": "s", "environment": "e", "code": "c"}
     kept.save_cell({"cell": cell, "name": name, "folder": str(folder)})
     where = kept.place(victim, 0, "clean", 1, timm=kept.by_timm(track, victim))
     return folder / where, cells.trained(cell).victims
