@@ -17,7 +17,7 @@ class Cheat(lnbench.Poisoner):
             os.chmod("closed", 0)
         except PermissionError:
             pass
-        for _ in range(3000):
+        for _ in range(1200):
             os.mkdir("d")
             os.chdir("d")
         return problem.flipped(problem.eligible[: problem.budget])
