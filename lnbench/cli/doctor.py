@@ -76,9 +76,14 @@ def _cache() -> bool:
 
 def _sandbox() -> bool:
     """Whether a submission may run at all: without a sandbox only outside CI."""
+    from lnbench.errors import UnavailableError
     from lnbench.poison import sandbox
 
-    found = sandbox.diagnose()
+    try:
+        found = sandbox.diagnose()
+    except UnavailableError as error:
+        click.echo(f"sandbox   unknown: {error}")
+        return False
     click.echo(f"sandbox   {found.mode}: {found.reason}")
     if found.mode != sandbox.NONE:
         click.echo(f"memory    {_memory(found.mode)}")

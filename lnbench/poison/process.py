@@ -262,14 +262,23 @@ def probe(mode: str) -> str | None:
     """Run an empty guest in a sandbox with the options every guest gets: None, or the words it failed with.
 
     A guest that something else kills says nothing about the sandbox: it is tried again.
+
+    Raises:
+        UnavailableError: if every one was killed. A weaker sandbox must not be the answer to that.
     """
     try:
         for _ in range(_PROBES):
             outcome = _probe(mode)
-            if outcome.code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            killed = outcome.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+            if not killed:
                 break
     except (UnavailableError, OSError) as error:  # no folder for temporary files, no right to hand one over, …
         return str(error).rstrip(".")
+    if killed:
+        raise UnavailableError(
+            f"whether the sandbox {mode} works here could not be tried: something killed its trial {_PROBES} times in "
+            "a row; see whether memory is short, and run the same command again."
+        )
     if outcome.answer and outcome.code == 0:
         return None
     words = outcome.log.decode(errors="replace").strip().splitlines()

@@ -109,13 +109,21 @@ def make_box(folder: Path, job: bytes, file: str, source: bytes, **options: Any)
 
 
 def mode() -> str:
-    """The best sandbox of this machine: `"bubblewrap"`, `"landlock"` or `"none"`. Tried once for each process."""
+    """The best sandbox of this machine: `"bubblewrap"`, `"landlock"` or `"none"`. Tried once for each process.
+
+    Raises:
+        UnavailableError: if something kills whatever is tried.
+    """
     return diagnose().mode
 
 
 @functools.lru_cache(maxsize=1)
 def diagnose() -> Diagnosis:
-    """Which sandbox this machine gives, why, and how to get a better one. Tried once for each process, never raises."""
+    """Which sandbox this machine gives, why, and how to get a better one. Tried once for each process.
+
+    Raises:
+        UnavailableError: if something kills whatever is tried.
+    """
     from lnbench.poison import seccomp
 
     if sys.platform != "linux":

@@ -14,6 +14,7 @@ import factories
 import tiny
 from lnbench import __version__, calibration, cli, record
 from lnbench.cli import _options
+from lnbench.errors import UnavailableError
 from lnbench.poison import sandbox
 from lnbench.protocol import track as tracks
 
@@ -300,6 +301,15 @@ def test_doctor_names_remedies_and_refuses_where_nothing_could_run(
     monkeypatch.setenv("CI", "true")
     under_ci = lnbench("doctor")
     assert under_ci.exit_code == 3 and under_ci.stdout.splitlines()[-1].startswith("not ready: ")
+
+
+def test_doctor_says_that_the_sandbox_could_not_be_tried(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diagnose() -> None:
+        raise UnavailableError("something killed its trial.")
+
+    monkeypatch.setattr(sandbox, "diagnose", diagnose)
+    result = lnbench("doctor")
+    assert result.exit_code == 3 and "sandbox   unknown: something killed its trial." in result.stdout
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
