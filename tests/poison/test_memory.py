@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,20 @@ def test_nothing_above_the_root(tmp_path: Path) -> None:
     assert memory.Group.make(GIB, 70, "/", root) is None
 
 
+@contextlib.contextmanager
+def _ready(code: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs some code, from when it says `ready`; killed at the end with its whole group."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_the_tree_is_counted_once() -> None:
     """A parent that holds 64 MiB, three children that share it: 64 MiB, not 256."""
@@ -67,17 +83,10 @@ def test_the_tree_is_counted_once() -> None:
         "print('ready', flush=True)\n"
         "time.sleep(60)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    with _ready(code) as process:
         assert len(memory.descendants(process.pid)) == 4
         assert 60 << 20 < memory.held(process.pid) < 120 << 20
         assert memory.exceeds(process.pid, 60 << 20) and not memory.exceeds(process.pid, 120 << 20)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
     assert memory.held(process.pid) == 0
 
 
@@ -92,16 +101,9 @@ def test_orphans_are_counted_by_their_group() -> None:
         "    os._exit(0)\n"
         "os.wait(); time.sleep(60)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    with _ready(code) as process:
         limit = time.monotonic() + 20  # the middle one is on its way out
         while len(found := memory.members(process.pid)) != 2 and time.monotonic() < limit:
             time.sleep(0.01)
         assert len(found) == 2 and process.pid in found
         assert not memory.exceeds(process.pid, 60 << 20) and memory.exceeds(process.pid, 60 << 20, group=True)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
