@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from lnbench.protocol.recipe import Recipe
     from lnbench.protocol.track import Track
     from lnbench.protocol.track import load as load_track
-    from lnbench.record import Record
+    from lnbench.record.record import Record
 
 
 def __getattr__(name: str) -> Any:

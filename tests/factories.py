@@ -12,10 +12,20 @@ import pytest
 
 import tiny
 from lnbench import data, record
-from lnbench._record_derived import expected_victims, scored_at
-from lnbench.protocol import MATCHED, PUBLIC_SALT, Streams, Track, applied, arms_of, matched_flips, random_flips, sha256
+from lnbench.protocol import (
+    MATCHED,
+    PUBLIC_SALT,
+    Streams,
+    Track,
+    applied,
+    arms_of,
+    matched_flips,
+    random_flips,
+    sha256,
+)
 from lnbench.protocol import track as tracks
-from lnbench.record import Record
+from lnbench.record.derived import expected_victims, scored_at
+from lnbench.record.record import Record
 
 SOURCE = '"""A test\'s poisoner."""\n'
 

@@ -11,16 +11,7 @@ from torch import Tensor
 
 from lnbench.adversary.losses import ascent, check_loss
 from lnbench.adversary.norms import advance, check_norm, uniform
-from lnbench.adversary.stack import (
-    Bounds,
-    Goals,
-    Model,
-    aim,
-    per_row,
-    reached,
-    take,
-    unfinished,
-)
+from lnbench.adversary.stack import Bounds, Goals, Model, aim, per_row, reached, take, unfinished
 from lnbench.errors import ProtocolError
 from lnbench.kernels import between, fence
 

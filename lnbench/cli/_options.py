@@ -75,9 +75,10 @@ def season_salt(name: str | None, salt_file: Path | None, board: Path, unsafe: b
         ProtocolError: if name and salt do not belong together, or come alone.
         UnavailableError: without bubblewrap: a salt that is secret is not brought near a submission that could read it.
     """
-    from lnbench import seasons
     from lnbench.errors import ProtocolError, UnavailableError
+    from lnbench.poison import diagnosis
     from lnbench.poison import sandbox as sandboxes
+    from lnbench.record import seasons
 
     if name is None and salt_file is None:
         return None
@@ -88,7 +89,7 @@ def season_salt(name: str | None, salt_file: Path | None, board: Path, unsafe: b
     found = seasons.opened(seasons.read(board / "seasons.toml"), name)
     salt = seasons.read_salt(salt_file)
     seasons.check_salt(found, salt)
-    if unsafe or sandboxes.mode() != sandboxes.BUBBLEWRAP:
+    if unsafe or diagnosis.mode() != sandboxes.BUBBLEWRAP:
         raise UnavailableError(
             "a season's salt is secret, and only bubblewrap keeps a submission from it; see `lnbench doctor`."
         )
@@ -104,7 +105,7 @@ def load_track(name: str | None) -> Any:
 
 def load_submission(name_or_path: str, settings: dict[str, str]) -> Any:
     """The submission in this file, or of this name, with parameters set."""
-    from lnbench.evaluate import find_submission
+    from lnbench.evaluation.conductor import find_submission
     from lnbench.poison.run import Submission
 
     return Submission.from_file(find_submission(name_or_path), settings)
@@ -128,12 +129,13 @@ def load_poisoner(name: str, settings: dict[str, str], track: str | None) -> tup
 
 def sandbox(unsafe: bool, file: str) -> str:
     """The sandbox to ask for; says so aloud if the submission will run without one."""
-    from lnbench import evaluate
+    from lnbench.evaluation import conductor
+    from lnbench.poison import diagnosis
     from lnbench.poison import sandbox as sandboxes
 
     wish = "none" if unsafe else "auto"
-    if evaluate.resolved_sandbox(wish) == sandboxes.NONE:
-        why = "" if unsafe else f" {sandboxes.diagnose().reason} `lnbench doctor` says how to get one."
+    if conductor.resolved_sandbox(wish) == sandboxes.NONE:
+        why = "" if unsafe else f" {diagnosis.diagnose().reason} `lnbench doctor` says how to get one."
         click.echo(
             f"WARNING: NO SANDBOX. {file} runs as a plain process with all your rights and sees all your files; the "
             f"record will not be ranked.{why}",

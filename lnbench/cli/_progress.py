@@ -14,7 +14,7 @@ from lnbench.cli import _faults
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from lnbench.evaluate import Progress
+    from lnbench.evaluation.conductor import Progress
 
 _EVERY = 5.0
 """Seconds between two plain lines."""

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lnbench.leaderboard.text import interval, plain, points, share
 from lnbench.protocol import ARMS, MATCHED
-from lnbench.record import FLAGS, Record, meaning
+from lnbench.record.record import FLAGS, Record, meaning
+from lnbench.text import interval, plain, points, share
 
 _SHARES = {
     "adv_acc": "AA",

@@ -42,10 +42,12 @@ def command(
     Then: does the row keep its rank on the board, and how easily would cleanlab find the flips?
     Exit code 1 if the record's conclusion does not survive.
     """
-    from lnbench import audit, evaluate, seasons
     from lnbench import record as records
+    from lnbench.evaluation import conductor
+    from lnbench.files import write_atomically
     from lnbench.protocol import canonical_json
-    from lnbench.store import write_atomically
+    from lnbench.record import seasons
+    from lnbench.trust import audit
 
     found = records.read(record)
     known = seasons.read(board / "seasons.toml")
@@ -53,7 +55,7 @@ def command(
         document = audit.audit(
             found,
             device=device,
-            workers=workers or evaluate.cores(),
+            workers=workers or conductor.cores(),
             salt=salt or seasons.salt_of(known, found.season),
             board=board / "records" if (board / "records").is_dir() else None,
             on_progress=report,

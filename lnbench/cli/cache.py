@@ -20,7 +20,7 @@ def command() -> None:
 @command.command("path")
 def path() -> None:
     """Print the folder of the results."""
-    from lnbench.store import Store
+    from lnbench.evaluation.store import Store
 
     click.echo(Store().root)
 
@@ -29,7 +29,7 @@ def path() -> None:
 def size() -> None:
     """Print how much is kept."""
     from lnbench.data import _files
-    from lnbench.store import Store
+    from lnbench.evaluation.store import Store
 
     entries, used = Store().size()
     click.echo(f"results: {entries} in {_bytes(used)}, {Store().root}")
@@ -42,7 +42,7 @@ def size() -> None:
 def clear(with_data: bool, yes: bool) -> None:
     """Remove all results; with --data the downloads as well."""
     from lnbench.data import _files
-    from lnbench.store import Store
+    from lnbench.evaluation.store import Store
 
     store, downloads = Store(), _files.downloads()
     entries, used = store.size()

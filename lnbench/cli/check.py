@@ -21,17 +21,17 @@ def command(
     """
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)
-    from lnbench import evaluate
+    from lnbench.evaluation import conductor
 
     wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
     if metadata:
-        from lnbench import submit
+        from lnbench.contribute import pull_request
         from lnbench.poison import run
 
-        details = run.describe(poisoner, mode=evaluate.resolved_sandbox(wish))
-        submit.check_metadata(details, poisoner.file)
+        details = run.describe(poisoner, mode=conductor.resolved_sandbox(wish))
+        pull_request.check_metadata(details, poisoner.file)
         click.echo(f"author {details.author}, licence {details.license}, paper {details.paper or 'none'}")
-    found = evaluate.check(poisoner, chosen, sandbox=wish, splits=2)
+    found = conductor.check(poisoner, chosen, sandbox=wish, splits=2)
     budget = chosen.noise.budget
     for split in found:
         again = "the same labels twice" if split.deterministic else "DIFFERENT labels when run again"

@@ -60,7 +60,7 @@ def _gpu() -> str:
 
 
 def _cache() -> bool:
-    from lnbench.store import Store
+    from lnbench.evaluation.store import Store
 
     root = Store().root
     try:
@@ -77,10 +77,10 @@ def _cache() -> bool:
 def _sandbox() -> bool:
     """Whether a submission may run at all: without a sandbox only outside CI."""
     from lnbench.errors import UnavailableError
-    from lnbench.poison import sandbox
+    from lnbench.poison import diagnosis, sandbox
 
     try:
-        found = sandbox.diagnose()
+        found = diagnosis.diagnose()
     except UnavailableError as error:
         click.echo(f"sandbox   unknown: {error}")
         return False

@@ -87,9 +87,9 @@ def command(
       lnbench evaluate hf://user/name@revision
     """
     poisoner, chosen, drawn = _options.load_poisoner(submission, settings, track)
-    from lnbench import evaluate as conductor
     from lnbench import record
     from lnbench.cli import _report
+    from lnbench.evaluation import conductor
     from lnbench.protocol import PUBLIC_SALT, canonical_json
 
     season, salt = (drawn["season"], drawn["salt"]) if drawn else (season, None)
@@ -129,18 +129,18 @@ def command(
 
 def _curve(track: Any, ks: tuple[int, ...], run: Callable[[Any], Any], folder: Path, as_json: bool) -> None:
     """One evaluation a budget; a table, a figure and a document of them."""
-    from lnbench import budgets
+    from lnbench.board.budget_curve import figure
     from lnbench.cli import _report
-    from lnbench.leaderboard.budgets import figure
+    from lnbench.evaluation import budget_curve
+    from lnbench.files import write_atomically
     from lnbench.protocol import canonical_json
-    from lnbench.store import write_atomically
 
-    tracks = [budgets.at_budget(track, k) for k in ks]
+    tracks = [budget_curve.at_budget(track, k) for k in ks]
     records = []
     for at in tracks:
         click.echo(f"budget {at.noise.budget}", err=True)
         records.append(run(at)[0])
-    document = budgets.curve(track, records)
+    document = budget_curve.curve(track, records)
     _report.print_budgets(records)
     for suffix, data in (("json", canonical_json(document)), ("svg", figure(document).encode())):
         path = folder / f"{records[0].filename.rsplit('-', 1)[0]}-budgets.{suffix}"

@@ -27,9 +27,9 @@ def command() -> None:
 @_folder
 def build(folder: Path) -> None:
     """Write the board anew from its records."""
-    from lnbench import leaderboard
+    from lnbench import board
 
-    changed = leaderboard.build(folder / "records", folder)
+    changed = board.build(folder / "records", folder)
     for path in changed:
         click.echo(f"changed: {path}")
     click.echo(f"the board in {folder} is what its records say.")
@@ -39,9 +39,9 @@ def build(folder: Path) -> None:
 @_folder
 def check(folder: Path) -> None:
     """Compare the board with its records; exit code 1 if they differ."""
-    from lnbench import leaderboard
+    from lnbench import board
 
-    drifted = leaderboard.check(folder / "records", folder)
+    drifted = board.check(folder / "records", folder)
     for path in drifted:
         click.echo(f"differs: {path}")
     if drifted:
@@ -63,15 +63,15 @@ def check(folder: Path) -> None:
 )
 def add(records: tuple[Path, ...], folder: Path, submissions: Path | None) -> None:
     """Check records, copy them to the board's, and build the board."""
-    from lnbench import leaderboard
+    from lnbench import board
     from lnbench.errors import ProtocolError
 
     for record in records:
         if not record.exists():
             raise ProtocolError(f"there is no record {record}.")
     for record in records:
-        click.echo(f"added: {leaderboard.add(record, folder / 'records', submissions=submissions)}")
-    for path in leaderboard.build(folder / "records", folder):
+        click.echo(f"added: {board.add(record, folder / 'records', submissions=submissions)}")
+    for path in board.build(folder / "records", folder):
         click.echo(f"changed: {path}")
 
 
@@ -86,7 +86,7 @@ def add(records: tuple[Path, ...], folder: Path, submissions: Path | None) -> No
 @_folder
 def attacks(attacks: Path, folder: Path) -> None:
     """Fill the scores of the records into the table of attacks/README.md."""
-    from lnbench.leaderboard import strategies
+    from lnbench.board import strategies
 
     changed = strategies.write(attacks, folder / "records")
     click.echo(f"{'changed' if changed else 'unchanged'}: {attacks / 'README.md'}")

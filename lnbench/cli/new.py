@@ -24,11 +24,11 @@ def command(name: str, folder: Path | None, author: str | None) -> None:
     NAME becomes the row's name. The file runs as it is, with random flips, and says in comments what goes where;
     submissions/my_poisoner.py is a worked example.
     """
-    from lnbench import scaffold
+    from lnbench.contribute import template
 
     if folder is None:
         folder = Path("submissions") if Path("submissions").is_dir() else Path()
-    path = scaffold.write(name, folder, _git_name() if author is None else author)
+    path = template.write(name, folder, _git_name() if author is None else author)
     click.echo(
         f"wrote {path}; now try\n  lnbench check {path}\n  lnbench evaluate {path} --quick\n  lnbench submit {path}"
     )

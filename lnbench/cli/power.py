@@ -37,7 +37,7 @@ def command(track: str | None, effect: float, alpha: float) -> None:
     """
     from tabulate import tabulate
 
-    from lnbench import calibration
+    from lnbench.evaluation import calibration
     from lnbench.protocol.track import DEFAULT
 
     chosen = _options.load_track(track)

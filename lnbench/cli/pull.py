@@ -16,8 +16,8 @@ def command(dataset: str) -> None:
     """
     from lnbench import hub
     from lnbench.cli import _progress
-    from lnbench.evaluate import Progress
-    from lnbench.leaderboard.text import interval, plain, points
+    from lnbench.evaluation.conductor import Progress
+    from lnbench.text import interval, plain, points
 
     with _progress.reporter() as report:
         found = hub.pull(dataset, on_share=lambda share: report(Progress("checking", 100 * share, 100, 0, None)))

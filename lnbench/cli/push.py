@@ -50,8 +50,9 @@ def command(
     \b
       lnbench push records/digits-9to0/yours-01234567.json --repo user/name
     """
-    from lnbench import hub, seasons
+    from lnbench import hub
     from lnbench import record as records
+    from lnbench.record import seasons
 
     found = records.read(record)
     pushed = hub.push(

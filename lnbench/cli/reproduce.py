@@ -43,7 +43,7 @@ def command(
       lnbench reproduce --list
       lnbench reproduce theorem1 --quick
     """
-    from lnbench import experiments
+    from lnbench.thesis import experiment as experiments
 
     if sum([listed, everything, redraw, check, bool(names)]) != 1:
         raise click.UsageError("give experiments' names, or one of --list, --all, --redraw, --check.")
@@ -60,17 +60,17 @@ def command(
 
 
 def _redraw(out: Path) -> None:
-    from lnbench.experiments import _figure, _run
+    from lnbench.thesis import drawing, run
 
-    _figure.require()
-    for path in _run.redraw(out):
+    drawing.require()
+    for path in run.redraw(out):
         click.echo(f"written: {path}")
 
 
 def _check(out: Path) -> None:
-    from lnbench.experiments import _run
+    from lnbench.thesis import run
 
-    wrong = _run.drifted(out)
+    wrong = run.drifted(out)
     for path in wrong:
         click.echo(f"differs: {path}")
     if wrong:
@@ -80,21 +80,21 @@ def _check(out: Path) -> None:
 
 
 def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None, keep_going: bool) -> None:
-    from lnbench import experiments
     from lnbench.cli import _faults, _progress
     from lnbench.errors import LnbenchError
-    from lnbench.evaluate import cores
-    from lnbench.experiments import _figure, _run
+    from lnbench.evaluation.conductor import cores
+    from lnbench.thesis import drawing, run
+    from lnbench.thesis import experiment as experiments
 
-    _figure.require()
+    drawing.require()
     for name in names:
         experiments.load(name)
     code = 0
     for name in names:
         try:
             with _progress.reporter() as notify:
-                document = _run.measure(name, level, workers or cores(), notify)
-            paths = _run.write(document, out)
+                document = run.measure(name, level, workers or cores(), notify)
+            paths = run.write(document, out)
         except LnbenchError as error:
             if not keep_going:
                 raise
@@ -108,7 +108,7 @@ def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None,
 
 def _tell(document: dict[str, Any], paths: list[Path]) -> None:
     """What was found, for a person."""
-    from lnbench.experiments import LEVELS
+    from lnbench.thesis.experiment import LEVELS
 
     level = document["level"]
     click.echo(f"\n{document['experiment']}: {document['title']} (thesis {document['thesis']})")

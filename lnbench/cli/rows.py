@@ -11,7 +11,7 @@ import click
 from lnbench.cli import _faults, _progress
 
 if TYPE_CHECKING:
-    from lnbench.rows import Outcome
+    from lnbench.contribute.two_machines import Outcome
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,7 +71,7 @@ def command() -> None:
 @_options
 def labels(tracks: tuple[str, ...], folder: Path, rows: tuple[str, ...], attacks: Path, workers: int | None) -> None:
     """Make the labels of every row, in the sandbox; train nothing."""
-    from lnbench import rows as many
+    from lnbench.contribute import two_machines as many
 
     named = tracks or many.GPU_TRACKS, rows or many.listed(attacks), folder
     with _progress.reporter() as report:
@@ -94,7 +94,7 @@ def train(
 
     random_flip goes first. If its record does not calibrate a track, that track's other rows are not trained.
     """
-    from lnbench import rows as many
+    from lnbench.contribute import two_machines as many
 
     named = tracks or many.GPU_TRACKS, rows or many.listed(attacks), folder
     with _progress.reporter() as report:
@@ -113,11 +113,11 @@ def train(
 )
 def add(folder: Path, board: Path) -> None:
     """Add the folder's records to the board, and build it; those that are there already stay."""
-    from lnbench import leaderboard
-    from lnbench import rows as many
+    from lnbench.board import build
+    from lnbench.contribute import two_machines as many
 
     code = _told(many.add(folder, board))
-    for path in leaderboard.build(board / "records", board):
+    for path in build(board / "records", board):
         click.echo(f"changed: {path}")
     raise click.exceptions.Exit(code)
 

@@ -17,7 +17,7 @@ def command(track: str | None, tags: tuple[str, ...], min_score: float | None, l
     `lnbench evaluate hf://…` the score.
     """
     from lnbench import hub
-    from lnbench.leaderboard.text import points
+    from lnbench.text import points
 
     found = hub.search(track=track, tags=tags, min_score=min_score, limit=limit)
     for one in found:

@@ -42,7 +42,7 @@ def command() -> None:
 @_folder
 def open_(name: str, salt_file: Path | None, folder: Path) -> None:
     """Draw a salt and publish its commitment."""
-    from lnbench import seasons
+    from lnbench.record import seasons
 
     place = salt_file or Path(f"{name}.salt")
     season = seasons.open_season(folder / "seasons.toml", name, place, datetime.datetime.now(datetime.UTC).date())
@@ -63,15 +63,16 @@ def open_(name: str, salt_file: Path | None, folder: Path) -> None:
 @_folder
 def close(name: str, salt_file: Path, folder: Path) -> None:
     """Reveal the salt; the season's rows are those on the board now."""
-    from lnbench import leaderboard, seasons
+    from lnbench import board
+    from lnbench.record import seasons
 
-    tables = leaderboard.load(folder / "records")
+    tables = board.load(folder / "records")
     rows = [row.record.sha256 for t in (*tables.tables, *tables.history) if t.season == name for row in t.rows]
     today = datetime.datetime.now(datetime.UTC).date()
     season = seasons.close_season(folder / "seasons.toml", name, seasons.read_salt(salt_file), rows, today)
     click.echo(f"season {name} is closed with {len(season.records)} rows; its salt is {season.salt}.")
     if (folder / "records").is_dir():
-        for path in leaderboard.build(folder / "records", folder):
+        for path in board.build(folder / "records", folder):
             click.echo(f"changed: {path}")
 
 
@@ -79,7 +80,7 @@ def close(name: str, salt_file: Path, folder: Path) -> None:
 @_folder
 def list_(folder: Path) -> None:
     """Show the seasons; a salt that is not the committed one is an error."""
-    from lnbench import seasons
+    from lnbench.record import seasons
 
     for season in seasons.read(folder / "seasons.toml").values():
         until = "open" if season.is_open else f"closed {season.closed}, {len(season.records)} rows, salt {season.salt}"

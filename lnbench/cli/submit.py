@@ -13,7 +13,7 @@ from lnbench.cli import _options, _progress
 
 if TYPE_CHECKING:
     from lnbench.poison.submission import Submission
-    from lnbench.record import Record
+    from lnbench.record.record import Record
 
 
 @click.command("submit")
@@ -59,56 +59,58 @@ def command(
     """
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)
-    from lnbench import evaluate, record, submit
+    from lnbench import record
     from lnbench.cli import _report
+    from lnbench.contribute import pull_request
+    from lnbench.evaluation import conductor
     from lnbench.poison import run
 
     wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
-    submit.check_metadata(run.describe(poisoner, mode=evaluate.resolved_sandbox(wish)), poisoner.file)
+    pull_request.check_metadata(run.describe(poisoner, mode=conductor.resolved_sandbox(wish)), poisoner.file)
     if made is not None:
         result, path = record.read(made), made
-        submit.check_same(result, poisoner)
+        pull_request.check_same(result, poisoner)
     else:
-        evaluate.check(poisoner, chosen, sandbox=wish)
+        conductor.check(poisoner, chosen, sandbox=wish)
         click.echo(f"{poisoner.file}: its labels are valid on {chosen.name}; now the victims.", err=True)
         result = _evaluated(poisoner, chosen, device=device, workers=workers, sandbox=wish)
         path = Path("records") / chosen.name / result.filename
         record.write(result, path)
     _report.print_record(result)
     text = path.with_suffix(".md")
-    text.write_text(submit.text(result), encoding="utf-8")
+    text.write_text(pull_request.text(result), encoding="utf-8")
     click.echo(f"record: {path}\npull request's text: {text}")
     _bring(poisoner, result, text, repository, yes)
 
 
 def _evaluated(poisoner: Submission, track: Any, **options: Any) -> Record:
-    from lnbench import evaluate
+    from lnbench.evaluation import conductor
 
     with _progress.reporter() as report:
-        return evaluate.evaluate(poisoner, track, on_progress=report, **options)
+        return conductor.evaluate(poisoner, track, on_progress=report, **options)
 
 
 def _bring(poisoner: Submission, result: Record, text: Path, repository: Path, yes: bool) -> None:
     """Make the branch; push it if the author agrees, or say how."""
-    from lnbench import submit
+    from lnbench.contribute import pull_request
 
-    root, title = submit.checkout(repository), submit.title(result)
+    root, title = pull_request.checkout(repository), pull_request.title(result)
     if root is None:
         click.echo(
             f"\n{repository.resolve()} is no clone of lnbench, so there is no branch. On GitHub, fork lnbench, add "
             f"your file as submissions/{poisoner.file}, and open a pull request titled {title!r} with the text above."
         )
         return
-    branch = submit.branch(root, poisoner)
+    branch = pull_request.branch(root, poisoner)
     click.echo(f"branch: {branch.name}, one commit on {branch.base}")
     if shutil.which("gh") is not None:
         asked = "Push it and open the pull request now?"
         if yes or (sys.stdin.isatty() and click.confirm(asked, default=False)):
-            click.echo(f"pull request: {submit.publish(root, branch, title, text)}")
+            click.echo(f"pull request: {pull_request.publish(root, branch, title, text)}")
             return
         click.echo("\nNothing was pushed. `lnbench submit --yes` does it, or by hand:")
     else:
         click.echo("\nNothing was pushed: GitHub's `gh` is not installed. By hand, FORK being your fork's address:")
-    for step in submit.steps(branch, title, text):
+    for step in pull_request.steps(branch, title, text):
         click.echo(f"  {step}")
     click.echo("The second step is also a button on your fork's page, once the branch is there.")

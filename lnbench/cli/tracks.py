@@ -98,9 +98,9 @@ def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, devi
 
 def _calibrate(name: str, track: Any, path: Path | None, device: str, workers: int | None) -> list[str]:
     """Run, print and keep the calibration of one track; what keeps it from being called calibrated."""
-    from lnbench import calibration
     from lnbench import record as records
     from lnbench.errors import RecordError
+    from lnbench.evaluation import calibration
 
     if path is None:
         made = _run(calibration.calibrated(track), device, workers)
@@ -125,20 +125,20 @@ def _run(track: Any, device: str, workers: int | None) -> dict[str, Any]:
     """The calibration run of a track; its time and memory count only if nothing came from the store."""
     import resource
 
-    from lnbench import calibration, evaluate
     from lnbench import record as records
+    from lnbench.evaluation import calibration, conductor
     from lnbench.poison.run import Submission
 
     reused = 0
     with _progress.reporter() as report:
 
-        def notify(progress: evaluate.Progress) -> None:
+        def notify(progress: conductor.Progress) -> None:
             nonlocal reused
             reused = max(reused, progress.reused)
             report(progress)
 
-        submission = Submission.from_file(evaluate.find_submission(calibration.POISONER), {})
-        made = evaluate.evaluate(submission, track, device=device, workers=workers, on_progress=notify)
+        submission = Submission.from_file(conductor.find_submission(calibration.POISONER), {})
+        made = conductor.evaluate(submission, track, device=device, workers=workers, on_progress=notify)
     path = Path("records") / track.name / made.filename
     records.write(made, path)
     click.echo(f"record: {path}", err=True)

@@ -10,8 +10,8 @@ import click
 from lnbench.cli import _faults, _options
 
 if TYPE_CHECKING:
-    from lnbench.record import Record
-    from lnbench.verify import Check
+    from lnbench.record.record import Record
+    from lnbench.trust.verify import Check
 
 _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
 
@@ -46,8 +46,9 @@ def command(
     With --sign NAME, after --repoison and --retrain, a statement is written to the board's verifications: committed,
     it makes the row `verified`.
     """
-    from lnbench import seasons, verify
     from lnbench.errors import ProtocolError
+    from lnbench.record import seasons
+    from lnbench.trust import verify
 
     if sign is not None and not (repoison and retrain):
         raise click.UsageError(
@@ -77,47 +78,50 @@ def _signed(record: Record, checks: list[Check], by: str, cells: int, device: st
     """Where the statement was written."""
     import datetime
 
-    from lnbench import __version__, evaluate, verification
-    from lnbench.environment import environment
+    from lnbench import __version__
+    from lnbench.evaluation import conductor
+    from lnbench.evaluation.environment import environment
+    from lnbench.record import statement
 
-    statement = verification.document(
+    made = statement.document(
         record,
         checks,
         by=by,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         cells=cells,
-        sandbox=evaluate.resolved_sandbox("auto"),
+        sandbox=conductor.resolved_sandbox("auto"),
         environment=environment(device, record.track)["id"],
         version=__version__,
     )
-    return verification.write(statement, record, board / "verifications")
+    return statement.write(made, record, board / "verifications")
 
 
 def _again(
     record: Record, repoison: bool, retrain: int | None, device: str, workers: int | None, salt: str | None
 ) -> list[Check]:
     """What was asked for beyond reading."""
-    from lnbench import evaluate, rederive
     from lnbench.errors import UnavailableError
+    from lnbench.evaluation import conductor
+    from lnbench.trust import rerun
 
-    def tell(what: str) -> rederive.OnSplit:
+    def tell(what: str) -> rerun.OnSplit:
         return lambda done, total: click.echo(f"{what}: {done}/{total}", err=True)
 
     found = []
     if repoison:
-        mode = evaluate.resolved_sandbox("auto")
+        mode = conductor.resolved_sandbox("auto")
         if mode == "none":
             raise UnavailableError(
                 "--repoison runs a stranger's source, and no sandbox works here; `lnbench doctor` says how to get one."
             )
-        found.append(rederive.repoison(record, mode=mode, salt=salt, on_split=tell("poisoning again")))
+        found.append(rerun.repoison(record, mode=mode, salt=salt, on_split=tell("poisoning again")))
     if retrain is not None:
         found.append(
-            rederive.retrain(
+            rerun.retrain(
                 record,
                 retrain,
                 device=device,
-                workers=workers or evaluate.cores(),
+                workers=workers or conductor.cores(),
                 salt=salt,
                 on_cell=tell("training again"),
             )

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from lnbench import data
-from lnbench._record_checks import checks
+from lnbench.board.figures import all_of
+from lnbench.board.tables import Row, Table
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.hub import card, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.licences import class_names
 from lnbench.hub.manifest import Manifest
-from lnbench.leaderboard.board import Row, Table
-from lnbench.leaderboard.figures import all_of
 from lnbench.protocol import PUBLIC_SALT, Streams, applied, sha256
-from lnbench.record import Record
+from lnbench.record.consistency import checks
+from lnbench.record.record import Record
 
 OnSplit = Callable[[int, int], None]
 

@@ -13,9 +13,9 @@ from lnbench.errors import RecordError
 from lnbench.hub import layout, manifest
 from lnbench.hub.licences import licence
 from lnbench.hub.manifest import Manifest
-from lnbench.leaderboard.text import cell, interval, plain, points, probability, share
 from lnbench.protocol import ARMS
-from lnbench.record import Record, meaning
+from lnbench.record.record import Record, meaning
+from lnbench.text import cell, interval, plain, points, probability, share
 
 TAG = "lnbench"
 """The tag that every lnbench dataset has."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from lnbench import data
 from lnbench.errors import ProtocolError
+from lnbench.evaluation.store import Store
 from lnbench.hub.pulling import pull
 from lnbench.protocol import applied
-from lnbench.store import Store
 
 if TYPE_CHECKING:
     from lnbench.hub._torch import PoisonedDataset

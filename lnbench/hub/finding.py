@@ -11,7 +11,7 @@ from typing import Any
 from lnbench.errors import UnavailableError
 from lnbench.hub import card
 from lnbench.hub.client import Address, asked
-from lnbench.leaderboard.text import plain
+from lnbench.text import plain
 
 MOST = 1000
 """The most datasets that are looked at."""

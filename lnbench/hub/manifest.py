@@ -9,22 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lnbench import __version__
-from lnbench._record_schema import (
-    Wrong,
-    anything,
-    integer,
-    items,
-    mapping,
-    number,
-    one_of,
-    optional,
-    row,
-    table,
-    text,
-)
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.protocol import PUBLIC_SALT, Streams, Track, canonical_json, sha256
-from lnbench.record import Record
+from lnbench.record.record import Record
+from lnbench.record.schema import Wrong, anything, integer, items, mapping, number, one_of, optional, row, table, text
 
 NAME = "lnbench.json"
 SCHEMA = 1

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lnbench import engine
 from lnbench.errors import DataError, ProtocolError, RecordError
+from lnbench.evaluation import engine
+from lnbench.evaluation.store import Store
 from lnbench.hub import client, layout, manifest, parquet
 from lnbench.hub.client import SCHEME, Address, Entry
 from lnbench.hub.manifest import Manifest
 from lnbench.poison.published import Published
 from lnbench.protocol import Flip, Track, canonical_json
 from lnbench.protocol import track as tracks
-from lnbench.store import Store
 
 _TAG = re.compile(r"lnbench-[0-9a-f]{16}")
 _CHECK = "lnbench.hub.contents:check"

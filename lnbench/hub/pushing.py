@@ -12,7 +12,7 @@ from lnbench.hub import build, client, layout, manifest, parquet
 from lnbench.hub.build import OnSplit
 from lnbench.hub.client import Address, asked
 from lnbench.hub.licences import licence
-from lnbench.record import Record
+from lnbench.record.record import Record
 
 _DOING = "pushing to"
 
@@ -100,9 +100,9 @@ def _victims(record: Record, folder: Path | None) -> dict[str, Path]:
     """The victims' files, path in the repository -> file here, if they are this record's."""
     if folder is None:
         return {}
-    from lnbench import kept
+    from lnbench.evaluation import saved_victims
 
-    kept.judge(folder, record)
+    saved_victims.judge(folder, record)
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {f"{layout.VICTIMS}/{path.relative_to(folder).as_posix()}": path for path in files}
 

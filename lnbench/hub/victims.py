@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from lnbench import kept
 from lnbench.errors import ProtocolError, RecordError
+from lnbench.evaluation import saved_victims
+from lnbench.evaluation.saved_victims import Kept
 from lnbench.hub import client, layout
 from lnbench.hub.pulling import pull
-from lnbench.kept import Kept
 
 
 def load_victim(repo: str, *, architecture: str, split: int = 0, arm: str = "poisoned", seed: int = 0) -> Kept:
@@ -26,8 +26,8 @@ def load_victim(repo: str, *, architecture: str, split: int = 0, arm: str = "poi
     """
     found = pull(repo)
     named = any(victim.name == architecture for victim in found.manifest.track.victims)
-    timm = named and kept.by_timm(found.manifest.track, architecture)
-    path = f"{layout.VICTIMS}/{kept.place(architecture, split, arm, seed, timm=timm)}"
+    timm = named and saved_victims.by_timm(found.manifest.track, architecture)
+    path = f"{layout.VICTIMS}/{saved_victims.place(architecture, split, arm, seed, timm=timm)}"
     stated = found.manifest.document["files"].get(path)
     if stated is None:
         raise ProtocolError(f"{found.repo} holds no victim {architecture} of arm {arm}, split {split}, seed {seed}.")
@@ -36,4 +36,4 @@ def load_victim(repo: str, *, architecture: str, split: int = 0, arm: str = "poi
     with (folder / path).open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != stated["sha256"]:
             raise RecordError(f"{address}: {path} is not what its manifest states.")
-    return kept.load(folder / path)
+    return saved_victims.load(folder / path)

@@ -94,7 +94,7 @@ def poison(
 
     Args:
         data: the split's training set.
-        mode: `"bubblewrap"`, `"landlock"` or `"none"`; see `lnbench.poison.sandbox.mode`.
+        mode: `"bubblewrap"`, `"landlock"` or `"none"`; see `lnbench.poison.diagnosis.mode`.
         seconds: wall clock, the track's limit if None.
         device: `"cpu"` or `"cuda"`, as the poisoner is told.
         threads: threads of the guest's numerical libraries.

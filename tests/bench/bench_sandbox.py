@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lnbench import data
-from lnbench.poison import landlock, process, sandbox
+from lnbench.poison import diagnosis, landlock, process, sandbox
 from lnbench.poison.run import Submission, poison
 from lnbench.protocol import PUBLIC_SALT, Streams
 from lnbench.protocol import track as tracks
@@ -39,8 +39,8 @@ def test_guest(benchmark: Any, contestant: str) -> None:
     points, submission = data.load(track, 0, streams), Submission.from_bytes("first.py", SOURCE, {})
     if contestant == sandbox.LANDLOCK and (landlock.version() < landlock.OLDEST or process.probe(contestant)):
         pytest.skip("Landlock does not work here")
-    if contestant == sandbox.BUBBLEWRAP and sandbox.mode() != contestant:
-        pytest.skip(f"bubblewrap does not work here: {sandbox.diagnose().reason}")
+    if contestant == sandbox.BUBBLEWRAP and diagnosis.mode() != contestant:
+        pytest.skip(f"bubblewrap does not work here: {diagnosis.diagnose().reason}")
 
     def one() -> None:
         if contestant == BARE:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scipy import stats
 
-from lnbench.evaluate import evaluate, find_submission
+from lnbench.evaluation.conductor import evaluate, find_submission
 from lnbench.poison.run import Submission
 from lnbench.protocol.track import load
 

@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 import tiny
-from lnbench import record, verify
+from lnbench import record
 from lnbench.cli import cli
+from lnbench.trust import verify
 
 
 @pytest.fixture

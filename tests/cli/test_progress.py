@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lnbench.cli import _progress
-from lnbench.evaluate import Progress
+from lnbench.evaluation.conductor import Progress
 
 
 class _Clock:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lnbench import cli, experiments
+from lnbench import cli, thesis
 
 
 def lnbench(*args: str | Path) -> Result:
@@ -21,7 +21,7 @@ def test_the_list_has_every_experiment_and_its_place_in_the_thesis() -> None:
     result = lnbench("--list")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == experiments.names()
+    assert [line.split()[0] for line in lines] == thesis.names()
     assert all("§" in line for line in lines)
 
 

@@ -10,12 +10,15 @@ from click.testing import CliRunner, Result
 
 import factories
 import tiny
-from lnbench import audit, evaluate, record, rederive, seasons
-from lnbench._record_checks import Check
+from lnbench import record
 from lnbench.cli import cli
 from lnbench.errors import UnavailableError
-from lnbench.poison import sandbox
-from lnbench.record import Record
+from lnbench.evaluation import conductor
+from lnbench.poison import diagnosis
+from lnbench.record import seasons
+from lnbench.record.consistency import Check
+from lnbench.record.record import Record
+from lnbench.trust import audit, rerun
 
 TRACK = factories.small(2, 1)
 
@@ -43,8 +46,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         words.update(given)
         return factories.make(TRACK, salt=given["salt"], season=given["season"])
 
-    monkeypatch.setattr(evaluate, "evaluate", fake)
-    monkeypatch.setattr(sandbox, "mode", lambda: "bubblewrap")
+    monkeypatch.setattr(conductor, "evaluate", fake)
+    monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
     return words
 
 
@@ -104,7 +107,7 @@ def test_a_salt_is_not_brought_near_an_unboxed_submission(
     request = ["evaluate", "first.py", "--season", "s1", "--salt-file", "s1.salt"]
     done = lnbench(*request, "--unsafe-no-sandbox")
     assert done.exit_code == 3 and "only bubblewrap" in done.stderr
-    monkeypatch.setattr(sandbox, "mode", lambda: "landlock")
+    monkeypatch.setattr(diagnosis, "mode", lambda: "landlock")
     assert lnbench(*request).exit_code == 3
     assert asked == {}
 
@@ -125,10 +128,10 @@ def made(place: Path) -> Path:
 
 
 def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "resolved_sandbox", lambda wish: "bubblewrap")
+    monkeypatch.setattr(conductor, "resolved_sandbox", lambda wish: "bubblewrap")
     for name in ("repoison", "retrain"):
         passed = Check(name, True, f"{name} holds.")
-        monkeypatch.setattr(rederive, name, lambda *_, passed=passed, **__: passed)
+        monkeypatch.setattr(rerun, name, lambda *_, passed=passed, **__: passed)
     assert lnbench("leaderboard", "add", made).exit_code == 0
     done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader")
     assert done.exit_code == 0 and "verification: leaderboard/verifications/digits-9to0/made_up-" in done.stderr
@@ -139,12 +142,12 @@ def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.Monke
 def test_nothing_is_signed_that_was_not_made_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lnbench("verify", made, "--sign", "A. Reader").exit_code == 2
     assert lnbench("verify", made, "--sign", "A. Reader", "--repoison").exit_code == 2
-    monkeypatch.setattr(evaluate, "resolved_sandbox", lambda wish: "bubblewrap")
+    monkeypatch.setattr(conductor, "resolved_sandbox", lambda wish: "bubblewrap")
     request = ["verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "1"]
     done = lnbench(*request)
     assert done.exit_code == 2 and "is not on the board in leaderboard" in done.stderr
     assert lnbench("leaderboard", "add", made).exit_code == 0
-    monkeypatch.setattr(rederive, "repoison", lambda *_, **__: Check("repoison", True, "it holds."))
-    monkeypatch.setattr(rederive, "retrain", lambda *_, **__: Check("retrain", False, "it differs."))
+    monkeypatch.setattr(rerun, "repoison", lambda *_, **__: Check("repoison", True, "it holds."))
+    monkeypatch.setattr(rerun, "retrain", lambda *_, **__: Check("retrain", False, "it differs."))
     done = lnbench(*request)
     assert done.exit_code == 1 and not Path("leaderboard/verifications").exists()

@@ -12,10 +12,11 @@ from click.testing import CliRunner, Result
 
 import factories
 import tiny
-from lnbench import __version__, calibration, cli, record
+from lnbench import __version__, cli, record
 from lnbench.cli import _options
 from lnbench.errors import UnavailableError
-from lnbench.poison import sandbox
+from lnbench.evaluation import calibration
+from lnbench.poison import diagnosis
 from lnbench.protocol import track as tracks
 
 
@@ -259,7 +260,7 @@ def test_the_board_refuses_an_unranked_record(made: Path, tmp_path: Path) -> Non
 
 
 def test_cache_says_where_and_how_much_and_clears(cache: Path) -> None:
-    from lnbench.store import Store
+    from lnbench.evaluation.store import Store
 
     Store().put("cells", {"a": 1}, {"b": 2})
     (cache / "data" / "MNIST").mkdir(parents=True)
@@ -287,14 +288,14 @@ def test_doctor_says_what_works_here(cache: Path, monkeypatch: pytest.MonkeyPatc
     assert f"lnbench   {__version__}, Python {sys.version.split()[0]}" in result.stdout
     assert f"cache     {cache / 'store'}, writable" in result.stdout
     assert f"track     {tracks.DEFAULT}: its data is here and unaltered" in result.stdout
-    assert f"sandbox   {sandbox.mode()}: " in result.stdout
+    assert f"sandbox   {diagnosis.mode()}: " in result.stdout
     assert result.stdout.splitlines()[-1].startswith("ready: ")
 
 
 def test_doctor_names_remedies_and_refuses_where_nothing_could_run(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "diagnose", lambda: sandbox.Diagnosis("none", "it is missing.", ("install it",)))
+    monkeypatch.setattr(diagnosis, "diagnose", lambda: diagnosis.Diagnosis("none", "it is missing.", ("install it",)))
     monkeypatch.delenv("CI", raising=False)
     alone = lnbench("doctor")
     assert alone.exit_code == 0 and "its record is not ranked" in alone.stdout and "- install it" in alone.stdout
@@ -307,7 +308,7 @@ def test_doctor_says_that_the_sandbox_could_not_be_tried(cache: Path, monkeypatc
     def diagnose() -> None:
         raise UnavailableError("something killed its trial.")
 
-    monkeypatch.setattr(sandbox, "diagnose", diagnose)
+    monkeypatch.setattr(diagnosis, "diagnose", diagnose)
     result = lnbench("doctor")
     assert result.exit_code == 3 and "sandbox   unknown: something killed its trial." in result.stdout
 

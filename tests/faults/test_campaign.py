@@ -14,7 +14,7 @@ import pytest
 from faults import campaign
 from faults.kinds import before_lnbench, damaged
 from faults.lab import ROOT, Lab, Tally, whole
-from lnbench.store import Store
+from lnbench.evaluation.store import Store
 
 
 def test_damage_is_damage_and_is_seen(tmp_path: Path) -> None:

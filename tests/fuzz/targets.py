@@ -19,14 +19,15 @@ import tiny
 from fuzz import hub_targets
 from fuzz.tape import Tape, changed, flipped, spliced, tapes, text, toml
 from fuzz.target import FOLDER, Target
-from lnbench import record, seasons, verification
-from lnbench._record_checks import checks
+from lnbench import record
 from lnbench.data import mnist
 from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError
+from lnbench.evaluation.store import Store
 from lnbench.poison import labels
 from lnbench.protocol import canonical_json
 from lnbench.protocol import track as tracks
-from lnbench.store import Store
+from lnbench.record import seasons, statement
+from lnbench.record.consistency import checks
 
 WRITTEN = FOLDER / "written.toml"
 
@@ -193,9 +194,9 @@ def verification_json() -> Target:
     """Somebody's statement that they derived a record again."""
     keys = {"schema": 1, "record": "a" * 64, "by": "A. Reader", "date": "2026-11-22", "cells": 4}
     keys |= {"sandbox": "bubblewrap", "environment": "e" * 64, "version": "0.1.0"}
-    keys["checks"] = dict.fromkeys(verification.NEEDED, "it holds.")
+    keys["checks"] = dict.fromkeys(statement.NEEDED, "it holds.")
     almost = tapes(lambda tape: _json(tape, keys))
-    return Target(lambda data: verification.parse(data, FOLDER), (text(keys),), almost, (RecordError,), 2048)
+    return Target(lambda data: statement.parse(data, FOLDER), (text(keys),), almost, (RecordError,), 2048)
 
 
 def kept_victim() -> Target:
@@ -203,7 +204,7 @@ def kept_victim() -> Target:
     import torch
     from safetensors.torch import save
 
-    from lnbench import kept
+    from lnbench.evaluation import saved_victims
     from lnbench.victims import architecture
 
     made, folder = factories.make(factories.small(2, 1)), FOLDER / "victims"
@@ -212,10 +213,10 @@ def kept_victim() -> Target:
     name |= {"environment": document["environment"]["id"], "arm": victim["arm"], "victim": victim["architecture"]}
     spec = made.track.victim(victim["architecture"])
     facts = {"name": name, "split": victim["split"], "seed": victim["seed"], "architecture": spec.architecture}
-    facts |= {"options": {"width": 4, "depth": 1}, "counts": kept._counts(victim)}
-    path = folder / kept.place(victim["architecture"], victim["split"], victim["arm"], victim["seed"])
+    facts |= {"options": {"width": 4, "depth": 1}, "counts": saved_victims._counts(victim)}
+    path = folder / saved_victims.place(victim["architecture"], victim["split"], victim["arm"], victim["seed"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_card(made, folder)
+    saved_victims.write_card(made, folder)
     start = architecture("mlp", facts["options"]).init((1, 2, 2), 3, torch.Generator().manual_seed(0))
 
     def written(header: bytes) -> bytes:
@@ -223,8 +224,8 @@ def kept_victim() -> Target:
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
-        kept.load(path)
-        kept.judge(folder, made)
+        saved_victims.load(path)
+        saved_victims.judge(folder, made)
 
     whole = written(text(facts))
     size = int.from_bytes(whole[:8], "little")

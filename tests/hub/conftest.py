@@ -18,7 +18,7 @@ import factories
 import loopback
 from lnbench import record
 from lnbench.hub import build
-from lnbench.record import Record
+from lnbench.record.record import Record
 
 pytest.importorskip("pyarrow", reason="datasets on the Hub need pyarrow: pip install 'lnbench[hub]'")
 

@@ -10,7 +10,8 @@ import pytest
 
 import loopback
 import tiny
-from lnbench import record, verify
+from lnbench import record
+from lnbench.trust import verify
 
 REPO = "somebody/tiny"
 
@@ -73,18 +74,19 @@ def test_kept_victims_are_the_records(world: tuple[Path, Path]) -> None:
     """Each file is the stack that was scored: it gets as many test points right as the record says."""
     import torch
 
-    from lnbench import data, kept
+    from lnbench import data
+    from lnbench.evaluation import saved_victims
 
     folder, path = world
     made = record.read(path)
-    kept.judge(folder / "victims", made)
+    saved_victims.judge(folder / "victims", made)
     files = sorted(p.relative_to(folder / "victims").as_posix() for p in (folder / "victims").rglob("*.safetensors"))
     arms = "clean", "poisoned", "random"
     assert files == [f"mlp/split-0{w}/{arm}-seed-{v}.safetensors" for w in range(2) for arm in arms for v in range(2)]
     points = data.load(made.track, 1)
     stated = [v for v in made.document["victims"] if (v["split"], v["arm"]) == (1, "poisoned")]
     for victim in stated:
-        loaded = kept.load(folder / "victims" / kept.place("mlp", 1, "poisoned", victim["seed"]))
+        loaded = saved_victims.load(folder / "victims" / saved_victims.place("mlp", 1, "poisoned", victim["seed"]))
         right = loaded.victims.predict(torch.from_numpy(points.test_inputs)).numpy() == points.test_labels
         assert right.sum() == victim["clean"]["correct"]
 

@@ -27,7 +27,7 @@ from lnbench.hub.manifest import Manifest
 from lnbench.hub.pulling import judge_track, shipped
 from lnbench.protocol import Track, canonical_json
 from lnbench.protocol import track as tracks
-from lnbench.record import Record
+from lnbench.record.record import Record
 
 TRAIN = "data/split-00/train-00000-of-00001.parquet"
 TEST = "data/split-00/test-00000-of-00001.parquet"

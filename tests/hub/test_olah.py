@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lnbench.hub import build
-from lnbench.record import Record
+from lnbench.record.record import Record
 
 REPO = "somebody/poisoned"
 OLAH = os.environ.get("LNBENCH_OLAH") or shutil.which("olah-cli")

@@ -16,9 +16,10 @@ import yaml
 
 import factories
 import loopback
-from lnbench import record, seasons
+from lnbench import record
 from lnbench.hub import manifest
-from lnbench.record import Record
+from lnbench.record import seasons
+from lnbench.record.record import Record
 
 REPO = "somebody/poisoned"
 TWO_SPLITS = {"splits": 2, "seeds": 1, "quick_splits": 2, "quick_seeds": 1}

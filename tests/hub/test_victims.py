@@ -11,7 +11,8 @@ import torch
 
 import loopback
 import tiny
-from lnbench import data, kept, record
+from lnbench import data, record
+from lnbench.evaluation import saved_victims
 
 REPO = "somebody/nets"
 NET = {"model": "resnet18", "arguments": {"layers": [1, 1, 1, 1], "channels": [4, 4, 4, 8]}}
@@ -45,7 +46,7 @@ def test_timm_gets_as_many_test_points_right_as_the_record_says(world: tuple[Pat
 
     folder, path = world
     made = record.read(path)
-    kept.judge(folder / "victims", made)
+    saved_victims.judge(folder / "victims", made)
     points = data.load(made.track, 0)
     (stated,) = [v for v in made.document["victims"] if (v["split"], v["arm"]) == (0, "poisoned")]
     network = timm.create_model(f"local-dir:{folder / 'victims' / ONE}", pretrained=True).eval()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from lnbench.poison import diagnosis, process, sandbox
 from lnbench.poison import landlock as landlock_module
-from lnbench.poison import process, sandbox
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
 
@@ -61,7 +61,7 @@ def bubblewrap() -> str:
     """The sandbox; skipped only where bubblewrap is not installed, a failure where it is and does not work."""
     if shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed: `sudo apt install bubblewrap` and run the tests again")
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     if found.mode != sandbox.BUBBLEWRAP:
         pytest.fail(f"bubblewrap is installed but cannot be used: {found.reason}")
     return sandbox.BUBBLEWRAP

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from lnbench.errors import UnavailableError
-from lnbench.poison import installation, landlock, process, sandbox
+from lnbench.poison import diagnosis, installation, landlock, process, sandbox
 from lnbench.poison.run import Submission, poison
 
 
@@ -24,9 +24,9 @@ from lnbench.poison.run import Submission, poison
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No diagnosis from before, and none for later; a kernel without Landlock."""
     monkeypatch.setattr(landlock, "version", lambda: 0)
-    sandbox.diagnose.cache_clear()
+    diagnosis.diagnose.cache_clear()
     yield
-    sandbox.diagnose.cache_clear()
+    diagnosis.diagnose.cache_clear()
 
 
 def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
@@ -38,14 +38,14 @@ def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
 
 
 def test_this_machine(bubblewrap: str, fresh: None) -> None:
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     assert (found.mode, found.remedies) == ("bubblewrap", ()) and found.reason.startswith("bubblewrap works here as ")
-    assert sandbox.mode() == "bubblewrap"
+    assert diagnosis.mode() == "bubblewrap"
 
 
 def test_not_installed(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     assert found.mode == "none" and "not installed" in found.reason and "apt install bubblewrap" in found.remedies[0]
 
 
@@ -59,7 +59,7 @@ def test_not_installed(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 )
 def test_namespaces_forbidden(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str) -> None:
     pretend(tmp_path, monkeypatch, says)
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     assert found.mode == "none" and says.rstrip(".") in found.reason
     assert any("apparmor_restrict_unprivileged_userns" in remedy for remedy in found.remedies)
     assert any("profile bwrap /usr/bin/bwrap" in remedy for remedy in found.remedies)
@@ -69,14 +69,14 @@ def test_landlock_is_second(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(process, "probe", lambda mode: None if mode == "landlock" else "no")
     for version, expected in ((2, "none"), (3, "landlock")):
-        sandbox.diagnose.cache_clear()
+        diagnosis.diagnose.cache_clear()
         monkeypatch.setattr(landlock, "version", lambda version=version: version)
-        found = sandbox.diagnose()
+        found = diagnosis.diagnose()
         assert found.mode == expected and "bubblewrap (bwrap) is not installed" in found.reason and found.remedies
     monkeypatch.setattr(process, "probe", lambda mode: "no numpy")
     monkeypatch.setattr(installation, "shut", lambda paths: None)
-    sandbox.diagnose.cache_clear()
-    assert sandbox.mode() == "none" and "Landlock does not work either: no numpy." in sandbox.diagnose().reason
+    diagnosis.diagnose.cache_clear()
+    assert diagnosis.mode() == "none" and "Landlock does not work either: no numpy." in diagnosis.diagnose().reason
 
 
 @pytest.fixture
@@ -106,9 +106,9 @@ def test_root_without_capabilities(fresh: None, monkeypatch: pytest.MonkeyPatch)
         (0, "CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_NET_ADMIN, CAP_SYS_ADMIN", "CAP_CHOWN, CAP_SETGID, CAP_SETUID"),
         (0xA80425FA, "CAP_NET_ADMIN, CAP_SYS_ADMIN", "CAP_CHOWN"),  # Docker's own without CAP_CHOWN
     ):
-        sandbox.diagnose.cache_clear()
+        diagnosis.diagnose.cache_clear()
         monkeypatch.setattr(sandbox, "_capabilities", lambda held=held: held)
-        found = sandbox.diagnose()
+        found = diagnosis.diagnose()
         assert found.mode == "none"
         assert found.reason == (
             f"bubblewrap cannot build the sandbox: this process is root without {bubblewrap}. "
@@ -119,7 +119,7 @@ def test_root_without_capabilities(fresh: None, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give its capabilities up")
 def test_root_without_capabilities_for_real() -> None:
-    code = "from lnbench.poison import sandbox; print(sandbox.diagnose())"
+    code = "from lnbench.poison import sandbox; print(diagnosis.diagnose())"
     command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", code]
     variables = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
     done = subprocess.run(command, capture_output=True, text=True, env=variables)
@@ -135,12 +135,12 @@ def test_a_probe_that_cannot_be_set_up_is_a_reason(hidden: None, monkeypatch: py
 
     monkeypatch.setattr(os, "chown", refused)
     monkeypatch.setattr(installation, "shut", lambda paths: None)
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     assert found.mode == "none" and "either: [Errno 1] Operation not permitted." in found.reason
-    sandbox.diagnose.cache_clear()
+    diagnosis.diagnose.cache_clear()
     monkeypatch.setattr(sandbox, "dropped_user", lambda: None)
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    assert "No such file or directory: '/nowhere/lnbench-" in sandbox.diagnose().reason
+    assert "No such file or directory: '/nowhere/lnbench-" in diagnosis.diagnose().reason
 
 
 def test_landlock_with_python_in_a_closed_folder(
@@ -152,7 +152,7 @@ def test_landlock_with_python_in_a_closed_folder(
     home.chmod(0o700)
     monkeypatch.setattr(installation, "needed", lambda: [str(everyones), str(prefix)])
     monkeypatch.setattr(process, "probe", lambda mode: "ModuleNotFoundError: No module named 'difflib'")
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     assert found.mode == "none" and found.reason == (
         "bubblewrap (bwrap) is not installed. Landlock does not work either: a guest of root becomes another user, and "
         f"{home}, on the way to {prefix}, is closed to others."
@@ -161,8 +161,8 @@ def test_landlock_with_python_in_a_closed_folder(
         f"for Landlock, put Python, lnbench and TMPDIR where every user may read, not below {home}"
     )
     home.chmod(0o711)
-    sandbox.diagnose.cache_clear()
-    assert "No module named 'difflib'" in sandbox.diagnose().reason
+    diagnosis.diagnose.cache_clear()
+    assert "No module named 'difflib'" in diagnosis.diagnose().reason
 
 
 def test_what_landlock_needs_is_the_whole_of_python() -> None:
@@ -191,7 +191,7 @@ def test_inside() -> None:
 
 def test_too_old(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pretend(tmp_path, monkeypatch, "bwrap: Unknown option --size")
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     assert found.mode == "none" and "too old" in found.reason and "0.8 or later" in found.remedies[0]
 
 
@@ -200,13 +200,13 @@ def test_python_does_not_start_inside(
 ) -> None:
     """The probe is the real thing: an interpreter that the box does not hold shows."""
     monkeypatch.setattr(sandbox, "_BOOT", "import a_library_that_is_not_there")
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     assert found.mode == "none" and "No module named 'a_library_that_is_not_there'" in found.reason
 
 
 def test_other_systems(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    found = sandbox.diagnose()
+    found = diagnosis.diagnose()
     assert found.mode == "none" and found.reason == "bubblewrap needs Linux, this is darwin."
 
 

@@ -1,0 +1,131 @@
+"""The board for other programs: JSON, CSV and BibTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+from lnbench.board.tables import Board, Row, Table
+from lnbench.protocol import ARMS, canonical_json
+from lnbench.text import plain
+
+_SHARES = ("adv_acc", "untargeted_adv_acc", "clean_acc", "source_clean_acc", "memorised")
+
+
+def as_json(board: Board) -> bytes:
+    """Tables and history with everything but the victims and the sources, as canonical JSON."""
+    blocks = {"tables": board.tables, "history": board.history}
+    return canonical_json({"schema": 1, **{name: [_table(t) for t in tables] for name, tables in blocks.items()}})
+
+
+def as_csv(board: Board) -> str:
+    """One line a record; fractions in [0, 1], `_pp` in percentage points, an empty cell for what is not known."""
+    rows = [
+        _line(table, row, current)
+        for current, tables in ((True, board.tables), (False, board.history))
+        for table in tables
+        for row in table.rows
+    ]
+    out = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_bibtex(board: Board) -> str:
+    """One `@misc` a current record."""
+    return "\n".join(_entry(table, row) for table in board.tables for row in table.rows)
+
+
+def _table(table: Table) -> dict[str, Any]:
+    track = table.track
+    return {
+        "track": {"name": track.name, "version": track.version, "sha256": track.sha256, "title": track.title},
+        "season": table.season,
+        "rows": [_row(row) for row in table.rows],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    record = row.record
+    poisoner = {k: v for k, v in record.document["poisoner"].items() if k != "source"}
+    return {
+        "poisoner": poisoner,
+        "ranks": None if row.ranks is None else list(row.ranks),
+        "p_holm": None if row.p_holm is None else round(row.p_holm, 9),
+        "beats_random": row.beats_random,
+        "trust": row.trust,
+        "trainings": row.trainings,
+        "score": record.score,
+        "arms": record.arms,
+        "flags": list(record.flags),
+        "started": record.started,
+        "record": row.path,
+        "sha256": record.sha256,
+    }
+
+
+def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
+    record, score = row.record, row.record.score
+    first, last = row.ranks or ("", "")
+    low, high = score["ci95_pp"]
+    worst = score["worst_architecture"] or {"name": "", "drop_pp": ""}
+    arms = {f"{arm}_{share}": record.arms[arm][share] for arm in ARMS for share in _SHARES}
+    return {
+        "track": table.track.name,
+        "version": table.track.version,
+        "track_sha256": table.track.sha256,
+        "season": table.season,
+        "current": int(current),
+        "rank_first": first,
+        "rank_last": last,
+        "poisoner": _spreadsheet(record.label),
+        "drop_pp": score["drop_pp"],
+        "ci95_low_pp": low,
+        "ci95_high_pp": high,
+        "p_value": score["p_value"],
+        "p_holm": None if row.p_holm is None else round(row.p_holm, 9),
+        "worst_architecture": worst["name"],
+        "worst_drop_pp": worst["drop_pp"],
+        "area_pp": score["area_pp"],
+        "untargeted_drop_pp": score["untargeted_drop_pp"],
+        "matched_drop_pp": (score.get("matched") or {}).get("drop_pp"),
+        **arms,
+        "trainings": row.trainings,
+        "flags": " ".join(record.flags),
+        "trust": row.trust,
+        "date": record.started[:10],
+        "record": row.path,
+        "sha256": record.sha256,
+    }
+
+
+def _spreadsheet(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    shown = plain(text)
+    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
+
+
+def _entry(table: Table, row: Row) -> str:
+    record = row.record
+    poisoner = record.document["poisoner"]
+    key = re.sub(r"[^A-Za-z0-9]+", "-", f"lnbench-{table.id}-{record.name}").strip("-")
+    fields = {
+        "author": poisoner["author"] or "anonymous",
+        "title": f"{record.label}: a poisoner on lnbench's {table.track.name}",
+        "year": record.started[:4],
+        "note": f"score {row.drop:.1f} percentage points, record sha256 {record.sha256}",
+        "howpublished": poisoner["paper"],
+    }
+    lines = [f"  {name} = {{{_tex(value)}}}," for name, value in fields.items() if value]
+    return "\n".join([f"@misc{{{key}-{record.sha256[:8]},", *lines, "}"]) + "\n"
+
+
+def _tex(text: str) -> str:
+    """Text that TeX prints as it is."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in plain(text))

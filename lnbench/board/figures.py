@@ -1,0 +1,173 @@
+"""The board's figures, written as SVG by hand: the same bytes on every machine, light and dark, with real text.
+
+(A plotting library's SVG changes with its version and with the fonts that are installed, so a board drawn by one
+could not be compared byte for byte elsewhere.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from lnbench.board.tables import Row, Table
+from lnbench.protocol import ARMS
+from lnbench.text import plain, points
+
+STYLE = """\
+.figure { color: #1f2328; font: 12px system-ui, sans-serif; }
+.figure text { fill: currentColor; }
+.figure .faint { stroke: #8c959f; stroke-opacity: .45; fill: none; }
+.figure .axis { stroke: currentColor; fill: none; }
+.figure .clean { stroke: #1a7f37; fill: none; }
+.figure .random { stroke: #9a6700; fill: none; }
+.figure .poisoned { stroke: #cf222e; fill: none; }
+.figure .dot { fill: #0969da; stroke: #0969da; }
+.figure .bar { stroke: #0969da; }
+.figure .good { fill: #2da44e; }
+.figure .bad { fill: #d1242f; }
+@media (prefers-color-scheme: dark) {
+  .figure { color: #e6edf3; }
+  .figure .clean { stroke: #3fb950; }
+  .figure .random { stroke: #d29922; }
+  .figure .poisoned { stroke: #ff7b72; }
+  .figure .dot { fill: #58a6ff; stroke: #58a6ff; }
+  .figure .bar { stroke: #58a6ff; }
+}
+"""
+"""Style of all figures; a figure inside a page takes it from the page."""
+
+_LABELS = 250
+"""Width of the column of names, in pixels."""
+
+
+def all_of(table: Table) -> dict[str, str]:
+    """Every figure of a table as a file: name without folder -> SVG."""
+    drawn = {"scores": scores(table), "curves": curves(table), "architectures": architectures(table)}
+    return {f"{table.id}-{name}.svg": alone(svg) for name, svg in drawn.items()}
+
+
+def scores(table: Table) -> str:
+    """Scores with their 95 % intervals, by rank, and the pitch of random flips at 0."""
+    ends = [row.record.score["ci95_pp"] for row in table.rows]
+    low, high = min(0.0, *(e[0] for e in ends)), max(0.0, *(e[1] for e in ends))
+    step = _step(high - low)
+    low, high = step * (low // step), -step * (-high // step)
+    width, top, pitch = 800, 34, 22
+    bottom = top + pitch * len(table.rows)
+    scale = (width - _LABELS - 30) / ((high - low) or 1.0)
+
+    def x(value: float) -> float:
+        return float(_LABELS + 15 + (value - low) * scale)
+
+    body = []
+    for i in range(round((high - low) / step) + 1):
+        tick = low + i * step
+        kind = "axis" if abs(tick) < step / 2 else "faint"
+        body.append(line(x(tick), top, x(tick), bottom, kind))
+        body.append(text(x(tick), bottom + 16, points(tick).removesuffix(".0"), "middle"))
+    for i, (row, (left, right)) in enumerate(zip(table.rows, ends, strict=True)):
+        y = top + pitch * (i + 0.5)
+        body.append(text(_LABELS, y + 4, plain(row.record.label, 34), "end"))
+        body.append(line(x(left), y, x(right), y, "bar", 2))
+        body.append(f'<circle class="dot" cx="{x(row.drop):.1f}" cy="{y:.1f}" r="3.5"/>')
+    title = f"Scores on {table.id}: drop of adversarial accuracy below random flips, percentage points, 95 % intervals"
+    return svg(width, bottom + 28, title, [text(10, 18, title), *body])
+
+
+def curves(table: Table) -> str:
+    """AA against ε, one panel an architecture: clean, random and best row's poisoned labels; the other rows faint."""
+    return _panels(table, table.rows[0], table.rows[1:], f"Adversarial accuracy against ε on {table.id}")
+
+
+def row_curves(table: Table, row: Row) -> str:
+    """The three arms of one row."""
+    return _panels(table, row, (), f"Adversarial accuracy against ε, {plain(row.record.label, 60)}")
+
+
+def architectures(table: Table) -> str:
+    """The score on each architecture, as a heat map."""
+    names = [victim.name for victim in table.track.victims]
+    cells = [[row.record.score["per_architecture"][name]["drop_pp"] or 0.0 for name in names] for row in table.rows]
+    most = max(1e-9, *(abs(value) for row in cells for value in row))
+    wide, pitch, top = 110, 24, 54
+    body = [text(_LABELS + 20 + wide * (i + 0.5), top - 8, name, "middle") for i, name in enumerate(names)]
+    for r, (row, values) in enumerate(zip(table.rows, cells, strict=True)):
+        y = top + pitch * r
+        body.append(text(_LABELS, y + 16, plain(row.record.label, 34), "end"))
+        for c, value in enumerate(values):
+            x = _LABELS + 20 + wide * c
+            kind, opacity = "good" if value >= 0 else "bad", 0.05 + 0.45 * abs(value) / most
+            size = f'width="{wide - 4}" height="{pitch - 4}"'
+            body.append(f'<rect class="{kind}" x="{x}" y="{y + 2}" {size} fill-opacity="{opacity:.2f}"/>')
+            body.append(text(x + wide / 2 - 2, y + 16, points(value), "middle"))
+    title = f"Score on each architecture of {table.id}, percentage points"
+    width = max(_LABELS + 40 + wide * len(names), 480)
+    return svg(width, top + pitch * len(table.rows) + 12, title, [text(10, 18, title), *body])
+
+
+def _panels(table: Table, main: Row, others: Sequence[Row], title: str) -> str:
+    names = [victim.name for victim in table.track.victims]
+    panel, height, top = 300, 260, 54
+    body = [text(10, 18, title)]
+    for i, name in enumerate(names):
+        body += _panel(60 + i * (panel + 40), top, panel - 40, height - 110, name, main, others)
+    legend = zip((*ARMS[:2], f"poisoned: {plain(main.record.label, 40)}"), ARMS, strict=True)
+    for i, (label, kind) in enumerate(legend):
+        x = 60 + 110 * i
+        body += [line(x, height - 12, x + 18, height - 12, kind, 2), text(x + 24, height - 8, label)]
+    return svg(max(60 + len(names) * (panel + 40), 640), height, title, body)
+
+
+def _panel(left: float, top: float, wide: float, high: float, name: str, main: Row, others: Sequence[Row]) -> list[str]:
+    shown = main.record.arms["clean"]["curve"][name]["epsilons"]
+    first, span = shown[0], (shown[-1] - shown[0]) or 1.0
+
+    def path(curve: Mapping[str, Any], kind: str, thick: float) -> str:
+        if curve["targeted"] is None:
+            return ""
+        spots = zip(curve["epsilons"], curve["targeted"], strict=True)
+        places = " ".join(f"{left + wide * (e - first) / span:.1f},{top + high * (1 - aa):.1f}" for e, aa in spots)
+        return f'<polyline class="{kind}" points="{places}" stroke-width="{thick}"/>'
+
+    body = [text(left, top - 10, name)]
+    for i in range(5):
+        y = top + high * i / 4
+        body += [
+            line(left, y, left + wide, y, "axis" if i == 4 else "faint"),
+            text(left - 6, y + 4, f"{100 - 25 * i}", "end"),
+        ]
+    body += [text(left + wide * (e - first) / span, top + high + 16, f"{e:g}", "middle") for e in shown]
+    body += [path(row.record.arms["poisoned"]["curve"][name], "faint", 1) for row in others]
+    return body + [path(main.record.arms[arm]["curve"][name], arm, 2) for arm in ARMS]
+
+
+def _step(span: float) -> float:
+    """A round distance of ticks, so that there are about six."""
+    for step in (0.5, 1.0, 2.0, 5.0, 10.0, 20.0):
+        if span <= 7 * step:
+            return step
+    return 50.0
+
+
+def line(x1: float, y1: float, x2: float, y2: float, kind: str, thick: float = 1) -> str:
+    """A line of a class of `STYLE`, in pixels."""
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke-width="{thick}"/>'
+
+
+def text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    """A text at a place in pixels, escaped."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def svg(width: float, height: float, title: str, body: Sequence[str]) -> str:
+    """A figure of these parts, for a page that has `STYLE`."""
+    head = f'<svg class="figure" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img"'
+    inner = "\n".join(part for part in body if part)
+    return f'{head} aria-label="{escape(title)}">\n{inner}\n</svg>'
+
+
+def alone(svg: str) -> str:
+    """A figure that stands alone."""
+    opening, _, rest = svg.partition(">\n")
+    return f'{opening} xmlns="http://www.w3.org/2000/svg">\n<style>\n{STYLE}</style>\n{rest}\n'

@@ -1,0 +1,205 @@
+"""From records to rows: which records are compared with which, in what order, and what their comparison shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lnbench.errors import RecordError
+from lnbench.protocol import Track
+from lnbench.protocol import track as tracks
+from lnbench.record import seasons, statement
+from lnbench.record.record import Record, read
+from lnbench.record.score import holm, rank_intervals
+from lnbench.record.statement import Verification
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One record on the board.
+
+    Attributes:
+        record: the record without its victims: hundreds of whole ones would fill the memory.
+        path: its file, relative to the folder of records, with `/`.
+        accuracies: AA of the poisoned arm, (split,).
+        ranks: first and last rank it may have; None in the history.
+        p_holm: p against random flips, Holm-corrected over the table's rows; None in the history.
+        verifications: who derived it again.
+    """
+
+    record: Record
+    path: str
+    accuracies: np.ndarray
+    ranks: tuple[int, int] | None = None
+    p_holm: float | None = None
+    verifications: tuple[Verification, ...] = ()
+
+    @property
+    def drop(self) -> float:
+        """The score in percentage points."""
+        return float(self.record.score["drop_pp"])
+
+    @property
+    def beats_random(self) -> str | None:
+        """`yes`, `worse` or `not shown`, over all of the table's rows; None in the history."""
+        if self.p_holm is None:
+            return None
+        if self.p_holm >= ALPHA:
+            return "not shown"
+        return "yes" if self.drop > 0 else "worse"
+
+    @property
+    def trust(self) -> str:
+        """`season` if a season's salt drew the splits, `verified` if somebody derived it again, both, else `self`."""
+        words = [*(["season"] if self.record.season else []), *(["verified"] if self.verifications else [])]
+        return ", ".join(words) or "self"
+
+    @property
+    def trainings(self) -> int:
+        """Victims the poisoner trained, all splits together, as it says."""
+        return sum(self.record.document["trainings"])
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The rows that may be compared: one track, one salt.
+
+    Attributes:
+        track: the track they ran on.
+        season: the salt's season, or None for the public salt.
+        rows: by falling score.
+    """
+
+    track: Track
+    season: str | None
+    rows: tuple[Row, ...]
+
+    @property
+    def records(self) -> tuple[Row, ...]:
+        """The rows that had the best score of their day, by the dates their runs state; the last one has it now."""
+        best, found = -float("inf"), []
+        for row in sorted(self.rows, key=lambda row: (row.record.started, row.path)):
+            if row.drop > best:
+                best = row.drop
+                found.append(row)
+        return tuple(found)
+
+    @property
+    def id(self) -> str:
+        """A name for links and files."""
+        return self.track.name if self.season is None else f"{self.track.name}-{self.season}"
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """Everything the leaderboard shows.
+
+    Attributes:
+        tables: of the shipped tracks, by name and season.
+        history: of versions of tracks that no longer ship, by name, version and season.
+        empty: shipped tracks without a record.
+    """
+
+    tables: tuple[Table, ...]
+    history: tuple[Table, ...]
+    empty: tuple[Track, ...]
+
+
+def load(records_dir: str | Path) -> Board:
+    """The board of all records in a folder, `<track>/<file>.json`.
+
+    Raises:
+        RecordError: naming the first file that is no record or may not be on the board, two that are the same row, or a
+            verification of what is not there.
+    """
+    folder = Path(records_dir)
+    known, verified = read_seasons(folder), read_verifications(folder)
+    closed = {sha256 for season in known.values() for sha256 in season.records}
+    found: dict[tuple[str, int, str, str], list[Row]] = {}
+    rows: dict[tuple[str, ...], str] = {}
+    tracks_of: dict[str, Track] = {}
+    for path in records_in(folder):
+        name, record = path.relative_to(folder).as_posix(), read(path)
+        try:
+            admissible(record, known)
+        except RecordError as error:
+            raise RecordError(f"{path}: {error}") from None
+        if path.parent.name != record.track.name:
+            raise RecordError(f"{path}: it is a record of {record.track.name}, its folder is another track's.")
+        if record.identity in rows:
+            raise RecordError(f"{path}: it is the same poisoner with the same parameters as {rows[record.identity]}.")
+        rows[record.identity] = name
+        track = tracks_of.setdefault(record.track.sha256, record.track)
+        key = track.name, track.version, track.sha256, record.season or ""
+        slim = {field: value for field, value in record.document.items() if field != "victims"}
+        verifications = verified.pop(record.sha256, ())
+        row = Row(Record(slim, track), name, record.split_accuracies, verifications=verifications)
+        found.setdefault(key, []).append(row)
+        closed.discard(record.sha256)
+    if closed:
+        raise RecordError(f"{folder}: the record {min(closed)[:12]}… of a closed season is missing.")
+    if verified:
+        sha256, (first, *_) = next(iter(verified.items()))
+        raise RecordError(f"{first.path}: it verifies a record {sha256[:12]}…, which is not on the board.")
+    shipped = {name: tracks.load(name) for name in tracks.names()}
+    current: list[Table] = []
+    history: list[Table] = []
+    for (name, _, sha256, season), group in sorted(found.items()):
+        old = name not in shipped or shipped[name].sha256 != sha256
+        table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group))
+        (history if old else current).append(table)
+    seen = {table.track.name for table in current}
+    return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))
+
+
+def records_in(folder: Path, track: str = "*") -> list[Path]:
+    """The records of a folder, `<track>/<file>.json`, in order; audits, which lie beside them, are no records."""
+    found = (path for path in folder.glob(f"{track}/*.json") if not path.name.endswith(".audit.json"))
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def admissible(record: Record, known: Mapping[str, seasons.Season]) -> None:
+    """Raise RecordError, in one sentence, if this record may not stand on any board."""
+    if not record.ranked:
+        raise RecordError(f"it is not ranked ({', '.join(record.flags) or 'no flag says why'}).")
+    if record.score["drop_pp"] is None or record.score["ci95_pp"] is None:
+        raise RecordError("it is ranked without a score.")
+    if record.season is not None:
+        seasons.check_record(known, record.season, record.document["salt_commitment"], record.sha256)
+    _ = record.split_accuracies
+
+
+def read_seasons(records_dir: Path) -> dict[str, seasons.Season]:
+    """The seasons in `seasons.toml` beside the folder of records; raises as `lnbench.record.seasons.read`."""
+    return seasons.read(records_dir.resolve().parent / "seasons.toml")
+
+
+def read_verifications(records_dir: Path) -> dict[str, tuple[Verification, ...]]:
+    """The verifications in `verifications/` beside the folder of records, by the record's hash.
+
+    Raises:
+        RecordError: naming the first file that is no verification.
+    """
+    return statement.read_all(records_dir.resolve().parent / "verifications")
+
+
+def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Rows by falling score; equal scores by file."""
+    return tuple(sorted(rows, key=lambda row: (-row.drop, row.path)))
+
+
+def _compared(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Rows by falling score, with their ranks and corrected p."""
+    ordered = _ordered(rows)
+    ranks = rank_intervals(np.stack([row.accuracies for row in ordered]))
+    adjusted = holm([row.record.score["p_value"] for row in ordered])
+    return tuple(
+        dataclasses.replace(row, ranks=(int(first), int(last)), p_holm=float(p))
+        for row, (first, last), p in zip(ordered, ranks, adjusted, strict=True)
+    )

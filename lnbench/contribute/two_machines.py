@@ -1,0 +1,190 @@
+"""Many rows at once, on two machines: labels where a sandbox is, victims where a GPU is, records back.
+
+All that travels is one folder, with a store in it and the records made of it. Both stages go row by row, take from the
+store what is there, and say of every row what became of it, so each can be stopped and begun again.
+
+Rows of a track that is not calibrated yet are made as if it were: its label and cell keys are those it has once its
+file says so. `random_flip` goes first, and unless its record may calibrate the track the others are not trained.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lnbench import data, record
+from lnbench.board import add as add_to_board
+from lnbench.board import records_in
+from lnbench.errors import LnbenchError, ProtocolError, RecordError
+from lnbench.evaluation import calibration, conductor
+from lnbench.evaluation.environment import environment
+from lnbench.evaluation.progress import OnProgress
+from lnbench.evaluation.store import Store
+from lnbench.poison.run import Submission
+from lnbench.protocol import Streams, Track
+from lnbench.protocol import track as tracks
+
+GPU_TRACKS = ("mnist-0v1", "mnist-5to6", "mnist-9to0", "mnist-cyclic", "cifar10-9to0", "cifar10-9to0-at")
+"""The tracks whose victims take too long on a CPU, the quickest first."""
+_LABEL = re.compile(r"([a-z0-9_-]+)(?:\((\w+=[^,()]+(?:, \w+=[^,()]+)*)\))?")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one row.
+
+    Attributes:
+        track: the track's name.
+        row: as on the board, or None if it is about all rows of the track.
+        path: its record; None if there is none (yet).
+        error: what came in between, or None.
+    """
+
+    track: str
+    row: str | None
+    path: Path | None = None
+    error: LnbenchError | None = None
+
+
+def listed(attacks: Path) -> list[str]:
+    """The rows of a folder's `strategies.toml`, as on the board.
+
+    Raises:
+        ProtocolError: if there is no such list.
+    """
+    path = attacks / "strategies.toml"
+    try:
+        strategies = tomllib.loads(path.read_text(encoding="utf-8"))["strategy"]
+        return [str(strategy["row"]) for strategy in strategies]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ProtocolError(f"{path} does not list rows: expected [[strategy]] tables, each with a `row`.") from None
+
+
+def submission(row: str) -> Submission:
+    """The bundled attack of a row such as `adversarial_path(bucket=far)`, with its parameters.
+
+    Raises:
+        ProtocolError: if this is no row, or there is no such attack.
+    """
+    found = _LABEL.fullmatch(row)
+    if found is None:
+        raise ProtocolError(f"expected a row such as name or name(parameter=value), got {row!r}.")
+    settings = (pair.partition("=") for pair in (found[2] or "").split(", ") if pair)
+    return Submission.from_file(conductor.find_submission(found[1]), {name: value for name, _, value in settings})
+
+
+def labels(
+    names: Sequence[str],
+    rows: Sequence[str],
+    folder: Path,
+    *,
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Outcome]:
+    """Make the labels of every row on every track, in bubblewrap, and keep them in the folder's store.
+
+    Args:
+        names: tracks, by name or file.
+        rows: as on the board.
+        folder: holds `store/`; made if it is not there.
+
+    Raises:
+        ProtocolError: if there is no such track or attack.
+    """
+    store = Store(folder / "store")
+
+    def act(track: Track, entry: Submission) -> tuple[None, None]:
+        conductor.keep_labels(entry, track, workers=workers, store=store, on_progress=on_progress)
+        return None, None
+
+    return _each(names, rows, act)
+
+
+def train(
+    names: Sequence[str],
+    rows: Sequence[str],
+    folder: Path,
+    *,
+    device: str = "cuda",
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Outcome]:
+    """Train the victims of every row whose labels the folder's store has, and write its record to `records/TRACK/`.
+
+    Raises:
+        ProtocolError: if there is no such track or attack.
+        UnavailableError: if the device is not there.
+    """
+    store = Store(folder / "store")
+
+    def act(track: Track, entry: Submission) -> tuple[Path, str | None]:
+        made = conductor.evaluate(
+            entry, track, device=device, workers=workers, stored_labels=True, store=store, on_progress=on_progress
+        )
+        path = folder / "records" / track.name / made.filename
+        record.write(made, path)
+        return path, _uncalibrated(made)
+
+    environment(device)
+    return _each(names, rows, act)
+
+
+def add(folder: Path, board: Path) -> Iterator[Outcome]:
+    """Copy the folder's records to a board's; those of rows that are there already are left out.
+
+    Args:
+        board: the folder with `records/` in it; what is made of them is built separately.
+
+    Raises:
+        ProtocolError: if the folder has no records.
+        RecordError: if one of the board's is none.
+    """
+    found, records = records_in(folder / "records"), board / "records"
+    if not found:
+        raise ProtocolError(f"{folder} has no records/TRACK/*.json; `lnbench rows train` writes them.")
+    there = {record.read(path).identity for path in records_in(records)}
+    for path in found:
+        name = path.parent.name
+        try:
+            made = record.read(path)
+            if made.identity not in there:
+                add_to_board(path, records)
+        except RecordError as error:
+            yield Outcome(name, path.name, error=error)
+        else:
+            yield Outcome(name, made.label, records / name / made.filename)
+
+
+def _each(
+    names: Sequence[str], rows: Sequence[str], act: Callable[[Track, Submission], tuple[Path | None, str | None]]
+) -> Iterator[Outcome]:
+    """What `act` makes of every row on every track: a path, and why the track's other rows are not worth it."""
+    entries = [(row, submission(row)) for row in sorted(rows, key=lambda row: row != calibration.POISONER)]
+    for shipped in [tracks.load(name) for name in names]:
+        track = calibration.calibrated(shipped)
+        try:
+            data.load(track, 0, Streams(track.sha256))
+        except LnbenchError as error:
+            yield Outcome(track.name, None, error=error)
+            continue
+        for row, entry in entries:
+            try:
+                path, stop = act(track, entry)
+            except LnbenchError as error:
+                yield Outcome(track.name, row, error=error)
+                continue
+            yield Outcome(track.name, row, path)
+            if stop and not shipped.calibrated:
+                yield Outcome(track.name, None, error=RecordError(stop))
+                break
+
+
+def _uncalibrated(made: record.Record) -> str | None:
+    """Why a track cannot rank anything as it is, by the record of the poisoner that calibrates tracks."""
+    if made.label != calibration.POISONER:
+        return None
+    faults = calibration.faults(made.track, calibration.calibrate(made))
+    return f"it cannot be calibrated as it is, so its other rows are left out. {' '.join(faults)}" if faults else None

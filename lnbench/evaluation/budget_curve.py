@@ -1,0 +1,65 @@
+"""How adversarial accuracy falls with the budget: one evaluation a budget, and the curve through them.
+
+A track is one budget, so each point of the curve is a track of its own, with splits and seeds drawn anew, that says
+`calibrated = false`: none of its records can rank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lnbench import data
+from lnbench.errors import ProtocolError
+from lnbench.protocol import ARMS, Track, eligible
+from lnbench.record.record import Record
+
+_DIGITS = 8
+"""Decimals of η that always single out one budget, up to a training set of 10⁸ points."""
+
+
+def at_budget(track: Track, budget: int) -> Track:
+    """The same track with another budget, not calibrated.
+
+    Raises:
+        ProtocolError: if the budget is not between 1 and the number of labels that may change.
+        DataError: if the data is not here.
+    """
+    if not 1 <= budget < track.data.train:
+        raise ProtocolError(f"a budget on {track.name} is 1 … {track.data.train - 1} flips, got {budget}.")
+    points = len(eligible(data.load(track, 0).labels, track.noise.pairs))
+    if budget > points:
+        raise ProtocolError(f"of {track.name}'s first split {points} labels may change, {budget} flips do not fit.")
+    eta = math.ceil(budget / track.data.train * 10**_DIGITS) / 10**_DIGITS
+    noise = {**track.document["noise"], "budget": budget, "eta": eta}
+    return Track.from_document({**track.document, "calibrated": False, "noise": noise})
+
+
+def curve(track: Track, records: Sequence[Record]) -> dict[str, Any]:
+    """The points of the curve, by rising budget, as a JSON document.
+
+    Args:
+        track: the track that the budgets vary.
+        records: one a budget, of one poisoner.
+    """
+    ordered = sorted(records, key=lambda record: record.track.noise.budget)
+    poisoner = ordered[0].document["poisoner"]
+    return {
+        "kind": "budgets",
+        "schema": 1,
+        "track": {"name": track.name, "sha256": track.sha256},
+        "poisoner": {key: poisoner[key] for key in ("name", "parameters", "sha256")},
+        "points": [
+            {
+                "budget": record.track.noise.budget,
+                "eta": record.track.noise.budget / record.track.data.train,
+                "adv_acc": {arm: record.arms[arm]["adv_acc"] for arm in ARMS},
+                "drop_pp": record.score["drop_pp"],
+                "ci95_pp": record.score["ci95_pp"],
+                "flags": list(record.flags),
+                "record": record.sha256,
+            }
+            for record in ordered
+        ],
+    }

@@ -1,0 +1,342 @@
+"""Victims on disk: one safetensors file each, with what it is in its header, and a card beside them.
+
+A network that timm makes by itself gets a folder that timm's own loader takes (`lnbench.evaluation.timm_folder`).
+
+A cell keeps counts, not networks, so what is to be kept is trained again: the same victims, bit for bit, in the same
+environment, which their counts are compared for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lnbench.errors import RecordError, UnavailableError
+from lnbench.evaluation import timm_folder
+from lnbench.evaluation.engine import Engine
+from lnbench.evaluation.progress import OnProgress, Progress
+from lnbench.evaluation.timm_folder import CONFIG, WEIGHTS
+from lnbench.protocol import ARMS, Track, canonical_json
+from lnbench.record.record import Record
+
+if TYPE_CHECKING:
+    from lnbench.victims import Victims
+
+_SAVE = "lnbench.evaluation.saved_victims:save_cell"
+_KEY = "lnbench"
+_FACTS = {"name": dict, "split": int, "seed": int, "architecture": str, "options": dict, "counts": list}
+_NAME = {"track": str, "salt": str, "environment": str, "code": str, "victim": str, "arm": str}
+SUFFIX = ".safetensors"
+CARD = "README.md"
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The victim of one file.
+
+    Attributes:
+        victims: a stack of one.
+        facts: what the file says of it: `name` (everything its cell depends on), `split`, `seed`, `architecture`,
+            `options` and `counts` (training and test points it gets right); of one in a folder of timm's also `timm`
+            (`config`, and `buffers`: which of its tensors no gradient reached).
+    """
+
+    victims: Victims
+    facts: Mapping[str, Any]
+
+
+def place(architecture: str, split: int, arm: str, seed: int, *, timm: bool = False) -> str:
+    """The file of a victim, relative to the folder; in a folder of its own if timm loads it."""
+    stem = f"{architecture}/split-{split:02d}/{arm}-seed-{seed}"
+    return f"{stem}/{WEIGHTS}" if timm else f"{stem}{SUFFIX}"
+
+
+def by_timm(track: Track, victim: str) -> bool:
+    """Whether the victims of this name in a track lie in folders that timm loads."""
+    spec = track.victim(victim)
+    return timm_folder.loadable(spec.architecture, spec.options)
+
+
+def keep(
+    cells: Sequence[dict[str, Any]],
+    names: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]],
+    folder: Path,
+    engine: Engine,
+    notify: OnProgress,
+) -> None:
+    """Train the victims of these cells again and keep them; files that are there and right are left as they are.
+
+    Args:
+        names: what each cell's result depends on.
+        results: what each cell measured: the kept victims must count the same.
+        folder: made if it is not there.
+
+    Raises:
+        RecordError: if a victim counts otherwise than the cell did.
+        UnavailableError: if the folder cannot be written.
+    """
+    counts = [[_counts(victim) for victim in result["victims"]] for result in results]
+    timm = [by_timm(Track.from_document(cell["track"]), cell["victim"]) for cell in cells]
+    todo = [i for i, name in enumerate(names) if not _there(folder, name, timm[i], counts[i])]
+    total = sum(map(len, counts))
+    reused = done = total - sum(len(counts[i]) for i in todo)
+    notify(Progress("keeping", done, total, reused, None))
+    jobs = [{"cell": cells[i], "name": dict(names[i]), "folder": str(folder.resolve())} for i in todo]
+    for at, _, result in engine.map(_SAVE, jobs):
+        if result is None:
+            continue
+        i = todo[at]
+        if result["counts"] != counts[i]:
+            for path in _files(names[i], timm[i]):
+                (folder / path).unlink(missing_ok=True)
+            raise RecordError(
+                f"the {names[i]['victim']} victims of arm {names[i]['arm']}, (split, seed) {names[i]['places']}, "
+                f"trained again, count {result['counts']} where they counted {counts[i]}; they were not kept."
+            )
+        done += len(counts[i])
+        notify(Progress("keeping", done, total, reused, None))
+
+
+def write_card(record: Record, folder: Path) -> None:
+    """Write the card of the kept victims of a record."""
+    track = record.track
+    replication = f"{record.score['splits']} splits × {record.score['seeds']} seeds"
+    shape = f"{len(track.victims)} architectures × {len(ARMS)} arms × {replication}"
+    names = "\n".join(
+        f"- `{v.name}`: architecture `{v.architecture}`, options `{dict(v.options)}`" for v in track.victims
+    )
+    first = track.victims[0].name
+    text = f"""---
+library_name: lnbench
+tags: [lnbench, label-noise, data-poisoning, adversarial-robustness]
+---
+
+# Victims of {record.name} on {track.name}
+
+**Trained on poisoned labels on purpose** (arm `poisoned`; also `random` and `clean`): for research on label noise, not
+for use. {shape}, one file each.
+
+{names}
+
+```python
+from lnbench import kept
+
+victim = kept.load("{place(first, 0, "poisoned", 0, timm=by_timm(track, first))}").victims
+logits = victim(inputs.unsqueeze(0))[0]  # (batch, class)
+```
+{_for_timm(track)}
+- track `{track.name}` version {track.version}, sha256 `{track.sha256}`
+- record sha256 `{record.sha256}`
+"""
+    try:
+        _write(folder / CARD, text.encode())
+    except OSError as error:
+        raise UnavailableError(f"the victims' card cannot be written to {folder}: {error.strerror}.") from None
+
+
+def _for_timm(track: Track) -> str:
+    """What the card says of victims whose architecture is timm's."""
+    ours = [v.name for v in track.victims if v.architecture == "timm" and not by_timm(track, v.name)]
+    theirs = [v.name for v in track.victims if by_timm(track, v.name)]
+    text = ""
+    if theirs:
+        where = Path(place(theirs[0], 0, "poisoned", 0, timm=True)).parent.as_posix()
+        text += f"""
+{_quoted(theirs)}: each victim is a folder that timm loads as it is. Inputs are pixels in [0, 1], not normalised.
+
+```python
+import timm
+
+network = timm.create_model("local-dir:{where}", pretrained=True)
+```
+
+Uploaded as the root of a model repository it loads with `timm.create_model("hf-hub:user/name", pretrained=True)`. From
+the dataset it was pushed with (timm itself reads model repositories only):
+
+```python
+from huggingface_hub import snapshot_download
+
+where = "victims/{where}"
+folder = snapshot_download("user/name", repo_type="dataset", allow_patterns=f"{{where}}/*")
+network = timm.create_model(f"local-dir:{{folder}}/{{where}}", pretrained=True)
+```
+"""
+    if ours:
+        text += f"""
+{_quoted(ours)}: timm's loader cannot make these networks, whose stem for small images replaces layers of timm's; they
+load with `lnbench.evaluation.saved_victims.load` and `lnbench.hub.load_victim` only.
+"""
+    return text
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
+    """Train one cell's victims and write their files, each whole or not at all. Runs in a worker.
+
+    Args:
+        job: `cell` as for `lnbench.evaluation.cells.trained`, `name` (what its result depends on) and `folder`.
+
+    Returns:
+        `counts`: per victim, how many training and test points it gets right.
+    """
+    from safetensors.torch import save
+
+    from lnbench.evaluation import cells
+    from lnbench.victims.architecture import BUFFER
+
+    made = cells.trained(job["cell"], report)
+    seen = (made.victims.predict(made.base, made.subset).cpu().numpy() == made.labels).sum(1)
+    tested = [(got == p.test_labels).sum() for got, p in zip(cells.tested(made), made.points, strict=True)]
+    counts = [[int(a), int(b)] for a, b in zip(seen, tested, strict=True)]
+    timm = by_timm(made.track, made.spec.name)
+    for row, ((split, seed), where) in enumerate(zip(job["name"]["places"], _files(job["name"], timm), strict=True)):
+        facts: dict[str, Any] = {
+            "name": job["name"],
+            "split": split,
+            "seed": seed,
+            "architecture": made.spec.architecture,
+            "options": dict(made.spec.options),
+            "counts": counts[row],
+        }
+        tensors = {key: value[row].cpu().contiguous().clone() for key, value in made.victims.parameters.items()}
+        path = Path(job["folder"]) / where
+        try:
+            if timm:
+                buffers = [key.removeprefix(BUFFER) for key in tensors if key.startswith(BUFFER)]
+                tensors = {key.removeprefix(BUFFER): value for key, value in tensors.items()}
+                config = timm_folder.config(made.spec.options, tuple(made.base.shape[1:]), made.track.data.classes)
+                facts["timm"] = {"config": config, "buffers": buffers}
+                _write(path.with_name(CONFIG), _config(facts))
+            _write(path, save(tensors, {_KEY: canonical_json(facts).decode().strip()}))
+        except OSError as error:
+            raise UnavailableError(f"the victims cannot be written to {path}: {error.strerror}.") from None
+    return {"counts": counts}
+
+
+def load(path: str | Path) -> Kept:
+    """The victim in a file, on the CPU; no code of the file is run, there is none.
+
+    Raises:
+        RecordError: if it is no file of kept victims.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from lnbench.errors import ProtocolError
+    from lnbench.victims import Victims, architecture
+    from lnbench.victims.architecture import BUFFER
+
+    found = facts(Path(path))
+    try:
+        made, tensors = architecture(found["architecture"], found["options"]), load_file(path)
+        buffers = set(found.get("timm", {}).get("buffers", ()))
+    except (SafetensorError, ProtocolError, AttributeError, KeyError, TypeError) as error:
+        raise RecordError(f"{path}: it holds no victim ({str(error)[:160]}).") from None
+    if not tensors or not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise RecordError(f"{path}: it holds no parameters of a victim.")
+    named = {BUFFER + key if key in buffers else key: tensor.unsqueeze(0) for key, tensor in tensors.items()}
+    return Kept(Victims(made, named), found)
+
+
+def facts(path: Path) -> Mapping[str, Any]:
+    """What a file says of its victim.
+
+    Raises:
+        RecordError: if it is no file of kept victims.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            found: dict[str, Any] = json.loads((file.metadata() or {}).get(_KEY, "null"))
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: it is no safetensors file of lnbench ({str(error)[:160]}).") from None
+    if not _is(found, _FACTS) or not _is(found["name"], _NAME):
+        raise RecordError(f"{path}: its header does not say whose victim it holds.")
+    return found
+
+
+def _is(value: Any, fields: Mapping[str, type]) -> bool:
+    """Whether a value from JSON is a dict with these fields, of these types."""
+    return isinstance(value, dict) and all(type(value.get(key)) is kind for key, kind in fields.items())
+
+
+def judge(folder: Path, record: Record) -> None:
+    """Raise RecordError unless a folder holds the card and victims of this record, and nothing else."""
+    if not (folder / CARD).is_file():
+        raise RecordError(f"{folder} holds no kept victims: there is no {CARD}.")
+    document, found = record.document, 0
+    wanted = record.track.sha256, document["salt_commitment"], document["environment"]["id"], document["code_sha256"]
+    of_record = {(v["architecture"], v["split"], v["seed"], v["arm"]): v for v in document["victims"]}
+    for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
+        where = path.relative_to(folder).as_posix()
+        if where == CARD or (path.name == CONFIG and path.with_name(WEIGHTS).is_file()):
+            continue  # a configuration is judged with its weights
+        said = facts(path)
+        name, split, seed = said["name"], said["split"], said["seed"]
+        stated = name["track"], name["salt"], name["environment"], name["code"]
+        victim = of_record.get((name["victim"], split, seed, name["arm"]))
+        timm = victim is not None and by_timm(record.track, name["victim"])
+        if victim is None or stated != wanted or where != place(name["victim"], split, name["arm"], seed, timm=timm):
+            raise RecordError(f"{path}: this is no victim of the record.")
+        if timm and not _configured(path, said):
+            raise RecordError(f"{path.with_name(CONFIG)}: this is not the configuration of the victim beside it.")
+        if said["counts"] != _counts(victim):
+            raise RecordError(f"{path}: this victim counts otherwise than the record's.")
+        found += 1
+    if found == 0:
+        raise RecordError(f"{folder} holds no victims.")
+
+
+def _files(name: Mapping[str, Any], timm: bool) -> list[str]:
+    """The files of a cell's victims."""
+    return [place(name["victim"], split, name["arm"], seed, timm=timm) for split, seed in name["places"]]
+
+
+def _config(said: Mapping[str, Any]) -> bytes:
+    """The configuration that goes with a victim in a folder of timm's."""
+    return canonical_json(said["timm"]["config"])
+
+
+def _configured(path: Path, said: Mapping[str, Any]) -> bool:
+    """Whether the configuration beside a victim's weights is its own."""
+    try:
+        return path.with_name(CONFIG).read_bytes() == _config(said)
+    except (OSError, KeyError, TypeError):
+        return False
+
+
+def _counts(victim: Mapping[str, Any]) -> list[int]:
+    """Training and test points that a victim of a record gets right."""
+    return [victim["train_correct"], victim["clean"]["correct"]]
+
+
+def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[int]]) -> bool:
+    """Whether the files of a cell are there already."""
+    paths = [folder / path for path in _files(name, timm)]
+    try:
+        found = [facts(path) for path in paths]
+    except RecordError:
+        return False
+    if timm and not all(_configured(path, said) for path, said in zip(paths, found, strict=True)):
+        return False
+    return all(one["name"] == dict(name) for one in found) and [one["counts"] for one in found] == counts
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""Results on disk under content keys: a killed run resumes, two runs share, a damaged entry is only computed again.
+
+An entry is one JSON file `<root>/<kind>/<key[:2]>/<key>.json` that holds its own checksum. It is written beside its
+place and renamed into it, so a reader sees all of it or nothing. Keys are hashes of everything a result depends on;
+a store may be copied to another machine as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lnbench.errors import UnavailableError
+from lnbench.files import write_atomically
+from lnbench.protocol.hashes import canonical_json, sha256_json
+
+
+def default_root() -> Path:
+    """`$LNBENCH_CACHE/store`, or the platform's cache folder for lnbench."""
+    if cache := os.environ.get("LNBENCH_CACHE"):
+        return Path(cache) / "store"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("lnbench")) / "store"
+
+
+class Store:
+    """A folder of results. It is created when the first result is put."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = Path(root) if root is not None else default_root()
+
+    def get(self, kind: str, name: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The result of this kind and name, or None; an entry that fails its checksum is removed.
+
+        Args:
+            kind: a folder of the store, such as `labels` or `cells`.
+            name: everything the result depends on, as JSON values.
+        """
+        path = self._path(kind, name)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UnavailableError(f"the store {self.root} cannot be read: {_reason(error)}. {_ADVICE}") from None
+        try:
+            entry = json.loads(data)
+            value, name_found = entry["value"], entry["name"]
+            if canonical_json(entry) == data and entry["sha256"] == sha256_json(value) and name_found == dict(name):
+                return dict(value)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+        path.unlink(missing_ok=True)
+        return None
+
+    def put(self, kind: str, name: Mapping[str, Any], value: Mapping[str, Any]) -> None:
+        """Keep a result; on return it survives a crash of the process or the machine.
+
+        Raises:
+            UnavailableError: if the disk is full or the folder cannot be written; nothing half-written stays.
+        """
+        path = self._path(kind, name)
+        data = canonical_json({"name": name, "value": value, "sha256": sha256_json(value)})
+        try:
+            write_atomically(path, data, parents=True)
+        except OSError as error:
+            raise UnavailableError(f"the store {self.root} cannot be written: {_reason(error)}. {_ADVICE}") from None
+
+    def size(self) -> tuple[int, int]:
+        """Number of entries, and their bytes."""
+        sizes = [p.stat().st_size for p in self.root.glob("*/*/*.json")]
+        return len(sizes), sum(sizes)
+
+    def clear(self) -> None:
+        """Remove every entry."""
+        if self.root.exists():
+            shutil.rmtree(self.root)
+
+    def _path(self, kind: str, name: Mapping[str, Any]) -> Path:
+        key = sha256_json(name)
+        return self.root / kind / key[:2] / f"{key}.json"
+
+
+_ADVICE = "Free some space, or set LNBENCH_CACHE to a folder that can be written."
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full"
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,84 @@
+"""Files that are whole or not there, and JSON that is canonical or refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lnbench.errors import RecordError
+from lnbench.protocol.hashes import canonical_json
+
+
+def write_atomically(path: Path, data: bytes, *, parents: bool = False) -> None:
+    """Write `data` to `path` so that a crash leaves the old file or the new one, never a part.
+
+    Args:
+        parents: make the folders that are missing.
+
+    Raises:
+        OSError: as the file system says; no temporary file stays behind.
+    """
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_at_most(path: Path, most: int) -> bytes:
+    """The bytes of a file, at most one more than `most`, so that an endless file ends as one that is too large.
+
+    Raises:
+        OSError: as the file system says.
+    """
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
+class NotCanonicalError(RecordError):
+    """Bytes that are not canonical JSON. `check` names what failed: file (its size), json or canonical."""
+
+    def __init__(self, check: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.check = check
+
+
+def parse_canonical(data: bytes, most: int) -> Any:
+    """The value of canonical JSON, the one form in which lnbench writes what it hashes.
+
+    Args:
+        most: bytes of the largest file that is read.
+
+    Raises:
+        NotCanonicalError: in one sentence, if the bytes are too many, not JSON, or not the canonical form of their
+            value.
+    """
+    if len(data) > most:
+        raise NotCanonicalError("file", f"it is larger than {most >> 20} MiB, the most such a file may be.")
+    try:
+        value = json.loads(data.decode("ascii"))
+        same = canonical_json(value) == data
+        if b"\\ud" in data:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        raise NotCanonicalError("canonical", "it holds bytes that are not ASCII.") from None
+    except UnicodeEncodeError:
+        raise NotCanonicalError("json", "it holds half of a surrogate pair, which is not text.") from None
+    except RecursionError:
+        raise NotCanonicalError("json", "it is nested too deeply.") from None
+    except ValueError as error:
+        raise NotCanonicalError("json", f"it is not JSON: {str(error)[:120]}.") from None
+    if not same:
+        raise NotCanonicalError("canonical", "it is not in canonical form (sorted keys, no spaces, each key once).")
+    return value

@@ -1,0 +1,145 @@
+"""One look for all figures, and their SVG: real text, no dates, no random identifiers."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lnbench.errors import UnavailableError
+from lnbench.thesis.verdicts import interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CLEAN, RANDOM, POISONED, THIRD, GREY = "#1a7f37", "#bf8700", "#cf222e", "#0969da", "#6e7781"
+"""Colours by arm, as on the board; blue is for the third class and other second treatments."""
+
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "lnbench",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Helvetica", "Arial", "DejaVu Sans"],
+    "mathtext.fontset": "dejavusans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "grid.color": "#d0d7de",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "figure.constrained_layout.use": True,
+    "savefig.facecolor": "white",
+}
+
+
+def panels(
+    columns: int = 1, rows: int = 1, *, width: float = 3.6, height: float = 2.9, **options: Any
+) -> tuple[Figure, Any]:
+    """A figure of equal panels: (figure, array (rows, columns) of axes).
+
+    Args:
+        width, height: of one panel, in inches.
+
+    Raises:
+        UnavailableError: if matplotlib is missing.
+    """
+    require()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows))
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def require() -> None:
+    """Raise UnavailableError if figures cannot be drawn here."""
+    import importlib.util
+
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UnavailableError("figures are drawn by matplotlib, which is not here; pip install 'lnbench[figures]'.")
+
+
+def svg(draw: Callable[[], Figure], source: str) -> bytes:
+    """What `draw` draws, as SVG; `source` says what it was drawn from.
+
+    Raises:
+        UnavailableError: if matplotlib is missing.
+    """
+    require()
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        draw().savefig(buffer, format="svg", metadata={"Date": None, "Creator": "lnbench", "Description": source})
+    text = re.sub(r"[ \t]+$", "", buffer.getvalue().decode(), flags=re.M)
+    return text.encode()
+
+
+def curve(
+    axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], colour: str, label: str, **how: Any
+) -> None:
+    """Means over replicates against x with a band of their 95 % intervals.
+
+    Args:
+        samples: one list of replicates per x.
+    """
+    spread = np.array([interval(values) for values in samples])
+    axes.plot(x, spread[:, 0], color=colour, label=label, marker="o", **how)
+    axes.fill_between(x, spread[:, 1], spread[:, 2], color=colour, alpha=0.16, linewidth=0)
+
+
+def bars(
+    axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], colour: str, label: str, **how: Any
+) -> None:
+    """Means over replicates against x with bars of their 95 % intervals."""
+    spread = np.array([interval(values) for values in samples])
+    ends = np.abs(spread[:, 1:].T - spread[:, 0])
+    how = {"fmt": "o", "capsize": 2.5, "elinewidth": 1.2, **how}
+    axes.errorbar(x, spread[:, 0], yerr=ends, color=colour, label=label, **how)
+
+
+def level(axes: Axes, values: Sequence[float], colour: str, label: str) -> None:
+    """A horizontal line at the replicates' mean with a band of its 95 % interval."""
+    mean, low, high = interval(values)
+    axes.axhline(mean, color=colour, label=label, linestyle="--", linewidth=1.3)
+    axes.axhspan(low, high, color=colour, alpha=0.12, linewidth=0)
+
+
+def percent(axes: Axes, low: float = 0.0, high: float = 1.0) -> None:
+    """A y axis of fractions, written in percent."""
+    from matplotlib.ticker import PercentFormatter
+
+    axes.set_ylim(low - 0.02 * (high - low), high + 0.03 * (high - low))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def heat(axes: Axes, samples: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, decimals: int = 0) -> Any:
+    """A table of fractions as colours, with mean and half the 95 % interval in percent written in it; its image.
+
+    Args:
+        samples: (row, column, replicate).
+    """
+    values = samples.mean(2)
+    image = axes.imshow(values, cmap="viridis", vmin=0.0, vmax=1.0, aspect="auto", origin="lower")
+    axes.grid(False)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    for (i, j), value in np.ndenumerate(values):
+        mean, _, high = interval(samples[i, j])
+        ink = "white" if value < 0.55 else "black"
+        text = f"{100 * mean:.{decimals}f}"
+        axes.text(j, i + 0.13, text, ha="center", va="center", color=ink, fontsize=8)
+        axes.text(j, i - 0.24, f"±{100 * (high - mean):.1f}", ha="center", va="center", color=ink, fontsize=6)
+    return image

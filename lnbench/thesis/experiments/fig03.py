@@ -1,0 +1,149 @@
+"""Distances between points of class 0, on MNIST and CIFAR-10, against the usual perturbation budget (thesis §4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.spatial.distance import pdist
+
+from lnbench.data import Split, mnist
+from lnbench.protocol.track import DataSpec
+from lnbench.thesis import pictures
+from lnbench.thesis.experiment import ABSENT, Found, Settings
+from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "Distances between the points of class 0 of MNIST and of CIFAR-10, and the edges of their class graphs"
+THESIS = "§4.1, figure 3"
+QUICK = {"points": 1000, "budgets": {"mnist": 0.3, "cifar10": 0.031}, "gammas": 60}
+FULL = {**QUICK, "points": 5923}
+CHOICES = (
+    "{points} points of class 0 (all are 5,923 of MNIST and 5,000 of CIFAR-10), drawn once; both ℓ∞ and ℓ2. CIFAR-10 "
+    "is the original where it is found, else the JPEG copy of the track `cifar10jpeg-9to0`; where neither is, the "
+    "figure says so.",
+    "The budgets in ℓ∞: ε = {budgets[mnist]} for MNIST, the thesis's, and {budgets[cifar10]} (8/255) for CIFAR-10, for "
+    "which it names none; γ of the class graphs runs over the whole range of distances.",
+)
+_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar10jpeg": "CIFAR-10 (JPEG copy)"}
+_METRICS = {"linf": "chebyshev", "l2": "euclidean"}
+
+
+def cells(settings: Settings) -> list[dict[str, Any]]:
+    """One per data set and norm."""
+    shared = {name: settings[name] for name in ("points", "gammas")}
+    return [
+        {**shared, "data": data, "budget": budget, "norm": norm}
+        for data, budget in _budgets(settings).items()
+        for norm in _METRICS
+    ]
+
+
+def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Histograms of all pair distances and of nearest-neighbour distances."""
+    source, points = _class_zero(cell["data"], cell["points"])
+    if points is None:
+        return {ABSENT: True}
+    pairs = pdist(points, _METRICS[cell["norm"]])
+    nearest = np.full(len(points), np.inf)
+    rows, columns = np.triu_indices(len(points), 1)
+    np.minimum.at(nearest, rows, pairs)
+    np.minimum.at(nearest, columns, pairs)
+    edges = np.linspace(0, 1.001 if cell["norm"] == "linf" else pairs.max() * 1.02, cell["gammas"] + 1)
+    return {
+        "source": source,
+        "edges": edges.tolist(),
+        "pairs": np.histogram(pairs, edges)[0].tolist(),
+        "nearest": np.histogram(nearest, edges)[0].tolist(),
+        "smallest": float(pairs.min()),
+        "median_nearest": float(np.median(nearest)),
+        "middle": float(np.quantile(pairs, 0.95) - np.quantile(pairs, 0.05)),
+        "within_budget": int((pairs <= cell["budget"]).sum()),
+        "count": len(pairs),
+    }
+
+
+def judge(settings: Settings, found: Found) -> list[Verdict]:
+    """The distances against the budget, and what it does to class graphs, for every data set there is."""
+    verdicts = []
+    for data, (sharp, round_) in _pairs(settings, found).items():
+        name, note = _NAMES[data], "" if data == "mnist" else " (the thesis shows MNIST only)"
+        if sharp.get(ABSENT):
+            claim = f"{name}: the distances are far larger than the budget{note}."
+            verdicts.append(Verdict(claim, UNDECIDED, f"{name} is not on this machine"))
+            continue
+        name, budget = _NAMES[sharp["source"]], settings["budgets"][data]
+        verdicts += [
+            Verdict(
+                f"{name}: the distances are far larger than the budget of {budget:g}{note}.",
+                AGREES if sharp["smallest"] > 2 * budget else DISAGREES,
+                f"smallest of {sharp['count']} ℓ∞ distances {sharp['smallest']:.3f}, median nearest neighbour at "
+                f"{sharp['median_nearest']:.3f}; {sharp['within_budget']} pairs within {budget:g}",
+                n=sharp["count"],
+            ),
+            Verdict(
+                f"Not in the thesis: that is why the ℓ∞ class graphs of {name} are empty or complete.",
+                AGREES if sharp["middle"] < 0.1 < round_["middle"] else DISAGREES,
+                f"from 5 % to 95 % of all edges γ grows by {sharp['middle']:.3f} in ℓ∞ and by {round_['middle']:.2f} "
+                "in ℓ2",
+                n=sharp["count"],
+            ),
+        ]
+    return verdicts
+
+
+def draw(settings: Settings, found: Found) -> Figure:
+    """Histograms, and the share of edges against γ."""
+    from lnbench.thesis import drawing
+
+    pairs = _pairs(settings, found)
+    figure, axes = drawing.panels(2, len(pairs), width=3.7, height=2.6)
+    letters = iter("abcdefgh")
+    for row, (data, results) in zip(axes, pairs.items(), strict=True):
+        for axis, result, norm in zip(row, results, ("ℓ∞", "ℓ2"), strict=True):
+            name = _NAMES[result.get("source", data)]
+            axis.set(title=f"({next(letters)}) {name}, {norm}", xlabel="distance, or γ", ylabel="share")
+            drawing.percent(axis)
+            if result.get(ABSENT):
+                axis.text(0.5, 0.5, "not on this machine", ha="center", va="center", transform=axis.transAxes)
+                continue
+            edges, counts = np.array(result["edges"]), np.array(result["pairs"])
+            axis.stairs(counts / counts.sum(), edges, color=drawing.THIRD, fill=True, alpha=0.35, label="pairs")
+            nearest = np.array(result["nearest"])
+            nearest = nearest / nearest.sum()
+            axis.stairs(nearest, edges, color=drawing.RANDOM, linewidth=1.4, label="nearest neighbours")
+            edge_share = np.cumsum(counts) / counts.sum()
+            axis.plot(edges[1:], edge_share, color="black", linewidth=1.2, label="edges of the class graph at γ")
+        budget = settings["budgets"][data]
+        row[0].axvline(budget, color=drawing.POISONED, linestyle="--", linewidth=1.2)
+        row[0].annotate(f"ε = {budget:g}", (budget + 0.015, 0.5), color=drawing.POISONED)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _pairs(settings: Settings, found: Found) -> dict[str, tuple[Any, Any]]:
+    """Data set -> its results in ℓ∞ and in ℓ2."""
+    results = [f["result"] for f in found]
+    return {data: (results[2 * i], results[2 * i + 1]) for i, data in enumerate(_budgets(settings))}
+
+
+def _budgets(settings: Settings) -> dict[str, float]:
+    """Data set -> budget, always in the same order."""
+    return {data: settings["budgets"][data] for data in _NAMES if data in settings["budgets"]}
+
+
+def _class_zero(data: str, count: int) -> tuple[str, np.ndarray | None]:
+    """Where class 0 comes from, and its first points, flat; None if the data set is not here."""
+    if data == "mnist":
+        spec = DataSpec(source=data, train=60000, classes=10)
+        found: tuple[str, Split] | None = (data, mnist.load(spec, 0, pictures.STREAMS))
+    else:
+        found = pictures.load_cifar10(min(50000, 12 * count), 0)
+    if found is None:
+        return data, None
+    source, points = found
+    some = points.inputs[points.labels == 0][:count]
+    return source, some.reshape(len(some), -1).astype(np.float64)

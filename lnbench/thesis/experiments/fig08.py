@@ -1,0 +1,135 @@
+"""Spectral normalisation on every layer of networks trained on poisoned toy sets (thesis §4.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lnbench.thesis import toy_networks
+from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
+from lnbench.victims import architecture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = (
+    "Toy Gaussians: adversarial accuracy against the last layer's spectral norm, for several distances of the poisons"
+)
+THESIS = "§4.5, figure 8"
+FULL = {
+    "d": 16,
+    "n": 500,
+    "test": 300,
+    "seeds": 20,
+    "per_class": 2,
+    "depth": 3,
+    "width": 64,
+    "steps": 400,
+    "batch": 64,
+    "rate": 0.01,
+    "epsilon": 0.5,
+    "pgd_steps": 20,
+    "distance": 4.0,
+    "norms": [1.0, 3.0, 10.0, 30.0, 100.0],
+    "distances": [1.4, 2.8, 4.0],
+}
+QUICK = {**FULL, "seeds": 6, "norms": [1.0, 10.0, 100.0], "distances": [1.4, 4.0]}
+CHOICES = (
+    *toy_networks.CHOICES,
+    "Every weight is divided by its spectral norm; the last layer's is then multiplied by the norm on the axis; "
+    "biases are "
+    "free. The norm is estimated by one power iteration a step while training and is exact afterwards.",
+    "Poisons of the opposite class, {per_class} per class; means at µ√d/σ = {distance}; r in units of σ as in "
+    "the thesis.",
+)
+
+
+def cells(settings: Settings) -> list[dict[str, Any]]:
+    """One per norm and distance; None is clean."""
+    root = settings["d"] ** 0.5
+    return [
+        toy_networks.cells(
+            settings, distance=settings["distance"], radius=radius and radius / root, third=False, norm=norm
+        )
+        for radius in [None, *settings["distances"]]
+        for norm in settings["norms"]
+    ]
+
+
+def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Train with estimated norms, measure, and say how far the estimates are off."""
+    base = {"width": cell["width"], "depth": cell["depth"]}
+    made = architecture("spectral", {"base": "mlp", "options": base, "last_norm": cell["norm"]})
+    data, victims, _ = toy_networks.train(cell, report, made=made)
+    weights = made.normalised(victims.parameters)  # type: ignore[attr-defined]
+    exact = torch.linalg.matrix_norm(weights[f"weight{cell['depth']}"], ord=2)
+    return {**toy_networks.measured(cell, data, victims), "exact": (exact / cell["norm"]).tolist()}
+
+
+def judge(settings: Settings, found: Found) -> list[Verdict]:
+    """Spectral norm against adversarial accuracy and memorisation."""
+    norms, away = settings["norms"], settings["distances"]
+    aa, fitted = (_table(settings, found, quantity) for quantity in ("adversarial", "fitted"))
+    slope = np.polyfit(np.log10(norms), 100 * aa[1:].transpose(1, 0, 2).reshape(len(norms), -1), 1)[0]
+    per_seed = slope.reshape(len(away), -1).mean(0)
+    near = [i for i, r in enumerate(away) if r < 2.8]
+    low = [i for i, norm in enumerate(norms) if norm <= 10]
+    share = fitted[1:][near][:, low].mean((0, 1))
+    mean, left, right = interval(100 * share)
+    return [
+        above(
+            "The higher the last layer's spectral norm, the lower the adversarial accuracy.",
+            "fall of AA per tenfold norm, all r",
+            -per_seed,
+        ),
+        above(
+            "Not in the thesis: the same on clean data.",
+            "fall of AA per tenfold norm, no poisons",
+            -np.polyfit(np.log10(norms), 100 * aa[0], 1)[0],
+        ),
+        Verdict(
+            "Poisons nearer than 2.8 to the mean are not memorised by networks of a lower norm.",
+            AGREES if right < 50 else DISAGREES if left > 50 else UNDECIDED,
+            f"fitted at r < 2.8 and norms up to 10: {mean:.0f} % [{left:.0f}, {right:.0f}]",
+            mean,
+            left,
+            right,
+            settings["seeds"],
+        ),
+        above(
+            "A lower norm is a natural defence: it memorises fewer of the poisons.",
+            f"poisons fitted, norm {norms[-1]:g} minus norm {norms[0]:g}, all r",
+            100 * (fitted[1:, -1] - fitted[1:, 0]).mean(0),
+        ),
+    ]
+
+
+def draw(settings: Settings, found: Found) -> Figure:
+    """AA and fitted share against the norm."""
+    import matplotlib as mpl
+
+    from lnbench.thesis import drawing
+
+    figure, ((left, right),) = drawing.panels(2, width=3.7, height=3.1)
+    aa, fitted = (_table(settings, found, quantity) for quantity in ("adversarial", "fitted"))
+    shades = mpl.colormaps["plasma"](np.linspace(0.05, 0.8, len(settings["distances"])))
+    drawing.curve(left, settings["norms"], aa[0].tolist(), drawing.CLEAN, "no poisons", linestyle="--")
+    for i, (radius, shade) in enumerate(zip(settings["distances"], shades, strict=True), 1):
+        drawing.curve(left, settings["norms"], aa[i].tolist(), shade, f"r = {radius:g}")
+        drawing.curve(right, settings["norms"], fitted[i].tolist(), shade, f"r = {radius:g}")
+    for axis, title, label in ((left, "(a) Adversarial accuracy", "AA"), (right, "(b) Memorisation", "poisons fitted")):
+        axis.set(xscale="log", xlabel="spectral norm of the last layer", title=title, ylabel=label)
+        drawing.percent(axis)
+    left.legend(loc="lower left", fontsize=8)
+    return figure
+
+
+def _table(settings: Settings, found: Found, quantity: str) -> np.ndarray:
+    """(1 + distance, norm, seed): no poisons first."""
+    empty = [float("nan")] * settings["seeds"]
+    values = [f["result"].get(quantity, empty) for f in found]
+    return np.array(values).reshape(1 + len(settings["distances"]), len(settings["norms"]), -1)

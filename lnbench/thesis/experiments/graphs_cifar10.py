@@ -1,0 +1,91 @@
+"""Flips picked on class graphs of CIFAR-10, in four spaces, all classes to the next one (thesis §4.1.1–4.1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lnbench.thesis import pictures
+from lnbench.thesis.experiment import ABSENT, Found, Settings
+from lnbench.thesis.experiments import graphs
+from lnbench.thesis.verdicts import UNDECIDED, Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "CIFAR-10, all classes to the next: flips picked on class graphs in four spaces, against random flips"
+THESIS = "§4.1.1–4.1.4"
+QUICK = {
+    **{name: value for name, value in graphs.QUICK.items() if name not in ("depth", "width")},
+    "said": "convolutions of 16 and 32 channels (5×5, stride 2), 128 hidden units, trained by Adam",
+    "network": ["cnn", {"channels": [16, 32], "kernel": 5, "stride": 2, "padding": 2, "hidden": 128}],
+    "train": 1000,
+    "splits": 6,
+    "steps": 500,
+    "rate": 0.003,
+    "recipe": {},
+    "device": "cpu",
+    "epsilon": 0.004,
+}
+FULL = {
+    **QUICK,
+    "said": "a ResNet-18 whose stem is made for small images, trained by SGD with weight decay .0005",
+    "network": ["timm", {"model": "resnet18", "stem": "cifar"}],
+    "train": 50000,
+    "test": 100,
+    "per_class": 25,
+    "splits": 8,
+    "steps": 11700,
+    "batch": 128,
+    "rate": 0.1,
+    "recipe": {"optimiser": "sgd", "weight_decay": 0.0005},
+    "device": "cuda",
+    "epsilon": 0.00784,
+}
+CHOICES = (
+    "{train} of CIFAR-10's 50,000 training points a split, {splits} splits, each a fresh draw; {test} test points "
+    "of each class. The interval is over splits. The original where it is found, else the JPEG copy of the track "
+    "`cifar10jpeg-9to0`.",
+    "The network: {said} (the thesis names none); one-cycle, {steps} steps of {batch}, peak rate {rate}.",
+    *graphs.CHOICES[2:-1],
+)
+
+
+def cells(settings: Settings) -> list[dict[str, Any]]:
+    """One per split."""
+    return pictures.cells({name: value for name, value in settings.items() if name != "said"})
+
+
+def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """What `graphs` does, on CIFAR-10."""
+    found = pictures.load_cifar10(cell["train"], cell["split"])
+    if found is None:
+        return {ABSENT: True}
+    source, points = found
+    return {"source": source, **graphs.compared(cell, pictures.picked(cell, points), report)}
+
+
+def judge(settings: Settings, found: Found) -> list[Verdict]:
+    """The claims of `graphs`."""
+    if _absent(found):
+        return [Verdict("Class graphs of CIFAR-10 find flips unlike random ones.", UNDECIDED, _ABSENT)]
+    return graphs.judge(settings, found)
+
+
+def draw(settings: Settings, found: Found) -> Figure:
+    """The figure of `graphs`."""
+    from lnbench.thesis import drawing
+
+    if not _absent(found):
+        return graphs.draw(settings, found)
+    figure, ((axis,),) = drawing.panels(width=5.6, height=1.5)
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, _ABSENT, ha="center", va="center", transform=axis.transAxes)
+    return figure
+
+
+_ABSENT = "CIFAR-10 is not on this machine"
+
+
+def _absent(found: Found) -> bool:
+    return any(f["result"].get(ABSENT) for f in found)

@@ -1,0 +1,77 @@
+"""The trust column: seasons that are closed, and rows that somebody derived again."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+import factories
+from lnbench import record
+from lnbench.board import add, build, load
+from lnbench.errors import RecordError
+from lnbench.record import seasons, statement
+from lnbench.record.consistency import Check
+from lnbench.record.record import Record
+
+TRACK = factories.small(2, 1)
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty leaderboard; one track ships."""
+    factories.ship(monkeypatch, tmp_path / "tracks", TRACK)
+    (tmp_path / "leaderboard" / "records").mkdir(parents=True)
+    return tmp_path / "leaderboard"
+
+
+def put(board: Path, made: Record) -> Path:
+    """A record on the board, through the front door."""
+    record.write(made, board.parent / "made.json")
+    return add(board.parent / "made.json", board / "records")
+
+
+def force(board: Path, made: Record) -> Path:
+    """A record in the folder, past the door."""
+    path = board / "records" / made.track.name / made.filename
+    record.write(made, path)
+    return path
+
+
+def test_a_closed_season_keeps_its_rows_and_takes_no_more(board: Path) -> None:
+    path = board / "seasons.toml"
+    path.write_text(f'[s1]\ncommitment = "{seasons.commitment("secret")}"\nopened = "2026-01-01"\n')
+    kept = put(board, factories.make(TRACK, season="s1", salt="secret", name="early"))
+    sha256 = record.read(kept).sha256
+    seasons.close_season(path, "s1", "secret", [sha256], datetime.date(2026, 2, 1))
+    assert load(board / "records").tables[0].rows[0].record.sha256 == sha256
+    late = factories.make(TRACK, season="s1", salt="secret", name="late")
+    with pytest.raises(RecordError, match="closed on 2026-02-01 without it"):
+        put(board, late)
+    late_path = force(board, late)
+    with pytest.raises(RecordError, match=f"{late_path.name}: season 's1' closed"):
+        load(board / "records")
+    late_path.unlink()
+    kept.unlink()
+    with pytest.raises(RecordError, match=f"{sha256[:12]}… of a closed season is missing"):
+        load(board / "records")
+
+
+def test_a_verification_makes_its_row_verified(board: Path) -> None:
+    made = factories.make(TRACK)
+    put(board, made)
+    assert load(board / "records").tables[0].rows[0].trust == "self"
+    checks = [Check(name, True, "it holds.") for name in statement.NEEDED]
+    words = {"by": "A. <b>Reader", "date": "2026-11-22", "cells": 4, "sandbox": "bubblewrap"}
+    signed = statement.document(made, checks, **words, environment="e" * 64, version="0.1.0")
+    path = statement.write(signed, made, board / "verifications")
+    assert load(board / "records").tables[0].rows[0].trust == "verified"
+    build(board / "records", board)
+    assert (
+        "| verified |" in (board / "README.md").read_text()
+        and "A. &lt;b&gt;Reader, 2026-11-22" in (board / "index.html").read_text()
+    )
+    statement.write({**signed, "record": "a" * 64}, made, board / "verifications")
+    with pytest.raises(RecordError, match=rf"{path.name}: it verifies a record a{{12}}…, which is not on the board"):
+        load(board / "records")

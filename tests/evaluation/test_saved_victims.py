@@ -1,0 +1,77 @@
+"""Kept victims: tensors as they were, and files that are something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import factories
+from lnbench.errors import RecordError
+from lnbench.evaluation import saved_victims
+from lnbench.victims import architecture
+
+OPTIONS = {"width": 4, "depth": 1}
+NAME = {"track": "t", "salt": "s", "victim": "mlp", "arm": "random", "environment": "e", "code": "c"}
+
+
+def _file(path: Path, facts: object) -> Path:
+    start = architecture("mlp", OPTIONS).init((1, 2, 2), 3, torch.Generator().manual_seed(0))
+    save_file(start, path, {"lnbench": json.dumps(facts)})
+    return path
+
+
+def _facts(**changes: object) -> dict[str, object]:
+    about = {"name": NAME, "split": 3, "seed": 1, "architecture": "mlp", "options": OPTIONS, "counts": [1, 2]}
+    return about | changes
+
+
+def test_a_victim_comes_back_as_it_was(tmp_path: Path) -> None:
+    found = saved_victims.load(_file(tmp_path / "a.safetensors", _facts()))
+    start = architecture("mlp", OPTIONS).init((1, 2, 2), 3, torch.Generator().manual_seed(0))
+    assert len(found.victims) == 1 and found.facts["name"] == NAME
+    assert all(torch.equal(found.victims.parameters[key][0], value) for key, value in start.items())
+    assert found.victims(torch.zeros(1, 5, 1, 2, 2)).shape == (1, 5, 3)
+    assert saved_victims.place("mlp", 3, "random", 1) == "mlp/split-03/random-seed-1.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        (None, "does not say whose victim"),
+        ([], "does not say whose victim"),
+        ({"name": NAME}, "does not say whose victim"),
+        (_facts(name={**NAME, "code": None}), "does not say whose victim"),
+        (_facts(name=["track"]), "does not say whose victim"),
+        (_facts(split=True), "does not say whose victim"),
+        (_facts(architecture="../x"), "holds no victim"),
+        (_facts(options={"width": -1}), "holds no victim"),
+    ],
+)
+def test_a_file_that_is_something_else_is_refused(facts: object, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=sentence):
+        saved_victims.load(_file(tmp_path / "a.safetensors", facts))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64, (1 << 62).to_bytes(8, "little") + b"{}"])
+def test_no_safetensors_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(RecordError, match="it is no safetensors file of lnbench"):
+        saved_victims.load(tmp_path / "a.safetensors")
+
+
+def test_a_folder_without_victims_of_the_record_is_refused(tmp_path: Path) -> None:
+    record = factories.make(factories.small(splits=2, seeds=1))
+    with pytest.raises(RecordError, match="holds no kept victims"):
+        saved_victims.judge(tmp_path, record)
+    saved_victims.write_card(record, tmp_path)
+    with pytest.raises(RecordError, match="holds no victims"):
+        saved_victims.judge(tmp_path, record)
+    path = tmp_path / saved_victims.place("mlp", 3, "random", 1)
+    path.parent.mkdir(parents=True)
+    _file(path, _facts())
+    with pytest.raises(RecordError, match="this is no victim of the record"):
+        saved_victims.judge(tmp_path, record)

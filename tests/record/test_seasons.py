@@ -1,0 +1,129 @@
+"""Seasons: what is committed to, what is revealed, and what a closed one still lets in."""
+
+from __future__ import annotations
+
+import datetime
+import stat
+from pathlib import Path
+
+import pytest
+
+from lnbench.errors import ProtocolError, RecordError, UnavailableError
+from lnbench.protocol import PUBLIC_SALT
+from lnbench.record import seasons
+
+MAY, JUNE = datetime.date(2026, 5, 1), datetime.date(2026, 6, 30)
+ROW = "a" * 64
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "seasons.toml"
+
+
+def opened(path: Path, name: str = "s1") -> str:
+    """Open a season; its salt."""
+    seasons.open_season(path, name, path.with_name(f"{name}.salt"), MAY)
+    return seasons.read_salt(path.with_name(f"{name}.salt"))
+
+
+def test_a_season_from_its_commitment_to_its_reveal(path: Path) -> None:
+    assert seasons.read(path) == {}
+    salt = opened(path)
+    season = seasons.read(path)["s1"]
+    assert season.is_open and season.opened == "2026-05-01" and season.salt is None
+    assert season.commitment == seasons.commitment(salt) and salt not in path.read_text()
+    assert len(salt) == 64 and salt != opened(path, "s2"), "256 bits, drawn anew"
+    assert seasons.opened(seasons.read(path), "s1") == season
+    assert seasons.salt_of(seasons.read(path), "s1") is None
+    closed = seasons.close_season(path, "s1", salt, [ROW], JUNE)
+    assert seasons.read(path) == {"s1": closed, "s2": seasons.read(path)["s2"]}
+    assert (closed.closed, closed.salt, closed.records) == ("2026-06-30", salt, (ROW,))
+    assert seasons.salt_of(seasons.read(path), "s1") == salt
+
+
+def test_the_salt_is_the_opener_s_alone(path: Path) -> None:
+    opened(path)
+    assert stat.S_IMODE(path.with_name("s1.salt").stat().st_mode) == 0o600
+
+
+def test_a_salt_is_never_overwritten(path: Path) -> None:
+    salt_file = path.with_name("s1.salt")
+    salt_file.write_text("mine")
+    with pytest.raises(ProtocolError, match="another season's salt"):
+        seasons.open_season(path, "s1", salt_file, MAY)
+    assert salt_file.read_text() == "mine" and not path.exists()
+
+
+def test_requests_that_make_no_sense_are_sentences(path: Path) -> None:
+    salt = opened(path)
+    for name, words in (("s1", "called 's1' already"), ("S 2", "up to 40")):
+        with pytest.raises(ProtocolError, match=words):
+            seasons.open_season(path, name, path.with_name("other"), MAY)
+    with pytest.raises(ProtocolError, match=r"no season is called 's9'; there are: s1\."):
+        seasons.close_season(path, "s9", salt, [], JUNE)
+    with pytest.raises(ProtocolError, match="not the salt"):
+        seasons.close_season(path, "s1", "wrong", [], JUNE)
+    seasons.close_season(path, "s1", salt, [], JUNE)
+    with pytest.raises(ProtocolError, match="closed since 2026-06-30"):
+        seasons.close_season(path, "s1", salt, [], JUNE)
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        seasons.open_season(path, "s3", path / "no" / "folder", MAY)
+
+
+def test_a_row_belongs_to_its_season_or_not(path: Path) -> None:
+    salt = opened(path)
+    committed = seasons.commitment(salt)
+    assert "open since 2026-05-01" in seasons.check_record(seasons.read(path), "s1", committed, ROW)
+    for name, stated, words in (("s2", committed, "no season is called 's2'"), ("s1", "b" * 64, "not the one")):
+        with pytest.raises(RecordError, match=words):
+            seasons.check_record(seasons.read(path), name, stated, ROW)
+    seasons.close_season(path, "s1", salt, [ROW], JUNE)
+    assert "among its rows" in seasons.check_record(seasons.read(path), "s1", committed, ROW)
+    with pytest.raises(RecordError, match="closed on 2026-06-30 without it"):
+        seasons.check_record(seasons.read(path), "s1", committed, "c" * 64)
+
+
+GOOD = f'commitment = "{seasons.commitment("pepper")}"\nopened = "2026-05-01"\n'
+CLOSED = GOOD + f'closed = "2026-06-30"\nsalt = "pepper"\nrecords = ["{ROW}"]\n'
+
+
+def test_what_is_written_by_hand_is_read(path: Path) -> None:
+    path.write_text(f"[s0]\n{CLOSED}", "utf-8")
+    assert seasons.read(path)["s0"].records == (ROW,)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[s1", "cannot be read"),
+        ("a = " + "[" * 5000, "cannot be read"),
+        ("a = " + "9" * 5000, "cannot be read"),
+        ("s1 = 3", "one table a season"),
+        (f"['S 1']\n{GOOD}", "up to 40"),
+        ("[s1]\nopened = '2026-05-01'", "expected the keys commitment, opened"),
+        (f"[s1]\n{GOOD}salt = 'pepper'", "expected the keys"),
+        (f"[s1]\n{GOOD}closed = '2026-06-30'", "expected the keys closed, commitment, opened, records, salt"),
+        (f"[s1]\n{GOOD.replace('a', 'g')}", "64 hexadecimal digits"),
+        (f"[s1]\n{GOOD.replace('2026-05-01', 'May')}", "days like"),
+        (f"[s1]\n{CLOSED.replace('2026-06-30', '2026-04-30')}", "opened before closed"),
+        (f"[s1]\n{CLOSED.replace('pepper', 'salted')}", "not the one it was committed to"),
+        (f"[s1]\n{CLOSED.replace(ROW, 'x')}", "list of hashes"),
+        (f"[s1]\n{GOOD}\n[s2]\n{GOOD}", "two seasons have the same salt"),
+        (f"[s1]\n{GOOD.replace(seasons.commitment('pepper'), seasons.commitment(PUBLIC_SALT))}", "public salt"),
+    ],
+)
+def test_a_file_that_is_wrong_is_one_sentence(path: Path, text: str, words: str) -> None:
+    path.write_text(text, "utf-8")
+    with pytest.raises(RecordError, match=words) as caught:
+        seasons.read(path)
+    assert str(caught.value).startswith(str(path)) and str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("content", [b"", b"two words", b"\xff", b"x" * 300])
+def test_a_salt_file_that_holds_no_salt_is_said(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "salt").write_bytes(content)
+    with pytest.raises(ProtocolError, match="the salt's file"):
+        seasons.read_salt(tmp_path / "salt")
+    with pytest.raises(ProtocolError, match="cannot be read"):
+        seasons.read_salt(tmp_path / "none")

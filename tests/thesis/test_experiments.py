@@ -1,0 +1,259 @@
+"""Every experiment end to end at a size of seconds: measured, judged, drawn."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from lnbench import thesis
+from lnbench.data import Split, cifar10, mnist, parquet
+from lnbench.errors import UnavailableError
+from lnbench.protocol import Streams
+from lnbench.protocol.track import DataSpec
+from lnbench.thesis import pictures, run
+from lnbench.thesis.experiments import fig08, graphs_cifar10
+from lnbench.thesis.experiments.bilevel import _adversarial_loss, _descended, _start
+from lnbench.thesis.experiments.features import _places as places
+from lnbench.thesis.experiments.fig03 import _class_zero as class_zero
+from lnbench.thesis.experiments.fig07 import hashed
+from lnbench.thesis.experiments.graphs import _in_both as in_both
+from lnbench.thesis.experiments.theorem1 import cell as theorem1
+
+TOY = {"seeds": 2, "n": 40, "test": 20, "width": 8, "steps": 20, "batch": 16, "pgd_steps": 3}
+TINY: dict[str, dict[str, Any]] = {
+    "theorem1": {"trials": 300, "risks": 5},
+    "theorem2": {"trials": 100, "balls": [1, 2], "n": [2, 3]},
+    "bilevel": {"sets": 3, "n": 8, "steps": 5, "outer_steps": 3, "fresh": 2},
+    "fig02": {"sets": 3},
+    "fig04": {"n": 300},
+    "fig05": {**TOY, "distances": [2.0, 4.0], "radii": [0.0, 1.0]},
+    "fig06": {**TOY, "radii": [0.0, 1.0]},
+    "fig07": {"seeds": 2, "n": 40, "steps": 20, "width": 8, "map": 10},
+    "fig08": {**TOY, "norms": [1.0, 100.0], "distances": [1.4, 4.0]},
+}
+SMALL = {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "pgd_steps": 3}
+TINY_TOY = {
+    "d": 4,
+    "n": 60,
+    "test": 20,
+    "distance": 3.0,
+    "depth": 1,
+    "width": 8,
+    "steps": 20,
+    "batch": 16,
+    "rate": 0.01,
+}
+SETS = {"flips": 4, "buckets": 3, "draws": 2, "randoms": 2, "most": 30, "pgd_steps": 3, "epsilon": 0.1}
+ON_MNIST: dict[str, dict[str, Any]] = {
+    "fig01": {"train": 200, "test": 10, "splits": 2, "steps": 20, "attacked": 20, "pgd_steps": 2, "hidden": 16},
+    "fig03": {"points": 60},
+    "graphs": {**SMALL, "per_class": 2, "randoms": 1, "dims": 4},
+    "features": {**SMALL, "steps": 80, "networks": 2, "flips": 3, "near": 3},
+    "density": {**SMALL, "flips": 2, "buckets": 3, "randoms": 2},
+    "fig09": {**SMALL, "splits": 3, "points": 3},
+    "coloring": {**SMALL, "flips": 2, "randoms": 2, "networks": 2},
+    "fig10": {**SMALL, "test": 3, "flips": 4, "epsilons": [0.03, 0.05]},
+    "fig11": {**SMALL, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
+    "fig13": {**SMALL, "planted": 6, "folds": 3, "most": 20},
+    "fig14": {**SMALL, "most": 20, "seeds": 2, "toy": TINY_TOY},
+    "fig15": {**SMALL, **SETS, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
+    "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
+    "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
+    "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 150, "map": 6},
+    "noise-rate": {"train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
+}
+
+
+def _whole(name: str, changes: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Measure in this process, judge and draw."""
+    experiment = thesis.load(name)
+    settings = {**experiment.QUICK, **changes}
+    found = [
+        {"cell": cell, "result": run._rounded(thesis.run_cell({"experiment": name, "cell": cell}, _share))}
+        for cell in experiment.cells(settings)
+    ]
+    document = {"experiment": name, "level": "quick", "settings": settings, "found": found, "run": {}}
+    document = run.judged(document)
+    run.write(document, folder)
+    return document
+
+
+def _share(share: float) -> None:
+    assert 0 <= share <= 1
+
+
+def _good(document: dict[str, Any], folder: Path) -> None:
+    assert document["verdicts"]
+    for verdict in document["verdicts"]:
+        assert verdict["verdict"] in ("agrees", "disagrees", "undecided") and verdict["claim"] and verdict["evidence"]
+        assert "nan" not in verdict["evidence"], verdict
+    svg = ET.parse(folder / f"{document['experiment']}.svg").getroot()
+    assert sum(1 for node in svg.iter() if node.tag.endswith("}text")) > 8
+    assert run.drifted(folder) == []
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_an_experiment_runs_to_its_page(name: str, tmp_path: Path) -> None:
+    _good(_whole(name, TINY[name], tmp_path), tmp_path)
+
+
+@pytest.fixture
+def like_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In place of MNIST scikit-learn's digits at its size, and no other data set."""
+    digits = load_digits()
+    images = (digits.images / 16).repeat(3, 1).repeat(3, 2)
+    images = np.pad(images, ((0, 0), (2, 2), (2, 2)))[:, None].astype(np.float32)
+
+    def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+        order = streams.permutation(len(images), "split", split)
+        index, rest = order[: min(spec.train, 1300)], order[1300:]
+        labels = digits.target.astype(np.int64)
+        return Split(images[index], labels[index], images[rest], labels[rest], index)
+
+    monkeypatch.setattr(mnist, "load", load)
+    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path / "no data"))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("like_mnist")
+@pytest.mark.parametrize("name", ON_MNIST)
+def test_an_experiment_on_pictures_runs_to_its_page(name: str, tmp_path: Path) -> None:
+    _good(_whole(name, ON_MNIST[name], tmp_path / "out"), tmp_path / "out")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", ON_MNIST)
+def test_an_experiment_on_mnist_runs_to_its_page(
+    name: str, tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "MNIST").symlink_to(mnist_folder / "MNIST")
+    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
+    _good(_whole(name, ON_MNIST[name], tmp_path / "out"), tmp_path / "out")
+
+
+def test_every_experiment_is_run_by_a_test() -> None:
+    assert {*TINY, *ON_MNIST, "graphs-cifar10"} == set(thesis.names())
+
+
+def test_class_graphs_of_cifar_say_what_is_missing_or_run_to_their_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.random((260, 3, 32, 32), dtype=np.float32)
+    labels = np.arange(260) % 10
+
+    def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+        index = streams.permutation(200, "split", split)[: spec.train]
+        return Split(images[index], labels[index], images[200:], labels[200:], index)
+
+    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path / "no data"))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
+    small = {**ON_MNIST["graphs"], "train": 200}
+    (missing,) = _whole("graphs-cifar10", small, tmp_path / "without")["verdicts"]
+    assert (missing["verdict"], missing["evidence"]) == ("undecided", "CIFAR-10 is not on this machine")
+    monkeypatch.setattr(cifar10, "found", lambda spec=None: tmp_path)
+    monkeypatch.setattr(cifar10, "load", load)
+    document = _whole("graphs-cifar10", small, tmp_path / "out")
+    _good(document, tmp_path / "out")
+    assert {f["result"]["source"] for f in document["found"]} == {"cifar10"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_level_that_needs_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = Split(
+        np.zeros((20, 3, 32, 32), np.float32),
+        np.arange(20) % 10,
+        np.zeros((20, 3, 32, 32), np.float32),
+        np.arange(20) % 10,
+        np.arange(20),
+    )
+    monkeypatch.setattr(pictures, "load_cifar10", lambda train, split: ("cifar10", points))
+    settings = {**graphs_cifar10.FULL, "train": 20, "network": ["mlp", {"width": 4, "depth": 1}]}
+    with pytest.raises(UnavailableError, match="needs a CUDA device, and none is here; try --quick"):
+        graphs_cifar10.cell(graphs_cifar10.cells(settings)[0], _share)
+
+
+def test_cifar_is_the_original_where_it_is_found_and_else_the_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.arange(6, dtype=np.float32).reshape(6, 1, 1, 1), np.array([0, 1, 0, 2, 0, 0])
+
+    def load(spec: DataSpec, split: int, streams: Streams) -> Split:
+        assert spec.train == 24
+        return Split(x, y, x, y, y)
+
+    for source in (cifar10, parquet):
+        monkeypatch.setattr(source, "load", load)
+        monkeypatch.setattr(source, "found", lambda spec=None: Path("somewhere"))
+    name, points = class_zero("cifar10", 2)
+    assert name == "cifar10" and points is not None and points.tolist() == [[0.0], [2.0]]
+    monkeypatch.setattr(cifar10, "found", lambda spec=None: None)
+    assert class_zero("cifar10", 2)[0] == "cifar10jpeg"
+    monkeypatch.setattr(parquet, "found", lambda spec: None)
+    assert class_zero("cifar10", 2) == ("cifar10", None)
+
+
+def test_greedy_in_both_graphs_takes_what_is_high_in_both() -> None:
+    """Hubs of the first graph only and of the second only lose to nodes that are high in both."""
+    first, second = (nx.Graph(nx.star_graph(9)) for _ in range(2))
+    first.add_edges_from([(1, i) for i in range(2, 8)] + [(2, i) for i in range(3, 7)])
+    second = nx.relabel_nodes(first, {0: 3, 3: 0})
+    picked = in_both(first, second, 2, np.random.default_rng(0))
+    assert set(picked) == {1, 2}, "0 leads the first graph, 3 the second; 1 and 2 are next in both"
+
+
+def test_features_of_a_flip_are_measured_from_what_is_kept() -> None:
+    """Own and target means, and the vicinity, leave the flip out; every distance is in its unit."""
+    nines = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [9.0, 1.0]])
+    zeros = np.array([[10.0, 1.0], [12.0, 1.0]])
+    kept = np.array([True] * 4 + [False])
+    order = np.array([[1, 2], [0, 3], [0, 3], [1, 2], [1, 3]])
+    own, target, vicinity = places(nines, zeros, order, kept)[4]
+    assert own == pytest.approx(8 / 2**0.5) and target == pytest.approx(2 / 2**0.5)
+    assert vicinity == pytest.approx(50**0.5 / 2)
+
+
+def test_the_listing_hashes_every_coordinate_by_itself() -> None:
+    x = np.random.default_rng(0).normal(0, 3, (50, 2))
+    bits = hashed(x, 11)
+    assert bits.shape == (50, 22) and set(np.unique(bits)) == {0.0, 1.0}
+    values = bits.reshape(50, 2, 11) @ (2 ** np.arange(10, -1, -1))
+    assert (values == np.floor(x * 2048).astype(int) % 941).all()
+
+
+def test_the_outer_gradient_is_that_of_finite_differences() -> None:
+    """Through the unrolled training, in float64, with respect to one label."""
+    cell = {**thesis.load("bilevel").QUICK, "steps": 6, "width": 5}
+    rng = np.random.default_rng(2)
+    x, y = torch.from_numpy(rng.normal(size=(1, 6, 2))), torch.from_numpy(rng.integers(0, 2, (1, 6)).astype(float))
+    start = {name: p.detach().double().requires_grad_() for name, p in _start(cell, 1, 0).items()}
+
+    def outer(targets: torch.Tensor) -> torch.Tensor:
+        return _adversarial_loss(cell, _descended(cell, start, x, targets, unrolled=True), x, y).sum()
+
+    targets = y.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(outer(targets), targets)
+    for i in range(6):
+        step = torch.zeros_like(y)
+        step[0, i] = 1e-6
+        wanted = (outer(y + step) - outer(y - step)) / 2e-6
+        assert gradient[0, i].item() == pytest.approx(wanted.item(), rel=1e-3, abs=1e-6)
+
+
+def test_the_last_layers_norm_is_what_the_axis_says() -> None:
+    result = fig08.cell(fig08.cells({**fig08.QUICK, "n": 60, "test": 20, "steps": 60})[4], lambda share: None)
+    assert result["exact"] == pytest.approx(np.ones(6), rel=0.03)
+
+
+def test_the_theorem_is_refuted_where_a_ball_is_missed() -> None:
+    """The control's trials: no wrong label in some ball, and a critical radius above 2ρ in a good part of them."""
+    found = theorem1({"kind": "missed", "seed": 0, "rho": 0.1, "n": 38, "wrong": 0.1, "trials": 40}, lambda share: None)
+    ratios = found["ratios"]
+    assert len(ratios) + found["hits"] == 40
+    assert sum(r > 1 + 1e-6 for r in ratios) > 3

@@ -1,0 +1,154 @@
+"""From cells to files: resumed, judged and drawn from numbers alone, and drift is seen."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lnbench.errors import DataError, ProtocolError
+from lnbench.evaluation.code_hash import module_sha256
+from lnbench.evaluation.store import Store
+from lnbench.thesis import experiment as thesis
+from lnbench.thesis import run
+from lnbench.thesis.experiment import FOLDER
+
+NAMES = thesis.names()
+
+
+class Here:
+    """An engine that runs cells in this process."""
+
+    ran = 0
+
+    def map(self, function: str, cells: list[dict[str, Any]]) -> Iterator[tuple[int, float, dict[str, Any]]]:
+        """Every cell in turn."""
+        assert function == "lnbench.thesis.experiment:run_cell"
+        for i, cell in enumerate(cells):
+            Here.ran += 1
+            yield i, 1.0, thesis.run_cell(cell, lambda share: None)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store, and cells that run here."""
+    monkeypatch.setattr(run, "engine", lambda name, workers: Here())
+    Here.ran = 0
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def document(store: Store) -> dict[str, Any]:
+    """A small experiment's document."""
+    return run.measure("fig02", "quick", 1, lambda progress: None, store)
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(store: Store, document: dict[str, Any]) -> None:
+    ran, reports = Here.ran, []
+    assert ran == len(document["found"]) == 5
+    again = run.measure("fig02", "quick", 1, reports.append, store)
+    assert Here.ran == ran and again == document
+    assert reports[-1].done == reports[-1].reused == reports[-1].total == 5
+
+
+def test_an_interrupted_run_resumes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def notify(progress: Any) -> None:
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.measure("fig02", "quick", 1, notify, store)
+    assert Here.ran == 2
+    run.measure("fig02", "quick", 1, lambda progress: None, store)
+    assert Here.ran == 5
+
+
+def test_what_is_absent_is_looked_for_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thesis, "run_cell", lambda request, report: {thesis.ABSENT: True})
+    monkeypatch.setattr(run, "judged", lambda document: document)
+    for _ in range(2):
+        document = run.measure("fig02", "quick", 1, lambda progress: None, store)
+        assert all(found["result"] == {thesis.ABSENT: True} for found in document["found"])
+    assert Here.ran == 10
+
+
+def test_what_is_written_follows_from_its_numbers_until_someone_touches_it(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    run.write(document, folder)
+    assert {p.name for p in folder.iterdir()} == {"fig02.json", "fig02.svg", "README.md"}
+    assert run.drifted(folder) == []
+    page = (folder / "README.md").read_text()
+    assert "fig02.svg" in page and "direction only" in page and document["verdicts"][0]["evidence"] in page
+
+    touched = json.loads((folder / "fig02.json").read_text())
+    touched["verdicts"][0]["verdict"] = "disagrees"
+    (folder / "fig02.json").write_bytes(run._text(touched))
+    assert {p.name for p in run.drifted(folder)} == {"fig02.json", "fig02.svg", "README.md"}
+    run.redraw(folder)
+    assert run.drifted(folder) == []
+    assert json.loads((folder / "fig02.json").read_text())["verdicts"] == document["verdicts"]
+
+    (folder / "fig02.svg").write_text("<svg/>")
+    assert [p.name for p in run.drifted(folder)] == ["fig02.svg"]
+
+
+def test_the_same_numbers_give_the_same_bytes(document: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run.write(copy.deepcopy(document), tmp_path / name)
+    for file in ("fig02.json", "fig02.svg", "README.md"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match="no experiments"):
+        run.read_all(tmp_path)
+    (tmp_path / "fig02.json").write_text('{"experiment": "fig03"}')
+    with pytest.raises(DataError, match=r"fig02\.json: expected the document"):
+        run.read_all(tmp_path)
+
+
+def test_judging_and_drawing_are_not_in_the_key_of_a_cell() -> None:
+    """A name that only `judge` and `draw` use does not reach the hash of what is left."""
+    name = "lnbench.thesis.experiments.fig02"
+    assert module_sha256(name, run._LATE) != module_sha256(name)
+    source = (FOLDER / "fig02.py").read_text(encoding="utf-8")
+    assert "def judge" in source and "def draw" in source and "verdicts" in source
+
+
+def test_names_are_found_by_file_in_the_order_of_the_thesis() -> None:
+    assert NAMES.index("theorem1") < NAMES.index("theorem2") < NAMES.index("fig02") < NAMES.index("fig17")
+    with pytest.raises(ProtocolError, match=r"no experiment is called 'fig66'; did you mean fig"):
+        thesis.load("fig66")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_is_whole(name: str) -> None:
+    experiment = thesis.load(name)
+    about = thesis.about(name)
+    assert about == {"TITLE": experiment.TITLE, "THESIS": experiment.THESIS}
+    for level in thesis.LEVELS:
+        settings = thesis.settings_of(experiment, level)
+        assert all("{" not in choice.format(**settings) for choice in experiment.CHOICES)
+        cells = experiment.cells(settings)
+        assert cells and json.loads(json.dumps(cells)) == cells
+        texts = [json.dumps(cell, sort_keys=True) for cell in cells]
+        assert len(set(texts)) == len(texts), "two cells are the same"
+    assert experiment.QUICK.keys() == experiment.FULL.keys()
+
+
+def test_the_committed_figures_and_page_are_what_their_numbers_say(root: Path) -> None:
+    assert run.drifted(root / "leaderboard" / "thesis") == []
+
+
+def test_what_is_committed_was_run_at_the_settings_of_its_level(root: Path) -> None:
+    for document in run.read_all(root / "leaderboard" / "thesis"):
+        experiment = thesis.load(document["experiment"])
+        assert document["settings"] == json.loads(json.dumps(thesis.settings_of(experiment, document["level"])))
+        cells = json.loads(json.dumps(experiment.cells(document["settings"])))
+        assert [f["cell"] for f in document["found"]] == cells, document["experiment"]
