@@ -160,7 +160,7 @@ def _victim(
 ) -> dict[str, Any]:
     sources = [source for source, _ in t.noise.pairs]
     n = int(np.isin(points.test_labels, sources).sum())
-    at, curve = scored_at(t, architecture), len(t.epsilons(t.victim(architecture)))
+    at, curve = scored_at(t, architecture), len(t.epsilons(t.spec(architecture)))
     bits, counts = {}, {}
     level = levels.get(arm, 0.9)
     for goal, share in (("targeted", level), ("untargeted", max(level - 0.1, 0.0))):
@@ -171,7 +171,7 @@ def _victim(
         bits[goal], counts[goal] = record.pack(broken), row.tolist()
     budget = 0 if arm == "clean" else t.noise.budget
     return {
-        "steps": t.victim(architecture).recipe.steps,
+        "steps": t.spec(architecture).recipe.steps,
         "train_points": t.data.train,
         "train_correct": t.data.train,
         "flipped": budget,

@@ -107,7 +107,7 @@ def calibrate(record: Record, *, seconds: float | None = None, peak_mib: float |
         "record_sha256": record.sha256,
         "architectures": {
             name: {
-                "epsilon": track.epsilons(track.victim(name))[scored_at(track, name)],
+                "epsilon": track.epsilons(track.spec(name))[scored_at(track, name)],
                 **{
                     f"{arm}_{share}": _round(arms[arm]["per_architecture"][name][share], 4)
                     for arm in ARMS[:2]
@@ -217,7 +217,7 @@ def faults(track: Track, calibration: Mapping[str, Any]) -> list[str]:
                 f"{100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} %; take a {'smaller' if level < BAND[0] else 'larger'} ε "
                 f"than {values['epsilon']:g}."
             )
-        least = track.victim(name).memorised_min
+        least = track.spec(name).memorised_min
         if least is not None and memorised < least:
             found.append(
                 f"{name}: the random arm memorised {100 * memorised:.1f} % of its flips, "

@@ -19,7 +19,7 @@ from torch import Tensor
 from lnbench import data
 from lnbench.adversary import Attacked, pgd
 from lnbench.errors import UnavailableError
-from lnbench.protocol import Streams, Track, Victim, applied
+from lnbench.protocol import Streams, Track, VictimSpec, applied
 from lnbench.victims import Victims, architecture, predicted_bytes, train
 
 _TRAINING_SHARE = 0.8
@@ -48,7 +48,7 @@ class Trained:
     """
 
     track: Track
-    spec: Victim
+    spec: VictimSpec
     points: list[data.Split]
     device: torch.device
     labels: np.ndarray
@@ -105,7 +105,7 @@ def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share
     """
     _deterministic(cell["device"])
     track, device = Track.from_document(cell["track"]), torch.device(cell["device"])
-    streams, spec, places = Streams(track.sha256, cell["salt"]), track.victim(cell["victim"]), cell["places"]
+    streams, spec, places = Streams(track.sha256, cell["salt"]), track.spec(cell["victim"]), cell["places"]
     splits = {split: data.load(track, split, streams) for split in sorted({split for split, _ in places})}
     points = [splits[split] for split, _ in places]
     labels = np.stack([applied(p.labels, flips) for p, flips in zip(points, cell["flips"], strict=True)])

@@ -28,7 +28,7 @@ from lnbench.evaluation.store import Store
 from lnbench.poison import diagnosis
 from lnbench.poison import sandbox as sandboxes
 from lnbench.poison.published import Published
-from lnbench.poison.run import Poisoned, Submission
+from lnbench.poison.run import PoisonedLabels, Submission
 from lnbench.protocol import PUBLIC_SALT, Flip, Streams, Track, changed, sha256
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import thumbnails
@@ -257,7 +257,7 @@ def _replication(track: Track, quick: bool) -> tuple[int, int]:
     return (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
 
 
-def _poisoner_block(submission: Submission | Published, poisoned: Poisoned) -> dict[str, Any]:
+def _poisoner_block(submission: Submission | Published, poisoned: PoisonedLabels) -> dict[str, Any]:
     return {
         "name": submission.name,
         "parameters": dict(poisoned.overrides),

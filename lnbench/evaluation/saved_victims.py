@@ -57,7 +57,7 @@ def place(architecture: str, split: int, arm: str, seed: int, *, timm: bool = Fa
 
 def by_timm(track: Track, victim: str) -> bool:
     """Whether the victims of this name in a track lie in folders that timm loads."""
-    spec = track.victim(victim)
+    spec = track.spec(victim)
     return timm_folder.loadable(spec.architecture, spec.options)
 
 

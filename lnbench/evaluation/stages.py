@@ -16,7 +16,7 @@ from lnbench.evaluation.code_hash import guest_code_sha256
 from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress, Progress
 from lnbench.evaluation.store import Store
-from lnbench.poison.run import Poisoned, Submission, poison
+from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.protocol import Streams, Track, applied, changed
 
 
@@ -31,7 +31,7 @@ def poison_all(
     notify: OnProgress,
     *,
     twice: bool = False,
-) -> tuple[list[Poisoned], bool]:
+) -> tuple[list[PoisonedLabels], bool]:
     """One sandboxed process per split, `workers` at once; labels are kept as soon as they arrive.
 
     Args:
@@ -43,17 +43,17 @@ def poison_all(
     runs = [(split, store) for split in range(len(points))]
     runs += [(0, Store(store.root / "repeats"))] if twice else []
     names = [_labels_name(submission, track, streams, mode, split) for split, _ in runs]
-    found: dict[int, Poisoned] = {}
+    found: dict[int, PoisonedLabels] = {}
     for i, (split, place) in enumerate(runs):
         if (kept := place.get("labels", names[i])) is not None:
             labels = applied(points[split].labels, kept.pop("flips"))
-            found[i] = Poisoned(labels=labels, **kept)
+            found[i] = PoisonedLabels(labels=labels, **kept)
     reused, clock = len(found), time.monotonic()
     todo = [i for i in range(len(runs)) if i not in found]
     cancel = threading.Event()
     note = f"{submission.name} on {track.name}{', the first split twice' if twice else ''}"
 
-    def one(i: int) -> Poisoned:
+    def one(i: int) -> PoisonedLabels:
         split, _ = runs[i]
         return poison_split(submission, track, points[split], streams, split, mode, cancel)
 
@@ -87,17 +87,17 @@ def poison_split(
     split: int,
     mode: str,
     cancel: threading.Event | None = None,
-) -> Poisoned:
-    """The poisoner's answer for one split, from a sandboxed process of its own; raises as `lnbench.poison.run.poison`."""
+) -> PoisonedLabels:
+    """The poisoner's answer for one split, from a process of its own; raises as `lnbench.poison.run.poison`."""
     return poison(submission, points, track, split, streams, mode=mode, cancel=cancel)
 
 
 def _in_threads(
-    function: Callable[[int], Poisoned], items: list[int], threads: int, cancel: threading.Event
-) -> Iterator[tuple[int, Poisoned]]:
+    function: Callable[[int], PoisonedLabels], items: list[int], threads: int, cancel: threading.Event
+) -> Iterator[tuple[int, PoisonedLabels]]:
     """Yield results as they come; on an error, or when closed, `cancel` is set and the threads waited for."""
     todo: queue.Queue[int] = queue.Queue()
-    results: queue.Queue[tuple[int, Poisoned | BaseException]] = queue.Queue()
+    results: queue.Queue[tuple[int, PoisonedLabels | BaseException]] = queue.Queue()
     for item in items:
         todo.put(item)
 

@@ -18,7 +18,7 @@ from lnbench.errors import ProtocolError, RecordError, SubmissionError
 from lnbench.hub import card, layout, manifest, parquet
 from lnbench.hub.build import rows_of
 from lnbench.hub.manifest import Manifest
-from lnbench.poison.labels import judge
+from lnbench.poison.labels import check_labels
 from lnbench.protocol import Flip, canonical_json, changed, sha256
 
 ROOM = 1 << 30
@@ -73,7 +73,9 @@ def _split(folder: Path, found: Manifest, entry: Mapping[str, Any], *, first: bo
             if (tested != points.test_labels).any():
                 raise RecordError(f"{stem}: it changes labels of test points.")
     try:
-        judge(labels, layout.config(split), points.labels, track.data.classes, track.noise.budget, track.noise.pairs)
+        check_labels(
+            labels, layout.config(split), points.labels, track.data.classes, track.noise.budget, track.noise.pairs
+        )
     except SubmissionError as error:
         raise RecordError(re.sub(r"; [^;]*$", ".", str(error))) from None
     if sha256(labels.astype("<i8").tobytes()) != entry["labels_sha256"]:

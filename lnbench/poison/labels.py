@@ -127,7 +127,7 @@ def decode(
             f"{file}: expected the victim trainings spent to be between 0 and {TRAININGS}, got {trainings}; "
             "leave the count to lnbench.surrogates."
         )
-    judge(labels, file, clean, num_classes, budget, pairs)
+    check_labels(labels, file, clean, num_classes, budget, pairs)
     return Labels(labels, trainings, _details(header, file))
 
 
@@ -143,7 +143,7 @@ def description(stream: bytes, file: str) -> Details:
     return _details(header, file)
 
 
-def judge(
+def check_labels(
     labels: np.ndarray, file: str, clean: np.ndarray, num_classes: int, budget: int, pairs: Sequence[tuple[int, int]]
 ) -> None:
     """Raise a SubmissionError unless `labels`, (n,) int64, obey range, pairs and budget."""

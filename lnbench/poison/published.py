@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lnbench.errors import ProtocolError
-from lnbench.poison.labels import judge
-from lnbench.poison.run import Poisoned
+from lnbench.poison.labels import check_labels
+from lnbench.poison.run import PoisonedLabels
 from lnbench.protocol.flips import applied
 from lnbench.protocol.hashes import sha256
 from lnbench.protocol.track import Track
@@ -43,7 +43,7 @@ class Published:
         """Of the text that stands for the source."""
         return sha256(self.source.encode())
 
-    def poisoned(self, track: Track, clean: Sequence[np.ndarray]) -> list[Poisoned]:
+    def poisoned(self, track: Track, clean: Sequence[np.ndarray]) -> list[PoisonedLabels]:
         """The answer for each split, judged as a submission's is.
 
         Args:
@@ -61,10 +61,10 @@ class Published:
             )
         return [self._answer(track, split, labels) for split, labels in enumerate(clean)]
 
-    def _answer(self, track: Track, split: int, clean: np.ndarray) -> Poisoned:
+    def _answer(self, track: Track, split: int, clean: np.ndarray) -> PoisonedLabels:
         labels = applied(clean, self.flips[split])
-        judge(labels, self.source, clean, track.data.classes, track.noise.budget, track.noise.pairs)
-        return Poisoned(
+        check_labels(labels, self.source, clean, track.data.classes, track.noise.budget, track.noise.pairs)
+        return PoisonedLabels(
             labels,
             self.trainings.get(split, 0),
             0.0,

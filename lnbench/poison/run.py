@@ -23,7 +23,7 @@ from lnbench.poison.submission import Submission
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
 
-__all__ = ["Poisoned", "Submission", "TrainingSet", "describe", "poison", "quoted"]
+__all__ = ["PoisonedLabels", "Submission", "TrainingSet", "describe", "poison", "quoted"]
 
 _DESCRIBE_SECONDS = 60.0
 _MEMORY_GIB = 8.0
@@ -47,7 +47,7 @@ class TrainingSet(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Poisoned:
+class PoisonedLabels:
     """A poisoner's valid answer for one split.
 
     Attributes:
@@ -89,7 +89,7 @@ def poison(
     device: str = "cpu",
     threads: int = 1,
     cancel: threading.Event | None = None,
-) -> Poisoned:
+) -> PoisonedLabels:
     """Run a submission on one split, in a process of its own, and judge what it returns. Safe to call from threads.
 
     Args:
@@ -127,7 +127,7 @@ def poison(
     _check_end(outcome, submission, limits)
     answer = labels.decode(outcome.answer, submission.file, clean, classes, noise.budget, noise.pairs)
     details = answer.details
-    return Poisoned(
+    return PoisonedLabels(
         answer.labels,
         answer.trainings,
         outcome.seconds,

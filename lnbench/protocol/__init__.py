@@ -6,7 +6,7 @@ from lnbench.protocol.hashes import canonical_json, sha256, sha256_json
 from lnbench.protocol.poisoner import Poisoner, Problem, Threat
 from lnbench.protocol.recipe import AdversarialTraining, Recipe
 from lnbench.protocol.seeds import PUBLIC_SALT, Streams
-from lnbench.protocol.track import Track, Victim
+from lnbench.protocol.track import Track, VictimSpec
 
 ARMS = ("clean", "random", "poisoned")
 
@@ -22,7 +22,7 @@ __all__ = [
     "Streams",
     "Threat",
     "Track",
-    "Victim",
+    "VictimSpec",
     "allocation",
     "applied",
     "arms_of",

@@ -98,7 +98,7 @@ class Replication:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Victim:
+class VictimSpec:
     """One architecture of a track.
 
     Attributes:
@@ -181,7 +181,7 @@ class Track:
     data: DataSpec
     noise: Noise
     replication: Replication
-    victims: tuple[Victim, ...]
+    victims: tuple[VictimSpec, ...]
     adversary: Adversary
     limits: Limits
     stealth: Stealth = field(default_factory=Stealth)
@@ -192,15 +192,15 @@ class Track:
         """Hash of the keys written in the track's file."""
         return sha256_json(self.document)
 
-    def victim(self, name: str) -> Victim:
+    def spec(self, name: str) -> VictimSpec:
         """The architecture of this name in the track."""
         return next(v for v in self.victims if v.name == name)
 
-    def epsilon(self, victim: Victim) -> float:
+    def epsilon(self, victim: VictimSpec) -> float:
         """The attack radius at which this architecture is scored."""
         return self.adversary.epsilon if victim.epsilon is None else victim.epsilon
 
-    def epsilons(self, victim: Victim) -> tuple[float, ...]:
+    def epsilons(self, victim: VictimSpec) -> tuple[float, ...]:
         """The ε curve of this architecture, ascending."""
         return self.adversary.epsilons if victim.epsilons is None else victim.epsilons
 

@@ -127,7 +127,7 @@ def _victims(record: Record) -> str:
             and max(victim["zero_gradient"].values()) <= clean["source_points"]
         ):
             raise RecordError(f"victim {name} counts more of a thing than there are.")
-        steps = track.victim(victim["architecture"]).recipe.steps
+        steps = track.spec(victim["architecture"]).recipe.steps
         if victim["steps"] > steps or (victim["steps"] < steps and not victim["diverged"]):
             raise RecordError(f"victim {name} was trained for {victim['steps']} steps, the track asks for {steps}.")
         try:

@@ -95,7 +95,7 @@ def key(victim: Mapping[str, Any]) -> tuple[str, int, int, str]:
 
 def scored_at(track: Track, architecture: str) -> int:
     """Place of the architecture's own ε on its curve."""
-    victim = track.victim(architecture)
+    victim = track.spec(architecture)
     return track.epsilons(victim).index(track.epsilon(victim))
 
 
@@ -123,7 +123,7 @@ class Tables:
                     f"the victims are not each of the track's once, in order: {key(victim)} for {wanted}."
                 )
         for victim in self.victims:
-            length = len(track.epsilons(track.victim(victim["architecture"])))
+            length = len(track.epsilons(track.spec(victim["architecture"])))
             if not len(victim["broken"]["targeted"]) == len(victim["broken"]["untargeted"]) == length:
                 raise RecordError(f"victim {key(victim)} has no count for each of the {length} radii of its curve.")
         points = self.table("clean", "source_points")

@@ -33,7 +33,7 @@ ABSENT = "absent"
 """In a cell's result, if true: the cell's data is not on this machine, and the figure says so."""
 
 Settings = Mapping[str, Any]
-Found = Sequence[Mapping[str, Any]]
+Results = Sequence[Mapping[str, Any]]
 """One `{"cell": …, "result": …}` per cell, in the order of `cells`."""
 
 
@@ -61,11 +61,11 @@ class Experiment(Protocol):
         """Do one piece; `report` takes the share that is done."""
         ...
 
-    def judge(self, settings: Settings, found: Found) -> list[Verdict]:
+    def verdicts(self, settings: Settings, found: Results) -> list[Verdict]:
         """The thesis's claims, each with what the numbers say about it."""
         ...
 
-    def draw(self, settings: Settings, found: Found) -> Figure:
+    def draw(self, settings: Settings, found: Results) -> Figure:
         """The figure."""
         ...
 

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lnbench.thesis import drawing
-from lnbench.thesis.experiment import Found
+from lnbench.thesis.experiment import Results
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def points(found: Found, group: str, quantity: str = "aa") -> np.ndarray:
+def points(found: Results, group: str, quantity: str = "aa") -> np.ndarray:
     """A group's values in percentage points, (set, split)."""
     values: np.ndarray = 100 * np.array([f["result"][quantity][group] for f in found]).T
     return values
 
 
-def baseline(found: Found) -> np.ndarray:
+def baseline(found: Results) -> np.ndarray:
     """AA of the random sets in percentage points, mean over each split's sets, (split,)."""
     means: np.ndarray = points(found, "random").mean(0)
     return means
 
 
-def memorised(found: Found) -> Verdict:
+def memorised(found: Results) -> Verdict:
     """Whether the flips are memorised, as every claim about them takes for granted."""
     shares = {group: points(found, group, "memorised").mean() for group in found[0]["result"]["memorised"]}
     mean, least = float(np.mean(list(shares.values()))), min(shares, key=lambda group: (shares[group], group))
@@ -36,7 +36,7 @@ def memorised(found: Found) -> Verdict:
     return Verdict("The flips are memorised.", verdict, f"{mean:.1f} % of the flips{lowest}", n=count)
 
 
-def panel(axes: Axes, aa: np.ndarray, found: Found, title: str, x: str, y: str) -> None:
+def panel(axes: Axes, aa: np.ndarray, found: Results, title: str, x: str, y: str) -> None:
     """AA over buckets, one faint line a split, with the random and the clean level.
 
     Args:

@@ -23,7 +23,7 @@ from lnbench.thesis import drawing, page
 from lnbench.thesis.experiment import ABSENT, load, names, settings_of
 
 _KIND = "experiments"
-_LATE = ("judge", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICES")
+_LATE = ("verdicts", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICES")
 """Names of an experiment that its cells' results do not depend on."""
 
 
@@ -75,7 +75,7 @@ def measure(
 def judged(document: Mapping[str, Any]) -> dict[str, Any]:
     """A document with its words and verdicts made again from its numbers."""
     experiment, settings = load(document["experiment"]), document["settings"]
-    verdicts = experiment.judge(settings, document["found"])
+    verdicts = experiment.verdicts(settings, document["found"])
     words = {
         "title": experiment.TITLE,
         "thesis": experiment.THESIS,

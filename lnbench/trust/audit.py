@@ -119,7 +119,7 @@ def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str
     reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in GOALS} for arm in arms_of(record.track)}
     for victim in strong["victims"]:
         entry = found[victim["architecture"], victim["split"], victim["seed"], victim["arm"]]
-        spec = track.victim(victim["architecture"])
+        spec = track.spec(victim["architecture"])
         at = track.epsilons(spec).index(track.epsilon(spec))
         reproduced += entry["plain"] == victim["bits"]
         for goal in GOALS:

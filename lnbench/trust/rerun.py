@@ -160,6 +160,6 @@ def _stated(record: Record, arm: str, cell: dict[str, Any]) -> Sequence[dict[str
 
 
 def _accuracy(record: Record, cell: dict[str, Any], victim: dict[str, Any]) -> float:
-    spec = record.track.victim(cell["victim"])
+    spec = record.track.spec(cell["victim"])
     at = record.track.epsilons(spec).index(record.track.epsilon(spec))
     return 1.0 - float(victim["broken"]["targeted"][at]) / float(victim["clean"]["source_points"])

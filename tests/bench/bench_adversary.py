@@ -112,12 +112,12 @@ def trained(data: str, name: str, count: int, examples: int, device: str) -> tup
     if data == "digits":
         split = digits.load(track.data, 0, Streams("bench"))
         inputs, labels, tests, truths = split.inputs, split.labels, split.test_inputs, split.test_labels
-        victim = track.victim(name)
+        victim = track.spec(name)
         family, recipe = architecture(victim.architecture, victim.options), victim.recipe
     else:
         inputs, labels = mnist("train", 4000)
         tests, truths = mnist("t10k", 10000)
-        family = architecture(name, load("mnist10k-9to0").victim(name).options)
+        family = architecture(name, load("mnist10k-9to0").spec(name).options)
         recipe = Recipe(steps=250, batch=64, learning_rate=3e-3)
     stacked = np.tile(labels, (count, 1))
     for v in range(count):

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lnbench.protocol.recipe import Recipe
-from lnbench.protocol.track import Victim, load
+from lnbench.protocol.track import VictimSpec, load
 from lnbench.victims import architecture, predicted_bytes, train
 from lnbench.victims.training import _schedule
 
@@ -57,9 +57,9 @@ def data(n: int, shape: tuple[int, ...], victims: int) -> tuple[Tensor, Tensor, 
     return inputs.to(DEVICE), labels.to(DEVICE), truths.to(DEVICE)
 
 
-def spec(track: str, name: str) -> tuple[Victim, Recipe]:
+def spec(track: str, name: str) -> tuple[VictimSpec, Recipe]:
     """A track's victim and its recipe, of STEPS steps."""
-    victim, (steps,) = load(track).victim(name), _setting("STEPS", "0")
+    victim, (steps,) = load(track).spec(name), _setting("STEPS", "0")
     return victim, dataclasses.replace(victim.recipe, steps=steps or victim.recipe.steps)
 
 
@@ -87,7 +87,7 @@ def plain(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, how: Re
     return model
 
 
-def mnist_network(victim: Victim) -> nn.Module:
+def mnist_network(victim: VictimSpec) -> nn.Module:
     """The track's CNN as anybody would write it."""
     o, channels, side, layers = victim.options, 1, 28, list[nn.Module]()
     for out in o["channels"]:

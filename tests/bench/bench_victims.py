@@ -69,13 +69,13 @@ def flipped(labels: Tensor, victim: int) -> Tensor:
 
 def recipe(name: str, n: int, epochs: int) -> Recipe:
     """The track's, for this many epochs."""
-    of_track = load(TRACK).victim(name).recipe
+    of_track = load(TRACK).spec(name).recipe
     return Recipe(steps=epochs * (n // BATCH), batch=BATCH, learning_rate=of_track.learning_rate)
 
 
 def module(name: str, channels: int, side: int) -> nn.Module:
     """One victim as anybody would write it; initialised as ours are, by PyTorch's default."""
-    o = load(TRACK).victim(name).options
+    o = load(TRACK).spec(name).options
     if name == "mlp":
         sizes, layers = [channels * side**2] + [o["width"]] * o["depth"], [nn.Flatten()]
     else:
@@ -153,7 +153,7 @@ def job(side: str, name: str, times: int, epochs: int, victims: list[int]) -> di
     how, own = recipe(name, len(inputs), epochs), torch.stack([flipped(labels, v) for v in victims])
     start = time.process_time()
     if side == "lnbench":
-        spec = load(TRACK).victim(name)
+        spec = load(TRACK).spec(name)
         made, parts = architecture(name, spec.options), []
         for first in range(0, len(victims), spec.stack):
             some = slice(first, first + spec.stack)

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from lnbench.errors import LnbenchError, SubmissionError
-from lnbench.poison.run import Poisoned, Submission, poison
+from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.poison.sandbox import BUBBLEWRAP, NONE
 
 FOLDER = Path(__file__).parents[1] / "cheats"
@@ -125,7 +125,7 @@ def bait(tmp_path: Path) -> Iterator[Bait]:
     bait.close()
 
 
-def run(name: str, mode: str, bait: Bait, data: Any, track: Any, streams: Any, header: Header) -> Poisoned:
+def run(name: str, mode: str, bait: Bait, data: Any, track: Any, streams: Any, header: Header) -> PoisonedLabels:
     path = FOLDER / f"{name}.py"
     known = re.findall(r"^    (\w+): (?:str|int) = ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     given = {name: bait.values[name] for name in known if name in bait.values}

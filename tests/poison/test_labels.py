@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lnbench.errors import LnbenchError, ProtocolError, SubmissionError
 from lnbench.poison import guest
-from lnbench.poison.labels import HEADER_BYTES, MAGIC, decode, description, judge, longest, printable
+from lnbench.poison.labels import HEADER_BYTES, MAGIC, check_labels, decode, description, longest, printable
 
 CLEAN = np.arange(60, dtype=np.int64) % 4
 LAW = ("a.py", CLEAN, 4, 3, [(3, 0), (2, 1)])
@@ -58,7 +58,7 @@ def test_no_flip_is_valid() -> None:
 
 def test_budget_is_the_last_that_passes() -> None:
     within, over = [(3, 0), (7, 0), (11, 0)], [(3, 0), (7, 0), (11, 0), (2, 1)]
-    judge(flipped(*within), *LAW)
+    check_labels(flipped(*within), *LAW)
     assert "at most 3 changed labels, got 4" in verdict(answer(flipped(*over)))
 
 

@@ -27,7 +27,7 @@ import pytest
 import lnbench
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
 from lnbench.poison import memory, process
-from lnbench.poison.run import Poisoned, Submission, describe, poison
+from lnbench.poison.run import PoisonedLabels, Submission, describe, poison
 
 FIRST = """
     import lnbench
@@ -66,17 +66,17 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 @pytest.fixture
-def go(mode: str, temporary: Path, data: Any, track: Any, streams: Any) -> Callable[..., Poisoned]:
+def go(mode: str, temporary: Path, data: Any, track: Any, streams: Any) -> Callable[..., PoisonedLabels]:
     def call(
         source: str, /, split: int = 0, seconds: float | None = None, cancel: Any = None, **parameters: Any
-    ) -> Poisoned:
+    ) -> PoisonedLabels:
         given = submission(source, **parameters)
         return poison(given, data, track, split, streams, mode=mode, seconds=seconds, cancel=cancel)
 
     return call
 
 
-def test_labels_and_details(go: Callable[..., Poisoned], data: Any, mode: str) -> None:
+def test_labels_and_details(go: Callable[..., PoisonedLabels], data: Any, mode: str) -> None:
     result = go(FIRST)
     assert np.flatnonzero(result.labels != data.labels).tolist() == [3, 7, 11]
     assert (result.description, result.author, result.license) == ("Flip the first points.", "Somebody", "MIT")
@@ -85,7 +85,7 @@ def test_labels_and_details(go: Callable[..., Poisoned], data: Any, mode: str) -
     assert result.sandbox == mode and result.memory_cap in ("cgroup", "watched") and 0 < result.seconds < 10
 
 
-def test_parameters_come_as_text_or_typed(go: Callable[..., Poisoned], data: Any) -> None:
+def test_parameters_come_as_text_or_typed(go: Callable[..., PoisonedLabels], data: Any) -> None:
     result = go(FIRST, skip="1", rate="2e-1", fast="true", name="7")
     assert result.parameters == {"skip": 1, "rate": 0.2, "fast": True, "name": "7"}
     assert result.overrides == {"skip": 1, "rate": 0.2, "fast": True, "name": "7"}
@@ -106,13 +106,13 @@ def test_parameters_come_as_text_or_typed(go: Callable[..., Poisoned], data: Any
         ({"name": 3}, "attack.py: parameter name is of type str (default 'x'), got 3."),
     ],
 )
-def test_wrong_parameters_are_the_users_fault(go: Callable[..., Poisoned], parameters: Any, words: str) -> None:
+def test_wrong_parameters_are_the_users_fault(go: Callable[..., PoisonedLabels], parameters: Any, words: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         go(FIRST, **parameters)
     assert str(caught.value) == words
 
 
-def test_the_problem_is_the_split(go: Callable[..., Poisoned], data: Any, track: Any, streams: Any) -> None:
+def test_the_problem_is_the_split(go: Callable[..., PoisonedLabels], data: Any, track: Any, streams: Any) -> None:
     """Every field of Problem, told by the guest through its log."""
     result = go(
         """
@@ -160,14 +160,14 @@ def test_guest_stream_is_not_the_random_arm(streams: Any) -> None:
 
 
 def test_unbounded_data_has_no_bounds(
-    go: Callable[..., Poisoned], data: Any, track: Any, streams: Any, mode: str
+    go: Callable[..., PoisonedLabels], data: Any, track: Any, streams: Any, mode: str
 ) -> None:
     source = FIRST.replace("return ", "print(problem.bounds)\n            return ")
     result = poison(submission(source), replace(data, bounds=None), track, 0, streams, mode=mode)
     assert result.log == "None\n"
 
 
-def test_trainings_are_counted_by_surrogates(go: Callable[..., Poisoned]) -> None:
+def test_trainings_are_counted_by_surrogates(go: Callable[..., PoisonedLabels]) -> None:
     source = FIRST.replace(
         "def poison(self, problem):",
         "def poison(self, problem):\n"
@@ -178,13 +178,13 @@ def test_trainings_are_counted_by_surrogates(go: Callable[..., Poisoned]) -> Non
     assert go(source).trainings == 12
 
 
-def test_lists_and_narrow_integers_are_labels(go: Callable[..., Poisoned], data: Any) -> None:
+def test_lists_and_narrow_integers_are_labels(go: Callable[..., PoisonedLabels], data: Any) -> None:
     for change in (".tolist()", ".astype('u1')", ".astype('>i4')", ".astype('u8')"):
         labels = go(FIRST.replace("[: problem.budget])", f"[: problem.budget]){change}")).labels
         assert np.flatnonzero(labels != data.labels).tolist() == [3, 7, 11]
 
 
-def test_not_python(go: Callable[..., Poisoned]) -> None:
+def test_not_python(go: Callable[..., PoisonedLabels]) -> None:
     with pytest.raises(SubmissionError) as caught:
         go("x = = 1\n")
     assert str(caught.value).startswith("attack.py: importing it raised SyntaxError in line 1: invalid syntax")
@@ -223,7 +223,7 @@ def test_threads(mode: str, temporary: Path, data: Any, track: Any, streams: Any
     assert together == [one(split) for split in range(6)] and len(set(map(tuple, together))) > 3
 
 
-def test_descriptors_do_not_leak(go: Callable[..., Poisoned]) -> None:
+def test_descriptors_do_not_leak(go: Callable[..., PoisonedLabels]) -> None:
     go(FIRST)
     before = len(os.listdir("/proc/self/fd"))
     for source in (FIRST, "raise ValueError", "import os; os._exit(1)"):
@@ -256,7 +256,7 @@ def test_a_byte_that_is_taken_back_does_not_hold_the_referee(monkeypatch: pytest
             os.close(end)
 
 
-def test_no_read_of_a_guests_pipes_waits(go: Callable[..., Poisoned], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_read_of_a_guests_pipes_waits(go: Callable[..., PoisonedLabels], monkeypatch: pytest.MonkeyPatch) -> None:
     seen, watch = [], process._watch
 
     def watched(guest: Any, *of: Any) -> str:
@@ -268,14 +268,14 @@ def test_no_read_of_a_guests_pipes_waits(go: Callable[..., Poisoned], monkeypatc
     assert seen == [False, False]
 
 
-def test_cancel(go: Callable[..., Poisoned]) -> None:
+def test_cancel(go: Callable[..., PoisonedLabels]) -> None:
     cancel = threading.Event()
     threading.Timer(0.4, cancel.set).start()
     with pytest.raises(CancelledError):  # and not the end of the track's time
         go("while True: pass", cancel=cancel)
 
 
-def test_full_disk(go: Callable[..., Poisoned], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk(go: Callable[..., PoisonedLabels], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

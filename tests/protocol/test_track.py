@@ -138,7 +138,7 @@ def test_a_valid_document_is_read_whole(tiny_document: Document) -> None:
     assert (track.name, track.version, track.calibrated) == ("tiny", 0, False)
     assert track.noise.pairs == ((9, 0),)
     assert track.adversary.epsilons == (0.05, 0.1)
-    assert track.victim("mlp").options == {"width": 16, "depth": 1}
+    assert track.spec("mlp").options == {"width": 16, "depth": 1}
     assert isinstance(track.limits.seconds, float), "an integer in the file is a fine float"
     assert (track.adversary.norm, track.adversary.rule, track.stealth.source_clean_pp) == ("linf", "any", 3.0)
 

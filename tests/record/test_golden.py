@@ -22,7 +22,7 @@ if __name__ == "__main__":
 import factories  # noqa: E402
 from lnbench import record  # noqa: E402
 from lnbench.errors import RecordError  # noqa: E402
-from lnbench.protocol import canonical_json  # noqa: E402
+from lnbench.protocol import canonical_json, sha256  # noqa: E402
 from lnbench.record import statement  # noqa: E402
 from lnbench.record.consistency import Check, checks  # noqa: E402
 
@@ -85,7 +85,7 @@ def variants() -> dict[str, record.Record]:
 def test_there_is_a_file_of_every_version_and_none_was_changed() -> None:
     versions = {json.loads(path.read_bytes())["schema"] for path in golden("record")}
     assert versions == set(range(1, record.SCHEMA + 1))
-    assert {path.name: record.sha256(path.read_bytes()) for path in FOLDER.glob("*-*.json")} == DIGESTS
+    assert {path.name: sha256(path.read_bytes()) for path in FOLDER.glob("*-*.json")} == DIGESTS
 
 
 @pytest.mark.parametrize("path", golden("record"), ids=lambda path: path.stem)

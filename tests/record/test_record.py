@@ -72,8 +72,8 @@ def test_the_record_agrees_with_the_score_by_hand(made: record.Record) -> None:
     track = made.track
     means: dict[tuple[str, int], list[float]] = {}
     for victim in made.document["victims"]:
-        place = track.epsilons(track.victim(victim["architecture"])).index(
-            track.epsilon(track.victim(victim["architecture"]))
+        place = track.epsilons(track.spec(victim["architecture"])).index(
+            track.epsilon(track.spec(victim["architecture"]))
         )
         accuracy = 1 - victim["broken"]["targeted"][place] / victim["clean"]["source_points"]
         means.setdefault((victim["arm"], victim["split"]), []).append(accuracy)

@@ -12,11 +12,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from lnbench import thesis
 from lnbench.data import Split, cifar10, mnist, parquet
 from lnbench.errors import UnavailableError
 from lnbench.protocol import Streams
 from lnbench.protocol.track import DataSpec
+from lnbench.thesis import experiment as thesis
 from lnbench.thesis import pictures, run
 from lnbench.thesis.experiments import fig08, graphs_cifar10
 from lnbench.thesis.experiments.bilevel import _adversarial_loss, _descended, _start

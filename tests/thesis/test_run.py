@@ -114,11 +114,11 @@ def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
 
 
 def test_judging_and_drawing_are_not_in_the_key_of_a_cell() -> None:
-    """A name that only `judge` and `draw` use does not reach the hash of what is left."""
+    """A name that only `verdicts` and `draw` use does not reach the hash of what is left."""
     name = "lnbench.thesis.experiments.fig02"
     assert module_sha256(name, run._LATE) != module_sha256(name)
     source = (FOLDER / "fig02.py").read_text(encoding="utf-8")
-    assert "def judge" in source and "def draw" in source and "verdicts" in source
+    assert "def verdicts" in source and "def draw" in source and "verdicts" in source
 
 
 def test_names_are_found_by_file_in_the_order_of_the_thesis() -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from lnbench.protocol import Victim
+from lnbench.protocol import VictimSpec
 from lnbench.protocol import track as tracks
 from lnbench.victims import architecture, train
 
@@ -18,7 +18,7 @@ VICTIMS = {name: v for i, (name, v) in enumerate(_ALL) if v not in [other for _,
 
 
 @pytest.mark.parametrize("victim", VICTIMS.values(), ids=VICTIMS)
-def test_the_victims_of_a_track_of_photographs_train(victim: Victim) -> None:
+def test_the_victims_of_a_track_of_photographs_train(victim: VictimSpec) -> None:
     network = architecture(victim.architecture, victim.options)
     recipe = dataclasses.replace(victim.recipe, steps=2, batch=4)
     made = train(

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lnbench.thesis import toys
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, clopper_pearson
 from lnbench.victims import Parameters, architecture
 
@@ -82,7 +82,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Whether the flip is the best, better than chance, and still good on other victims."""
     result, n, sets = found[0]["result"], settings["n"], settings["sets"]
     ranks = {k: _ranks(result[k[1]], result[k[0]]) for k in (("found", "same"), ("found", "fresh"), ("first", "same"))}
@@ -121,7 +121,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Ranks over all sets, and the first set with every flip's loss."""
     from lnbench.thesis import drawing
 

@@ -13,7 +13,7 @@ from lnbench import graphs
 from lnbench.adversary import pgd
 from lnbench.protocol.track import Recipe
 from lnbench.thesis import impact, panel, pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above
 from lnbench.victims import architecture, train
 
@@ -86,7 +86,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Against random, and what the scores are."""
     results = [f["result"] for f in found]
     learnt = [100 * r["learnt"] for r in results]
@@ -115,7 +115,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """The arms by split, and scores against degrees."""
     from lnbench.thesis import drawing
 

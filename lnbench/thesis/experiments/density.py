@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lnbench import graphs
 from lnbench.thesis import impact, panel, pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, negated, spread, valley
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return impact.impact(cell, data, groups, (5, 6), report)
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """For each score: whether there is any structure, and whether it is the toy set's curve."""
     verdicts = []
     for group, name in _SCORES.items():
@@ -83,7 +83,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     return [*verdicts, panel.memorised(found)]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """One panel a score."""
     from lnbench.thesis import drawing
 

@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {"flips": flips, "others": others, "sample": there[kept][:40].tolist()}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The vicinity, and own against target class, each over the splits' means."""
     flips, clean = (
         np.array([np.mean([flip[of] for flip in f["result"]["flips"]], 0) for f in found if f["result"]["flips"]])
@@ -91,7 +91,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Distances to both classes, and to the vicinity."""
     from lnbench.thesis import drawing
 

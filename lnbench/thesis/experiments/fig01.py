@@ -11,7 +11,7 @@ import torch
 from lnbench.adversary import PRESETS, pgd
 from lnbench.protocol.track import Recipe
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, clopper_pearson, interval
 from lnbench.victims import architecture, train
 
@@ -107,7 +107,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return result
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The caption's three numbers."""
     results = [f["result"] for f in found]
     turned = sum(r["turned"] > 0 for r in results)
@@ -153,7 +153,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Both pictures and their difference, and AA over the radius."""
     from lnbench.thesis import drawing
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench import graphs
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return result
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Coverage against greedy."""
     covered = {
         k: np.array([f["result"][k]["covered"] / f["result"]["n"] for f in found]) for k in ("greedy", "coverage")
@@ -62,7 +62,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Both selections on the first set."""
     from lnbench.thesis import drawing
 

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 from lnbench.data import Split, mnist
 from lnbench.protocol.track import DataSpec
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import ABSENT, Found, Settings
+from lnbench.thesis.experiment import ABSENT, Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The distances against the budget, and what it does to class graphs, for every data set there is."""
     verdicts = []
     for data, (sharp, round_) in _pairs(settings, found).items():
@@ -95,7 +95,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     return verdicts
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Histograms, and the share of edges against γ."""
     from lnbench.thesis import drawing
 
@@ -124,7 +124,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     return figure
 
 
-def _pairs(settings: Settings, found: Found) -> dict[str, tuple[Any, Any]]:
+def _pairs(settings: Settings, found: Results) -> dict[str, tuple[Any, Any]]:
     """Data set -> its results in ℓ∞ and in ℓ2."""
     results = [f["result"] for f in found]
     return {data: (results[2 * i], results[2 * i + 1]) for i, data in enumerate(_budgets(settings))}

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from lnbench.thesis import toys
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, clopper_pearson, frequency
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Where the mass lies, which the thesis's words "high probability density regions" pass over."""
     last = found[-1]
     d, near, n = last["cell"]["d"], last["result"]["near"], settings["n"]
@@ -74,7 +74,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Samples, and histograms of r/(σ√d)."""
     from lnbench.thesis import drawing
 

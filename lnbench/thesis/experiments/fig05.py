@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench.thesis import toy_networks
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval, within
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The six claims of §4.2."""
     radii, distances = settings["radii"], settings["distances"]
     opposite, third = (_table(settings, found, "adversarial", flag) for flag in (False, True))
@@ -131,7 +131,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Accuracies as tables over µ and r."""
     from lnbench.thesis import drawing
 
@@ -157,7 +157,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     return figure
 
 
-def _table(settings: Settings, found: Found, quantity: str, third: bool, of: str = "") -> np.ndarray:
+def _table(settings: Settings, found: Results, quantity: str, third: bool, of: str = "") -> np.ndarray:
     """(distance, 1 + radius, seed): clean first; clean's fitted share is NaN."""
     empty = [float("nan")] * settings["seeds"]
     rows = []

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lnbench.adversary import pgd
 from lnbench.thesis import toy_networks
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above, valley
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return toy_networks.measured(cell, data, victims)
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The shape of each curve, the two differences, and whether the poisons were fitted."""
     radii = settings["radii"]
     aa = {arm: toy_networks.points(_curve(found, arm, "adversarial")[1:]) for arm in _ARMS}
@@ -124,7 +124,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Adversarial and natural accuracy against r, one panel per arm."""
     from lnbench.thesis import drawing
 
@@ -146,6 +146,6 @@ def draw(settings: Settings, found: Found) -> Figure:
     return figure
 
 
-def _curve(found: Found, arm: str, quantity: str) -> list[list[float]]:
+def _curve(found: Results, arm: str, quantity: str) -> list[list[float]]:
     """Replicates at each radius, clean first."""
     return [f["result"].get(quantity, []) for f in found if f["cell"]["arm"] == arm]

@@ -10,7 +10,7 @@ import torch
 
 from lnbench.protocol.track import Recipe
 from lnbench.thesis import toys
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, clopper_pearson
 from lnbench.victims import architecture
 
@@ -102,7 +102,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Who reaches 100 % training accuracy, and what it costs."""
     plain, hashed_ = (f["result"] for f in found)
     seeds = settings["seeds"]
@@ -140,7 +140,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """The first seed's maps, with its points on them."""
     from matplotlib.colors import ListedColormap
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.thesis import toy_networks
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
 from lnbench.victims import architecture
 
@@ -70,7 +70,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {**toy_networks.measured(cell, data, victims), "exact": (exact / cell["norm"]).tolist()}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Spectral norm against adversarial accuracy and memorisation."""
     norms, away = settings["norms"], settings["distances"]
     aa, fitted = (_table(settings, found, quantity) for quantity in ("adversarial", "fitted"))
@@ -108,7 +108,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """AA and fitted share against the norm."""
     import matplotlib as mpl
 
@@ -128,7 +128,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     return figure
 
 
-def _table(settings: Settings, found: Found, quantity: str) -> np.ndarray:
+def _table(settings: Settings, found: Results, quantity: str) -> np.ndarray:
     """(1 + distance, norm, seed): no poisons first."""
     empty = [float("nan")] * settings["seeds"]
     values = [f["result"].get(quantity, empty) for f in found]

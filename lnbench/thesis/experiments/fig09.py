@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench.thesis import impact, panel, pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above, spread
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {**found, "points": chosen.tolist()}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Variance between points against that between seeds, and the worst point against the others."""
     aa = panel.points(found, "single")
     clean = 100 * np.array([f["result"]["clean"] for f in found])
@@ -76,7 +76,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Every point's AA over the seeds, worst first, against the clean network."""
     from lnbench.thesis import drawing
 

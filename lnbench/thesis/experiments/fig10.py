@@ -10,7 +10,7 @@ import torch
 
 from lnbench.adversary import pgd
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above, within
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The 11th class against both others, and against no noise."""
     at = settings["epsilons"].index(settings["epsilon"])
     clean, onward, other, new = (_curves(found, arm)[at] for arm in ("clean", *_ARMS))
@@ -107,7 +107,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """AA over the radius, and each arm's difference to no noise."""
     from lnbench.thesis import drawing
 
@@ -131,7 +131,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     return figure
 
 
-def _curves(found: Found, arm: str) -> np.ndarray:
+def _curves(found: Results, arm: str) -> np.ndarray:
     """AA in percentage points, (epsilon, split)."""
     curves: np.ndarray = 100 * np.array([f["result"][arm]["aa"] for f in found]).T
     return curves

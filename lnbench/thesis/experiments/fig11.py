@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench.thesis import impact, panel, pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above, falling
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {**found, "steps": [float(steps[index].mean()) for index in binned]}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The shape, the trend, and both ends against random."""
     aa, random = panel.points(found, "bins"), panel.baseline(found)
     places = np.arange(1, len(aa) + 1)
@@ -84,7 +84,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """AA per bin with the random band, beside the bins' distances."""
     from lnbench.thesis import drawing
 

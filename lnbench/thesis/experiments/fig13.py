@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu
 
 from lnbench.protocol.track import Recipe
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import DISAGREES, UNDECIDED, Verdict, above, interval
 from lnbench.victims import architecture, train
 
@@ -68,7 +68,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return result
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Planted errors among the closest, and how many of MNIST's own there can be."""
     results = [f["result"] for f in found]
     base = 100 * settings["planted"] / settings["train"]
@@ -97,7 +97,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """The first split's points, and both measures over the splits."""
     from matplotlib.patches import Rectangle
 

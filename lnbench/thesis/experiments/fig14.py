@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from lnbench.thesis import pictures, toy_networks
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above, within
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {"lengths": _counts(steps, data.labels, number, most)}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Against the full MNIST, between the two classes, and against the toy's true distances."""
     two, ten = (np.array([_medians(r) for r in _results(found, kind)]) for kind in (_ZERO_ONE, _TEN))
     toy = _results(found, _TOY)
@@ -99,7 +99,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Histograms per class, splits pooled."""
     from lnbench.thesis import drawing
 
@@ -130,7 +130,7 @@ def _counts(steps: np.ndarray, labels: np.ndarray, number: int, most: int) -> li
     return [np.bincount(steps[labels == c], minlength=most + 2).tolist() for c in range(number)]
 
 
-def _results(found: Found, kind: str) -> list[dict[str, Any]]:
+def _results(found: Results, kind: str) -> list[dict[str, Any]]:
     return [f["result"] for f in found if f["cell"]["kind"] == kind]
 
 

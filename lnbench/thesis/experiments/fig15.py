@@ -10,7 +10,7 @@ import torch
 
 from lnbench.adversary import pgd
 from lnbench.thesis import impact, panel, pictures, toy_networks
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above, falling
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {**found, "inside": inside}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The claims on zeros and ones, and the same questions of the toy set."""
     verdicts = []
     for kind, name, note in ((_MNIST, "zeros and ones", ""), (_TOY, "toy set", "Not in the thesis, on the toy set: ")):
@@ -110,7 +110,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     return [*verdicts, panel.memorised([f for f in found if f["cell"]["kind"] == _MNIST])]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """AA per range above where the points lie, for both sets."""
     from lnbench.thesis import drawing
 
@@ -130,7 +130,7 @@ def draw(settings: Settings, found: Found) -> Figure:
     return figure
 
 
-def _ranges(found: Found) -> np.ndarray:
+def _ranges(found: Results) -> np.ndarray:
     """AA per range, mean over a split's draws, (range, split), in percentage points."""
     values = panel.points(found, "ranges")
     draws = found[0]["cell"]["draws"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Differences between the classes, and the two claims about class 1."""
     medians = np.array([[_quantile(h, 0.5) for h in f["result"]["lengths"]] for f in found])
     within_ten = 100 * np.array([sum(f["result"]["lengths"][1][:11]) / sum(f["result"]["lengths"][1]) for f in found])
@@ -77,7 +77,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """A violin-like ridge of lengths per class."""
     import matplotlib as mpl
 

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 
 from lnbench import graphs
 from lnbench.thesis import impact, panel, pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above, interval, within
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def compared(cell: dict[str, Any], data: pictures.Pictures, report: Callable[[fl
     return {**found, "shared": shared}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Each strategy against random, and the overlap of the two rules."""
     random, tests = panel.baseline(found), len(_NAMES)
     verdicts = []
@@ -105,7 +105,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     return [*verdicts, above(claim, what, shared, limit=80.0, unit="%"), panel.memorised(found)]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Every strategy against random, and the overlap in each space."""
     from lnbench.thesis import drawing
 

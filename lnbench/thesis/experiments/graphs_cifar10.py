@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import ABSENT, Found, Settings
+from lnbench.thesis.experiment import ABSENT, Results, Settings
 from lnbench.thesis.experiments import graphs
 from lnbench.thesis.verdicts import UNDECIDED, Verdict
 
@@ -65,14 +65,14 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {"source": source, **graphs.compared(cell, pictures.picked(cell, points), report)}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The claims of `graphs`."""
     if _absent(found):
         return [Verdict("Class graphs of CIFAR-10 find flips unlike random ones.", UNDECIDED, _ABSENT)]
-    return graphs.judge(settings, found)
+    return graphs.verdicts(settings, found)
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """The figure of `graphs`."""
     from lnbench.thesis import drawing
 
@@ -87,5 +87,5 @@ def draw(settings: Settings, found: Found) -> Figure:
 _ABSENT = "CIFAR-10 is not on this machine"
 
 
-def _absent(found: Found) -> bool:
+def _absent(found: Results) -> bool:
     return any(f["result"].get(ABSENT) for f in found)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above, within
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Benign for accuracy, malign for robustness, and by how much more."""
     clean, adversarial = (100 * np.array([f["result"][k] for f in found]).T for k in ("clean", "adversarial"))
     small = settings["rates"].index(0.01)
@@ -79,7 +79,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Both accuracies against η."""
     from lnbench.thesis import drawing
 

@@ -10,7 +10,7 @@ import torch
 
 from lnbench.adversary import path_lengths
 from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
 from lnbench.victims import Victims
 
@@ -88,7 +88,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return result
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """Slopes of the drop on both quantities, and how many flips are pockets at all."""
     slopes = [_slopes(f["result"], "connected") for f in found]
     radius, connectivity = ([value for some in slopes if (value := some[i]) is not None] for i in (0, 1))
@@ -123,7 +123,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Drop against radius and bridge, and the planes of the flips with the narrowest and the widest bridge."""
     from matplotlib.colors import ListedColormap
 

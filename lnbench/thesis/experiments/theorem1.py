@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench.thesis import theory
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.line import Line, kept_radii
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, always, clopper_pearson
 
@@ -74,7 +74,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {"hits": hits, "ratios": ratios}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The event's frequency, the implication, and controls that must fail."""
     events = [f for f in found if f["cell"]["kind"] == "event"]
     ratios = {
@@ -116,7 +116,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """The event's frequency against n, and the critical radii as shares of 2ρ − τ."""
     from lnbench.thesis import drawing
 

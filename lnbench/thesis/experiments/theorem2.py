@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench.thesis import theory
-from lnbench.thesis.experiment import Found, Settings
+from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.line import Line
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, always, clopper_pearson
 
@@ -58,7 +58,7 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {"hits": hits, "ratios": ratios}
 
 
-def judge(settings: Settings, found: Found) -> list[Verdict]:
+def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     """The event's probability, the implication, the closed form, its vacuity and the missing condition."""
     tail = 1 - 0.01 / len(found)
     missed = []
@@ -106,7 +106,7 @@ def judge(settings: Settings, found: Found) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Found) -> Figure:
+def draw(settings: Settings, found: Results) -> Figure:
     """Exact, counted and bounded probabilities of the event; the bound's largest values."""
     from lnbench.thesis import drawing
 
