@@ -63,10 +63,9 @@ def command(
     from lnbench.cli import _report
     from lnbench.contribute import pull_request
     from lnbench.evaluation import conductor
-    from lnbench.poison import run
 
     wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
-    pull_request.check_metadata(run.describe(poisoner, mode=conductor.resolved_sandbox(wish)), poisoner.file)
+    pull_request.check_metadata(poisoner.details, poisoner.file)
     if made is not None:
         result, path = record.read(made), made
         pull_request.check_same(result, poisoner)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lnbench.errors import ProtocolError, RecordError, SubmissionError, UnavailableError
-from lnbench.poison.labels import Details
+from lnbench.poison.reading import Details
 from lnbench.poison.submission import Submission
 from lnbench.record.record import Record, meaning
 from lnbench.text import cell, interval, plain, points, probability, share

@@ -13,7 +13,7 @@ import pytest
 import factories
 from lnbench.contribute import pull_request
 from lnbench.errors import ProtocolError, RecordError, SubmissionError, UnavailableError
-from lnbench.poison.labels import Details
+from lnbench.poison.reading import Details
 from lnbench.poison.submission import Submission
 
 ROOT = Path(__file__).resolve().parents[2]
