@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,13 +36,15 @@ def poison_all(
     """One sandboxed process per split, `workers` at once; labels are kept as soon as they arrive.
 
     Args:
-        twice: run the first split a second time beside the others; kept apart, so that a resumed run says the same.
+        twice: run some splits, drawn in secret, a second time beside the others; kept apart, so that a resumed run
+            says the same.
 
     Returns:
-        What came of every split, and whether the first gave the same labels both times; True unless asked.
+        What came of every split, and whether those run twice gave the same labels both times; True unless asked.
     """
-    runs = [(split, store) for split in range(len(points))]
-    runs += [(0, Store(store.root / "repeats"))] if twice else []
+    runs, repeats = [(split, store) for split in range(len(points))], Store(store.root / "repeats")
+    again = _repeated(_labels_name(submission, track, streams, mode, 0), len(points), repeats) if twice else []
+    runs += [(split, repeats) for split in again]
     names = [_labels_name(submission, track, streams, mode, split) for split, _ in runs]
     found: dict[int, PoisonedLabels] = {}
     for i, (split, place) in enumerate(runs):
@@ -51,7 +54,7 @@ def poison_all(
     reused, clock = len(found), time.monotonic()
     todo = [i for i in range(len(runs)) if i not in found]
     cancel = threading.Event()
-    note = f"{submission.name} on {track.name}{', the first split twice' if twice else ''}"
+    note = f"{submission.name} on {track.name}{f', {len(again)} of {len(points)} splits twice' if twice else ''}"
 
     def one(i: int) -> PoisonedLabels:
         split, _ = runs[i]
@@ -69,8 +72,22 @@ def poison_all(
         kept = {k: getattr(made, k) for k in _KEPT_OF_POISONED}
         place.put("labels", names[i], {**kept, "flips": changed(points[split].labels, made.labels)})
         tell()
-    same = not twice or bool((found[0].labels == found[len(points)].labels).all())
+    same = all((found[split].labels == found[i].labels).all() for i, split in enumerate(again, len(points)))
     return [found[split] for split in range(len(points))], same
+
+
+def _repeated(name: dict[str, Any], splits: int, store: Store) -> list[int]:
+    """Which splits are run twice: two, or one of two, and not the first alone.
+
+    A poisoner that knew them could draw its luck on the others. They are drawn once for each row of a store, and stay in
+    it, not in the record.
+    """
+    name = {**name, "split": None, "splits": splits}
+    if (drawn := store.get("splits", name)) is None:
+        among, number = (range(splits), 2) if splits > 2 else (range(splits - 1, splits), 1)
+        drawn = {"splits": sorted(secrets.SystemRandom().sample(among, number))}
+        store.put("splits", name, drawn)
+    return [int(split) for split in drawn["splits"]]
 
 
 _KEPT_OF_POISONED = (

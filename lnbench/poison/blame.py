@@ -31,11 +31,11 @@ _NOBODY = (
     "there is nobody in the sandbox; print what you want to see",
 )
 _NO_LIBRARY = (
-    "imported what is not here",
-    "a submission is one file, with NumPy, SciPy, scikit-learn, NetworkX, PyTorch, torchvision, timm and lnbench beside it",
+    "needs a module that is not here",
+    "a submission is one file, and has NumPy, SciPy, scikit-learn, NetworkX, PyTorch, torchvision, timm and lnbench",
 )
 _NO_LOCKS = (
-    "locked a file",
+    "tried to lock a file",
     "the sandbox has no file locks, by which guests could signal to each other; SQLite works in memory or with "
     "nolock=1, and torch.compile does not",
 )
@@ -89,9 +89,10 @@ def blame(error: BaseException, path: str, doing: str, memory_gib: float | None 
     for behind in chain(error):
         if prohibition := forbidden(behind):
             did, why = prohibition
+            said = f" ({words(behind, 160)})" if words(behind) else ""
             if behind is error:
-                return f"{doing} {did}{where}{f' ({told})' if told else ''}; {why}."
-            return f"{doing} raised {type(error).__name__}{where}, because it {did} ({words(behind)}); {why}."
+                return f"{doing} {did}{where}{said}; {why}."
+            return f"{doing} raised {type(error).__name__}{where}, because it {did}{said}; {why}."
     return f"{doing} raised {type(error).__name__}{where}{': ' + told.rstrip('.') if told else ''}."
 
 
@@ -123,24 +124,23 @@ def forbidden(error: BaseException) -> tuple[str, str] | None:
         return _NO_LOCKS if re.search(r"permission|lock|disk I/O", told) else None
     if "can't start new thread" in told:
         return _MANY
+    code = _code(error.__traceback__)
+    if getattr(error, "errno", None) == errno.EPERM or "Operation not permitted" in told:
+        return next((what for pattern, what in _CALLS if re.search(pattern, code)), _REFUSED)
     if not isinstance(error, OSError):
         return None
-    if error.errno in _NETWORK:
-        return _NO_NETWORK
     if "sklearn/datasets/data" in str(error.filename or ""):
         return _HIDDEN_DATA
-    code = _code(error.__traceback__)
     if error.errno == errno.EAGAIN:
         return _MANY if re.search(r"fork|spawn|start", code) else None
-    if error.errno == errno.EPERM:
-        return next((what for pattern, what in _CALLS if re.search(pattern, code)), _REFUSED)
-    return _ERRNOS.get(error.errno or 0)
+    return _NO_NETWORK if error.errno in _NETWORK else _ERRNOS.get(error.errno or 0)
 
 
-def words(error: BaseException) -> str:
-    """The exception's own words, on one line, bounded."""
+def words(error: BaseException, most: int = 300) -> str:
+    """The exception's own words, on one line, at most `most` characters."""
     try:
-        return " ".join(str(error)[:2000].split())[:300]
+        text = " ".join(str(error)[:2000].split())
+        return text if len(text) <= most else text[: most - 1] + "…"
     except BaseException:
         return ""
 

@@ -25,6 +25,7 @@ from lnbench.poison.blame import blame, print_traceback, words
 from lnbench.protocol.poisoner import Poisoner, Problem, Threat
 
 MAGIC = b"lnbench1"
+_MESSAGE_BYTES = 2400
 _MODULE = "lnbench.poison.loaded"
 
 
@@ -43,13 +44,15 @@ def main() -> NoReturn:
     _write(result, MAGIC)  # the referee's clock starts here
     if job.get("probe"):
         os._exit(0)
-    faulthandler.enable(all_threads=False)  # a crash of a library leaves a traceback in the log
+    with contextlib.suppress(Exception):  # so that a crash leaves what was printed before, and a traceback
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        faulthandler.enable(all_threads=False)
     try:
         answer = b"L" + _answer(job, folder)
     except Refused as error:
-        answer = b"R" + str(error).encode("utf-8", errors="replace")
+        answer = _refusal(str(error))
     except BaseException as error:
-        answer = b"R" + _blamed(error, job, "putting its answer together").encode("utf-8", errors="replace")
+        answer = _refusal(_blamed(error, job, "putting its answer together"))
     if os.getpid() != pid:  # a process the submission forked came back from poison() as well
         os._exit(1)
     for stream in streams:
@@ -154,6 +157,10 @@ def _answer(job: Mapping[str, Any], folder: Path) -> bytes:
 def _blamed(error: BaseException, job: Mapping[str, Any], doing: str) -> str:
     print_traceback(error, job["submission"])
     return blame(error, job["submission"], doing, job["memory_gib"])
+
+
+def _refusal(message: str) -> bytes:
+    return b"R" + message.encode("utf-8", errors="replace")[:_MESSAGE_BYTES]
 
 
 def _problem(job: Mapping[str, Any], folder: Path) -> Problem:

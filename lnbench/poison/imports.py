@@ -42,7 +42,7 @@ def check_imports(tree: ast.Module, file: str) -> None:
 def _allowed(name: str) -> bool:
     """Whether a submission may use what has this full name, `lnbench.…`."""
     parts = name.split(".")[1:]
-    if not parts or parts == ["__version__"]:
+    if parts in ([], ["__file__"], ["__version__"]):
         return True
     if any(part in _REFEREE or part.startswith("_") for part in parts):
         return False

@@ -186,6 +186,8 @@ def _default(name: str, kind: str, node: ast.expr | None, file: str) -> Scalar:
         refuse(f"has the default {shown}", "write a finite number of at most 63 bits")
     if isinstance(value, str) and len(value) > _TEXT:
         refuse(f"has a default of {len(value)} characters", f"write at most {_TEXT}")
+    if isinstance(value, str) and (at := first_unseen(value)) is not None:
+        refuse(f"has {named(value[at])} in its default", "write text that can be seen")
     return cast(Scalar, value)
 
 

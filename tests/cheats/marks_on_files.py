@@ -16,15 +16,23 @@ COMMANDS = {"lock": 6, "waiting lock": 7, "who locks": 5, "own lock": 37, "own w
 COMMANDS |= {"lease": 1024, "note": 1026, "owner": 8, "signal": 10}
 
 
+def changed_times(file):
+    """Set a file's times; os.utime says nothing where the sandbox refuses, so that copies work."""
+    before = os.stat(file).st_mtime_ns
+    os.utime(file, ns=(before, before + 1))
+    if os.stat(file).st_mtime_ns == before:
+        raise PermissionError
+
+
 class Cheat(lnbench.Poisoner):
     def poison(self, problem):
         escaped = []
         fd = os.open(os.__file__, os.O_RDONLY)
         attempts = {
             "flock": lambda: fcntl.flock(fd, fcntl.LOCK_SH),
-            "times of a device": lambda: os.utime("/dev/null", ns=(7, 7)),
-            "times of standard input": lambda: os.utime(0, ns=(7, 7)),
-            "times of its own file": lambda: os.utime(__file__, ns=(7, 7)),
+            "times of a device": lambda: changed_times("/dev/null"),
+            "times of standard input": lambda: changed_times(0),
+            "times of its own file": lambda: changed_times(__file__),
         }
         for name, command in COMMANDS.items():
             given = LOCK if "lock" in name or "who" in name else 0
