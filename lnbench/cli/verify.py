@@ -124,6 +124,6 @@ def _again(
                 workers=workers or conductor.cores(),
                 salt=salt,
                 on_cell=tell("training again"),
-            )
+            ).check
         )
     return found

@@ -6,19 +6,19 @@ is still open) they cannot be done and say so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lnbench import data
 from lnbench import record as records
 from lnbench.errors import ProtocolError, RecordError
-from lnbench.protocol import MATCHED, PUBLIC_SALT, Streams, Track, applied, matched_flips, random_flips, sha256
+from lnbench.protocol import MATCHED, PUBLIC_SALT, Streams, applied, matched_flips, random_flips, sha256
 from lnbench.protocol import track as tracks
 from lnbench.record.consistency import Check, checks
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season, check_record, salt_of
-from lnbench.record.thumbnails import thumbnails
+from lnbench.record.thumbnails import shows
 
 __all__ = ["Check", "Report", "verify", "verify_record"]
 
@@ -117,25 +117,39 @@ def _track(record: Record) -> Check:
 
 
 def _against_data(record: Record, salt: str | None) -> list[Check]:
-    """The checks that need the training labels of every split."""
-    names = ("data", "labels", "random arm")
+    """The checks that need the training labels of every split; one split is held at a time."""
     streams = _streams(record, salt)
     if streams is None:
-        return [Check(name, None, "the record's salt is not public, so its splits cannot be drawn.") for name in names]
+        sentence = "the record's salt is not public, so its splits cannot be drawn."
+        return [Check(name, None, sentence) for name in _OF_A_SPLIT]
+    splits = record.document["replication"]["splits"]
+    failed: dict[str, str] = {}
     try:
         fixed = data.fixed_test_set(record.track)
-        splits = [data.load(record.track, w, streams) for w in range(record.document["replication"]["splits"])]
+        if record.document["score"]["fixed_test_set"] != fixed:
+            failed["data"] = f"score.fixed_test_set is {not fixed}, the data says {fixed}."
+        for split in range(splits):
+            points = data.load(record.track, split, streams)
+            for name in _OF_A_SPLIT.keys() - failed.keys():
+                if sentence := _tried(name, record, points, split, streams):
+                    failed[name] = sentence
     except _UNFIT as error:
-        return [Check(name, False, f"the track's data cannot be drawn here ({error}).") for name in names]
-    found = []
-    for name, test in zip(names, (_data, _labels, _random), strict=True):
-        try:
-            found.append(Check(name, True, test(record, record.track, splits, fixed, streams)))
-        except RecordError as error:
-            found.append(Check(name, False, str(error)))
-        except _UNFIT as error:
-            found.append(Check(name, False, f"the data does not fit the track ({error})."))
-    return found
+        return [Check(name, False, f"the track's data cannot be drawn here ({error}).") for name in _OF_A_SPLIT]
+    return [
+        Check(name, name not in failed, failed.get(name, sentence.format(splits=splits)))
+        for name, (_, sentence) in _OF_A_SPLIT.items()
+    ]
+
+
+def _tried(name: str, record: Record, points: data.Split, split: int, streams: Streams) -> str:
+    """What is wrong with one split of a record, in a sentence; empty if nothing is."""
+    try:
+        _OF_A_SPLIT[name][0](record, points, split, streams)
+    except RecordError as error:
+        return str(error)
+    except _UNFIT as error:
+        return f"the data does not fit the track ({error})."
+    return ""
 
 
 def _streams(record: Record, salt: str | None) -> Streams | None:
@@ -148,57 +162,49 @@ def _streams(record: Record, salt: str | None) -> Streams | None:
     return None
 
 
-def _data(record: Record, track: Track, splits: Sequence[data.Split], fixed: bool, streams: Streams) -> str:
-    if record.document["score"]["fixed_test_set"] != fixed:
-        raise RecordError(f"score.fixed_test_set is {not fixed}, the data says {fixed}.")
-    sources = [source for source, _ in track.noise.pairs]
+def _data(record: Record, points: data.Split, split: int, streams: Streams) -> None:
+    sources = {source for source, _ in record.track.noise.pairs}
+    labels = points.test_labels
+    expected = len(labels), sum(int((labels == source).sum()) for source in sources)
     for victim in record.document["victims"]:
-        if victim["split"] >= len(splits):
-            raise RecordError(f"a victim is of split {victim['split']}, the record has {len(splits)}.")
-        labels = splits[victim["split"]].test_labels
-        expected = len(labels), sum(int((labels == source).sum()) for source in set(sources))
-        found = victim["clean"]["points"], victim["clean"]["source_points"]
-        if found != expected:
+        tested = victim["clean"]["points"], victim["clean"]["source_points"]
+        if victim["split"] == split and tested != expected:
             raise RecordError(
-                f"victims of split {victim['split']} were tested on {found[0]} points, {found[1]} of them of the "
-                f"source classes; the data has {expected[0]} and {expected[1]}."
+                f"victims of split {split} were tested on {tested[0]} points, {tested[1]} of them of the source "
+                f"classes; the data has {expected[0]} and {expected[1]}."
             )
-    return f"the numbers of test points are those of the {len(splits)} splits."
 
 
-def _labels(record: Record, track: Track, splits: Sequence[data.Split], fixed: bool, streams: Streams) -> str:
-    stated = record.document["labels_sha256"]
-    every = record.document["flips"]["poisoned"]
-    if not len(every) == len(stated) == len(splits):
-        raise RecordError(f"flips and label hashes are not given once for each of the {len(splits)} splits.")
-    for split, (points, flips) in enumerate(zip(splits, every, strict=True)):
-        for index, old, _ in flips:
-            if index >= len(points.labels) or points.labels[index] != old:
-                came = points.labels[index] if index < len(points.labels) else "nothing"
-                raise RecordError(f"split {split} flips point {index} from {old}; the data has {came} there.")
-        found = sha256(applied(points.labels, flips).astype("<i8").tobytes())
-        if found != stated[split]:
-            raise RecordError(
-                f"the labels of split {split} have sha256 {found[:12]}…, it states {stated[split][:12]}…."
-            )
-    shown = record.document.get("thumbnails")
-    if shown is not None and shown != thumbnails(splits, every):
+def _labels(record: Record, points: data.Split, split: int, streams: Streams) -> None:
+    every, stated = record.document["flips"]["poisoned"], record.document["labels_sha256"]
+    if not len(every) == len(stated) == record.document["replication"]["splits"]:
+        raise RecordError("flips and label hashes are not given once for each split.")
+    for index, old, _ in every[split]:
+        if index >= len(points.labels) or points.labels[index] != old:
+            came = points.labels[index] if index < len(points.labels) else "nothing"
+            raise RecordError(f"split {split} flips point {index} from {old}; the data has {came} there.")
+    made = sha256(applied(points.labels, every[split]).astype("<i8").tobytes())
+    if made != stated[split]:
+        raise RecordError(f"the labels of split {split} have sha256 {made[:12]}…, it states {stated[split][:12]}….")
+    if "thumbnails" in record.document and not shows(record.document["thumbnails"], points, split, every):
         raise RecordError("its pictures are not those of the data's points that it flipped.")
-    return "the data with the poisoner's flips has the stated label hashes."
 
 
-def _random(record: Record, track: Track, splits: Sequence[data.Split], fixed: bool, streams: Streams) -> str:
-    noise = track.noise
-    for split, (points, per_seed) in enumerate(zip(splits, record.document["flips"]["random"], strict=False)):
-        for seed, stated in enumerate(per_seed):
-            drawn = random_flips(points.labels, noise.pairs, noise.budget, streams.generator("random", split, seed))
-            if [list(flip) for flip in drawn] != stated:
-                raise RecordError(f"the random flips of split {split}, seed {seed} are not the ones its stream draws.")
-    lists = record.document["flips"]
-    matched = zip(splits, lists["poisoned"], lists.get(MATCHED, ()), strict=False)
-    for split, (points, poisoned, per_seed) in enumerate(matched):
-        for seed, stated in enumerate(per_seed):
-            drawn = matched_flips(points.labels, poisoned, streams.generator(MATCHED, split, seed))
-            if [list(flip) for flip in drawn] != stated:
-                raise RecordError(f"the matched flips of split {split}, seed {seed} are not the ones its stream draws.")
-    return "the random arm's flips are the ones its streams draw."
+def _random(record: Record, points: data.Split, split: int, streams: Streams) -> None:
+    noise, flips = record.track.noise, record.document["flips"]
+    for seed, stated in enumerate(flips["random"][split]):
+        drawn = random_flips(points.labels, noise.pairs, noise.budget, streams.generator("random", split, seed))
+        if [list(flip) for flip in drawn] != stated:
+            raise RecordError(f"the random flips of split {split}, seed {seed} are not the ones its stream draws.")
+    for seed, stated in enumerate(flips[MATCHED][split] if MATCHED in flips else ()):
+        drawn = matched_flips(points.labels, flips["poisoned"][split], streams.generator(MATCHED, split, seed))
+        if [list(flip) for flip in drawn] != stated:
+            raise RecordError(f"the matched flips of split {split}, seed {seed} are not the ones its stream draws.")
+
+
+_OF_A_SPLIT: dict[str, tuple[Callable[[Record, data.Split, int, Streams], None], str]] = {
+    "data": (_data, "the numbers of test points are those of the {splits} splits."),
+    "labels": (_labels, "the data with the poisoner's flips has the stated label hashes."),
+    "random arm": (_random, "the random arm's flips are the ones its streams draw."),
+}
+"""Check -> what raises RecordError for one split, and what it has shown if it never does."""

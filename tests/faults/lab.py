@@ -25,7 +25,7 @@ from lnbench import record
 from lnbench.protocol import canonical_json, sha256_json
 
 ROOT = Path(__file__).resolve().parents[2]
-REFEREE, GUEST, WORKER = "evaluate", "lnbench.poison.guest", "lnbench.engine.worker"
+REFEREE, GUEST, WORKER = "evaluate", "lnbench.poison.guest", "lnbench.evaluation.engine.worker"
 PATIENCE = 1200.0
 """Seconds after which a run counts as hanging."""
 
