@@ -1,4 +1,4 @@
-# The verbs, the same on a laptop and in CI. `make` alone checks what CI checks.
+# The verbs, the same on a laptop and in CI: .ci/run calls `lint`, `type` and `board` after the tests.
 .PHONY: all fmt lint type test board labels gpu bench faults fuzz
 
 all: lint type test board

@@ -103,6 +103,7 @@ def _again(
     from lnbench.errors import UnavailableError
     from lnbench.evaluation import conductor
     from lnbench.trust import rerun
+    from lnbench.trust import retrain as retraining
 
     def tell(what: str) -> rerun.OnSplit:
         return lambda done, total: click.echo(f"{what}: {done}/{total}", err=True)
@@ -117,7 +118,7 @@ def _again(
         found.append(rerun.repoison(record, mode=mode, salt=salt, on_split=tell("poisoning again")))
     if retrain is not None:
         found.append(
-            rerun.retrain(
+            retraining.retrain(
                 record,
                 retrain,
                 device=device,

@@ -19,7 +19,7 @@ from lnbench.evaluation.store import Store
 from lnbench.poison.run import Submission
 from lnbench.protocol import ARMS, Track, sha256_json
 from lnbench.record.record import Record
-from lnbench.trust import audit, rerun
+from lnbench.trust import audit, rerun, retrain
 
 SOURCE = b'''
 import lnbench
@@ -86,8 +86,8 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local.LocalEngine, "map", run)
 
 
-def _again(record: Record, number: int = 99) -> rerun.Retraining:
-    return rerun.retrain(record, number, track=record.track, rng=random.Random(0))
+def _again(record: Record, number: int = 99) -> retrain.Retraining:
+    return retrain.retrain(record, number, track=record.track, rng=random.Random(0))
 
 
 @pytest.mark.usefixtures("inline")
@@ -116,20 +116,20 @@ def test_a_single_cell_is_one_of_the_poisoned_arm(record: Record) -> None:
 def test_elsewhere_equal_clean_cells_ask_for_equal_poisoned_ones(
     record: Record, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    monkeypatch.setattr(rerun, where, lambda *args: {"id": "elsewhere"} if where == "environment" else "other")
+    monkeypatch.setattr(retrain, where, lambda *args: {"id": "elsewhere"} if where == "environment" else "other")
     check = _again(record).check
     assert check.passed and "equal bit for bit" in check.sentence
     check = _again(_altered(record, "nudge poisoned")).check
-    assert check.passed is False and "where other cells are equal bit for bit" in check.sentence
+    assert check.passed is False and "where the other arms of it are equal bit for bit" in check.sentence
 
 
 @pytest.mark.usefixtures("inline")
 def test_elsewhere_the_score_is_compared_with_a_stated_power(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerun, "environment", lambda *args: {"id": "elsewhere"})
+    monkeypatch.setattr(retrain, "environment", lambda *args: {"id": "elsewhere"})
     nudged = _altered(_altered(record, "nudge"), "nudge random")
     again = _again(nudged)
     assert again.check.passed, again.check.sentence
-    assert re.search(r"score by [+-]\d\.\d points \(up to ±\d+\.\d is expected of rounding\)", again.check.sentence)
+    assert re.search(r"score by [+-]\d\.\d points; up to ±\d+\.\d is expected of rounding", again.check.sentence)
     assert 0.0 < again.power < 1.0
     forged = _altered(_altered(nudged, "victims"), "nudge")
     assert _again(forged).check.passed is False
@@ -140,11 +140,11 @@ def test_elsewhere_the_score_is_compared_with_a_stated_power(record: Record, mon
 def test_cells_are_drawn_from_every_stratum_in_turn() -> None:
     strata = [(arm, name) for arm in ("clean", "random", "poisoned") for name in ("mlp", "cnn") for _ in range(5)]
     for number in range(1, 31):
-        chosen = [strata[i] for i in rerun.stratified(strata, number, random.Random(number))]
+        chosen = [strata[i] for i in retrain.stratified(strata, number, random.Random(number))]
         counts = [chosen.count(stratum) for stratum in sorted(set(strata))]
         assert len(chosen) == number and max(counts) - min(counts) <= 1
         assert number < 2 or {("poisoned", "mlp"), ("poisoned", "cnn")} <= set(chosen)
-    assert rerun.stratified(strata, 99, random.Random(0)) == list(range(30))
+    assert retrain.stratified(strata, 99, random.Random(0)) == list(range(30))
 
 
 def test_the_power_is_what_a_forger_meets(record: Record) -> None:
@@ -160,8 +160,8 @@ def test_the_power_is_what_a_forger_meets(record: Record) -> None:
     strata = [(arm, cell["victim"]) for arm, cell in cells]
     rng = random.Random(1)
     for number in (12, 24, 30):  # as many of every arm and architecture
-        drawn = [set(rerun.stratified(strata, number, rng)) for _ in range(1000)]
-        stated = sum(rerun._power_of_bits(record, cells, list(chosen)) for chosen in drawn) / len(drawn)
+        drawn = [set(retrain.stratified(strata, number, rng)) for _ in range(1000)]
+        stated = sum(retrain._power_of_bits(record, cells, list(chosen)) for chosen in drawn) / len(drawn)
         caught = []
         for name, forged in (("mlp", 3), ("cnn", 2)):
             of_stratum = [i for i, stratum in enumerate(strata) if stratum == ("poisoned", name)]
@@ -173,7 +173,7 @@ def test_only_the_callers_own_track_lets_a_record_run_or_train_anything(record: 
     document = copy.deepcopy(dict(record.document["track"]["document"]))
     document["limits"] = {"seconds": 1e9, "memory_gib": 1e6, "scratch_mib": 10**6}
     greedy = Record(record.document, Track.from_document(document))
-    for act in (lambda **o: rerun.repoison(greedy, mode="none", **o), lambda **o: rerun.retrain(greedy, 1, **o)):
+    for act in (lambda **o: rerun.repoison(greedy, mode="none", **o), lambda **o: retrain.retrain(greedy, 1, **o)):
         with pytest.raises(ProtocolError, match="brings a track of its own"):
             act()
         with pytest.raises(ProtocolError, match="give the very file"):
