@@ -1,4 +1,4 @@
-"""Each doubt is raised by a victim made to raise it, and by no sound one."""
+"""Each sign of masking is shown by victims made to show it, and by no sound ones."""
 
 from __future__ import annotations
 
@@ -6,30 +6,41 @@ import pytest
 import torch
 
 from adversary.linear import examples, network
-from lnbench.adversary import DOUBTS, Attacked, doubts, examine
-from lnbench.adversary.doubt import lost
+from lnbench.adversary import SIGNS, Attacked, pgd, signs_of_masking, strong
+from lnbench.adversary.masking import not_monotone
 from lnbench.errors import ProtocolError
 
 ZEROS = torch.zeros(40, dtype=torch.long)
-OPTIONS = {"targeted": True, "epsilons": [0.05, 0.1, 0.2], "steps": 20}
 
 
-def raised(model, **change):
-    found = examine(model, examples(), ZEROS, generator=torch.Generator().manual_seed(0), **{**OPTIONS, **change})
-    assert [d.flag for d in found] == list(DOUBTS)
-    assert all(0 <= d.share <= 1 and len(d.cause) > 40 for d in found)
-    return {d.flag for d in found if d.raised}
+def shown(model, epsilons=(0.05, 0.1, 0.2), steps=20):
+    """Flags of the signs that an attack, the same with twice the steps, and Square together show."""
+    common = {"targeted": True, "epsilons": epsilons}
+    once, twice = (pgd(model, examples(), ZEROS, steps=s, **common) for s in (steps, 2 * steps))
+    search = strong(
+        model,
+        examples(),
+        ZEROS,
+        generator=torch.Generator().manual_seed(0),
+        queries=200,
+        components=("square",),
+        broken=once.broken,
+        **common,
+    )
+    shares = signs_of_masking(once, epsilons=epsilons, doubled=twice.broken, black_box=search.broken)
+    assert list(shares) == list(SIGNS) and all(0 <= share <= 1 for share in shares.values())
+    return {flag for flag, share in shares.items() if share > SIGNS[flag].limit}
 
 
-def test_a_sound_attack_raises_no_doubt():
-    assert raised(network()) == set()
+def test_a_sound_attack_shows_no_sign():
+    assert shown(network()) == set()
 
 
 def test_rounded_inputs_hide_the_gradient_from_pgd_but_not_from_random_search():
     def masked(x):
         return network()((x * 8).round() / 8)
 
-    assert {"zero-gradient", "black-box"} <= raised(masked, epsilons=[0.1, 0.2, 0.3])
+    assert {"zero-gradient", "black-box"} <= shown(masked, epsilons=[0.1, 0.2, 0.3])
 
 
 def test_an_attack_with_too_few_steps_has_not_converged():
@@ -37,17 +48,17 @@ def test_an_attack_with_too_few_steps_has_not_converged():
         logits = network()(x)
         return logits + 3 * torch.sin(25 * x.flatten(2)).sum(-1, keepdim=True) * torch.arange(5) / 4
 
-    assert "more-steps" in raised(curved, steps=2)
+    assert "more-steps" in shown(curved, steps=2)
 
 
 def test_what_a_larger_radius_misses_is_not_monotone():
     broken = torch.tensor([[[True, False], [False, False], [True, True]]])
-    assert lost(broken, [0.1, 0.2, 0.3]).tolist() == [[True, False]]
-    assert lost(broken, [0.3, 0.2, 0.1]).tolist() == [[True, True]]
+    assert not_monotone(broken, [0.1, 0.2, 0.3]).tolist() == [[True, False]]
+    assert not_monotone(broken, [0.3, 0.2, 0.1]).tolist() == [[True, True]]
     none = torch.zeros(1, 2, dtype=torch.bool)
-    found = {d.flag: d for d in doubts(Attacked(broken, none, none), epsilons=[0.1, 0.2, 0.3])}
-    assert found["not-monotone"].share == 0.5 and found["not-monotone"].raised
-    assert set(found) == {"zero-gradient", "undefined", "not-monotone"}
+    shares = signs_of_masking(Attacked(broken, none, none), epsilons=[0.1, 0.2, 0.3])
+    assert shares == {"zero-gradient": 0.0, "undefined": 0.0, "not-monotone": 0.5}
+    assert shares["not-monotone"] > SIGNS["not-monotone"].limit
 
 
 def test_a_diverged_victim_is_undefined():
@@ -55,13 +66,13 @@ def test_a_diverged_victim_is_undefined():
         logits = network()(x)
         return torch.cat([logits[:2], logits[2:] * float("nan")])
 
-    assert "undefined" in raised(diverged)
+    assert "undefined" in shown(diverged)
 
 
 def test_flags_must_fit():
     none = torch.zeros(1, 2, dtype=torch.bool)
     attacked = Attacked(torch.zeros(1, 3, 2, dtype=torch.bool), none, none)
     with pytest.raises(ProtocolError):
-        doubts(attacked, epsilons=[0.1, 0.2, 0.3], doubled=none)
+        signs_of_masking(attacked, epsilons=[0.1, 0.2, 0.3], doubled=none)
     with pytest.raises(ProtocolError):
-        doubts(attacked, epsilons=[0.1])
+        signs_of_masking(attacked, epsilons=[0.1])
