@@ -1,4 +1,7 @@
-"""Projected gradient descent on many victims, at many radii, at once (thesis §2.4, Algorithm 1)."""
+"""Projected gradient descent on many victims, at many radii, at once (thesis §2.4, Algorithm 1).
+
+`lnbench.adversary.plain` is the same attack on one victim at one radius, in a dozen lines.
+"""
 
 from __future__ import annotations
 
