@@ -42,7 +42,7 @@ def test_guest(benchmark: Any, contestant: str) -> None:
 
     def one() -> None:
         if contestant == BARE:
-            subprocess.run([sys.executable, "-c", "import numpy"], check=True)
+            subprocess.run([sys.executable, "-P", "-c", "import numpy"], check=True)
         else:
             poison(submission, points, track, 0, streams, mode=contestant)
 

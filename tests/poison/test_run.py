@@ -302,7 +302,7 @@ def referee(file: Path, mode: str, parameters: Any, **environment: str) -> subpr
     code = textwrap.dedent(REFEREE).format(tests=tests, file=str(file), parameters=parameters, mode=mode)
     variables = {**os.environ, "PYTHONPATH": package, **environment}
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-P", "-c", code],
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

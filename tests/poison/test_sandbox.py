@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import subprocess
@@ -85,7 +84,7 @@ def test_root_without_capabilities(fresh: None, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give its capabilities up")
 def test_root_without_capabilities_for_real() -> None:
     code = "from lnbench.poison import diagnosis; print(diagnosis.diagnose())"
-    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", code]
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-P", "-c", code]
     variables = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
     done = subprocess.run(command, capture_output=True, text=True, env=variables)
     assert done.returncode == 0, done.stderr
@@ -232,7 +231,7 @@ def test_an_environment_reached_through_links(bubblewrap: str, tmp_path: Path) -
         "words = sandbox._installation()\n"
         "print(words[-1] if '--symlink' in words else '', len([w for w in words if w == '--symlink']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout.split()[-1]) >= 3
 
 
