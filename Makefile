@@ -58,7 +58,7 @@ bench:  ## timings and agreement with the peers; tests/bench/README.md says what
 	pytest -n 0 --benchmark-enable tests/bench/bench_sandbox.py
 
 faults: ## hurt evaluations of a tiny track in every way we know; an hour, best as root; tests/faults/README.md
-	python tests/faults/campaign.py --jobs 2
+	python -P tests/faults/campaign.py --jobs 2
 
 fuzz:   ## every reader of outside bytes against two engines; up to three hours; tests/fuzz/README.md
-	python tests/fuzz/campaign.py --jobs 2
+	python -P tests/fuzz/campaign.py --jobs 2

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import glob
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -48,27 +44,6 @@ def masked() -> list[str]:
     return sorted(set(found), key=lambda p: (p.count("/"), p))
 
 
-@functools.lru_cache(maxsize=1)
-def open_paths() -> tuple[list[str], list[str]]:
-    """The installation without what is masked, where folders can be opened but not covered.
-
-    Returns:
-        (files and folders that may be read with all below, folders that may be listed).
-    """
-    read, listed, hidden = [], [], masked()
-    for start in [*prefixes(), "/usr", *(p for p in (*SYSTEM, *EXTRA) if os.path.exists(p) and not os.path.islink(p))]:
-        queue = [start]
-        while queue:
-            path = queue.pop()
-            if not any(inside(mask, [path]) for mask in hidden):
-                read.append(path)
-            elif path not in hidden:
-                listed.append(path)
-                with contextlib.suppress(OSError):  # what cannot be listed stays shut
-                    queue += [e.path for e in os.scandir(path) if not e.is_symlink()]  # a link opens its target
-    return [*read, str(PACKAGE)], listed
-
-
 def bundled_data(folders: Sequence[str]) -> list[str]:
     """Folders of data sets that come with scikit-learn: the digits' test points are in there."""
     found = set()
@@ -91,25 +66,6 @@ def links(path: str) -> Iterator[tuple[str, str]]:
                 break
         else:
             return
-
-
-def needed() -> list[str]:
-    """What a guest reads on the machine's own file system where nothing is mounted for it, temporary files included."""
-    return [*prefixes(), os.path.dirname(os.path.realpath(os.__file__)), str(PACKAGE), tempfile.gettempdir()]
-
-
-def shut(paths: Sequence[str]) -> tuple[str, str] | None:
-    """The first folder that keeps users other than its owner from one of the paths, by its permission bits.
-
-    Returns:
-        (the folder, the path below it or the same), or None if every user may enter them all.
-    """
-    for path in paths:
-        for folder in (*reversed(Path(path).parents), Path(path)):
-            with contextlib.suppress(OSError):
-                if not folder.stat().st_mode & stat.S_IXOTH:
-                    return str(folder), path
-    return None
 
 
 def inside(path: str, folders: Sequence[str]) -> bool:

@@ -59,7 +59,7 @@ class PoisonedLabels:
             to be escaped by whoever puts it into markdown or HTML.
         parameters: every parameter's value.
         overrides: those given on the command line that differ from their defaults: part of the row's identity.
-        sandbox: `"bubblewrap"`, `"landlock"` or `"none"`.
+        sandbox: `"bubblewrap"` or `"none"`.
         memory_cap: what bounded the memory of all its processes: `"cgroup"`, `"watched"` or `"process"` (each alone).
     """
 
@@ -94,7 +94,7 @@ def poison(
 
     Args:
         data: the split's training set.
-        mode: `"bubblewrap"`, `"landlock"` or `"none"`; see `lnbench.poison.diagnosis.mode`.
+        mode: `"bubblewrap"` or `"none"`; see `lnbench.poison.diagnosis.mode`.
         seconds: wall clock, the track's limit if None.
         device: `"cpu"` or `"cuda"`, as the poisoner is told.
         threads: threads of the guest's numerical libraries.
@@ -220,7 +220,6 @@ def _run(
                 "limits": limits.resources(mode),
                 "memory_gib": limits.memory_gib,
                 "parent": 0 if mode == sandbox.BUBBLEWRAP else os.getpid(),
-                "landlock": sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None,
                 "seconds": limits.seconds,
             }
             (box.inputs / "job.json").write_text(json.dumps({**job, **rest}), encoding="utf-8")

@@ -241,7 +241,7 @@ class Workers:
 
     def __init__(self, count: int, threads: int) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        command = [sys.executable, __file__, str(threads)]
+        command = [sys.executable, "-P", __file__, str(threads)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.all = [subprocess.Popen(command, env=environment, **pipes) for _ in range(count)]  # type: ignore[call-overload]
 

@@ -341,7 +341,7 @@ def test_the_board_needs_no_torch(board: Path) -> None:
         "import sys; from lnbench.board import build; build(sys.argv[1], sys.argv[2]); "
         "bad = {'torch', 'sklearn', 'matplotlib'} & set(sys.modules); assert not bad, bad"
     )
-    subprocess.run([sys.executable, "-c", code, str(board / "records"), str(board)], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code, str(board / "records"), str(board)], check=True)
 
 
 HOSTILE: dict[str, Any] = {

@@ -117,4 +117,6 @@ def test_reading_it_does_not_bring_torch_along(folder: Path) -> None:
         f"cifar10._batch(pathlib.Path({str(folder / 'test_batch')!r}), {cifar10._TEST['test_batch']!r})\n"
         "assert 'torch' not in sys.modules and 'torchvision' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)})
+    subprocess.run(
+        [sys.executable, "-P", "-c", code], check=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)}
+    )

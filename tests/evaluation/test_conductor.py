@@ -141,7 +141,7 @@ def test_a_submission_that_fails_on_its_last_split_leaves_no_victims_behind(trac
 
 def _command(track_file: Path, out: Path) -> list[str]:
     name = ["-m", "lnbench", "evaluate", "random_flip", "--track", str(track_file), "--out", str(out)]
-    return [sys.executable, *name, "--workers", "1"]
+    return [sys.executable, "-P", *name, "--workers", "1"]
 
 
 def test_a_killed_run_resumes_with_the_same_hash_and_computes_nothing_twice(tmp_path: Path) -> None:

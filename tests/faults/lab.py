@@ -123,7 +123,7 @@ class Lab:
     def command(self, cache: Path) -> list[str]:
         """The evaluation; its record goes to `out` in the cache's folder."""
         options = ["--track", str(self.track), "--workers", "1", "--out", str(cache / "out")]
-        return [sys.executable, "-m", "lnbench", REFEREE, str(self.submission), *options]
+        return [sys.executable, "-P", "-m", "lnbench", REFEREE, str(self.submission), *options]
 
     def variables(self, cache: Path, **more: str) -> dict[str, str]:
         """Its environment."""

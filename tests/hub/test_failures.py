@@ -204,7 +204,7 @@ def test_nobody_answers(client: Any, hub: loopback.Hub, path: Path, fresh: dict[
     env = client.env | fresh | {"HF_ENDPOINT": nowhere}
     for args in (["pull", REPO], ["push", str(path), "--repo", REPO, "--split", "0"]):
         done = subprocess.run(
-            [sys.executable, "-m", "lnbench", *args], env=env, capture_output=True, text=True, timeout=300
+            [sys.executable, "-P", "-m", "lnbench", *args], env=env, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 3, done.stderr
         last = done.stderr.strip().splitlines()[-1]

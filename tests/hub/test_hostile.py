@@ -336,7 +336,7 @@ def test_checking_is_done_in_bounded_memory(built: Path) -> None:
         f"manifest = json.loads(open({str(built / manifest.NAME)!r}).read())\n"
         f"contents.check({{'folder': {str(built)!r}, 'manifest': manifest}})\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=_environment())
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=_environment())
     assert done.returncode == 1
     assert "RecordError: checking it takes more than 1024 MiB of memory; no more is read." in done.stderr
 

@@ -165,7 +165,7 @@ def test_one_image_for_all_rows_unpacks_within_the_bound(copy: Path) -> None:
         "contents.checked(folder, manifest.parse((folder / manifest.NAME).read_bytes()))\n"
     )
     env = {"PYTHONPATH": ":".join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=env)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1 and "RecordError" in last, done.stderr
     assert "malloc of size" in last or "takes more than 64 MiB of memory" in last, last

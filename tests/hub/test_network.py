@@ -25,7 +25,7 @@ def _run(home: Path, *args: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LNBENCH_")) and k != "CI"}
     env = kept | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     env |= {"HF_HOME": str(home / "hf"), "LNBENCH_CACHE": str(home / "cache"), "HF_TOKEN": ""}
-    command = [sys.executable, "-m", "lnbench", *args]
+    command = [sys.executable, "-P", "-m", "lnbench", *args]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
 
 

@@ -93,7 +93,7 @@ def test_the_size_of_cifar_stays_under_a_gibibyte(what: str, tmp_path: Path) -> 
     script = Path(__file__).with_name("memory.py")
     options = [] if what == "noise" else [f"--{what}"]
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), *options], capture_output=True, text=True, timeout=3600
+        [sys.executable, "-P", str(script), str(tmp_path), *options], capture_output=True, text=True, timeout=3600
     )
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout.splitlines()[-1])

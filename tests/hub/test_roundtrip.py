@@ -149,7 +149,9 @@ print(json.dumps([
     data["train"].features["label"].names, sum(data["test"]["flipped"]),
 ]))
 """
-    done = subprocess.run([sys.executable, "-c", code], env=client.env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=client.env, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     rows, tests, flips, size, mode, names, flipped = json.loads(done.stdout.splitlines()[-1])
     assert (rows, tests, size, mode, flipped) == (898, 899, [8, 8], "L", 0)

@@ -148,4 +148,4 @@ def test_no_kernel_is_needed_to_import_them():
     import sys
 
     code = "import sys, lnbench.kernels, lnbench.adversary; sys.exit('triton.language' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+    assert subprocess.run([sys.executable, "-P", "-c", code], timeout=120).returncode == 0
