@@ -18,7 +18,7 @@ from lnbench.errors import DataError, LnbenchError, UnavailableError
 
 T = TypeVar("T")
 
-_TIMEOUT = 60.0
+SILENCE = 60.0
 """Seconds without a byte after which a download counts as failed."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -140,7 +140,7 @@ def _download(name: str, remote: Remote | None, sample: str, archive: str) -> Pa
 @contextlib.contextmanager
 def _impatient() -> Iterator[None]:
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)
+    socket.setdefaulttimeout(SILENCE)
     try:
         yield
     finally:

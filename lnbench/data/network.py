@@ -12,6 +12,8 @@ import ssl
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 HUB = "https://huggingface.co"
 _SCHEMES = {True: ("http", "https", "socks5", "socks5h"), False: ("http", "https")}
@@ -51,9 +53,9 @@ def reason(error: BaseException, url: str, *, hub: bool) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return _wrong_authorities() or _unknown_authority(url, said)
     if re.search(_NO_TLS, said):
-        return f"{_server(url, hub)} speaks no TLS; if that is meant, write http:// in place of https://"
+        return f"{_server(url, hub)} speaks no TLS; if it is the right one, write http:// in place of https://"
     if re.search(_NO_NAME, said):
-        return f"{_server(url, hub)} has a name without an address; check it, and whether there is a network"
+        return f"{_server(url, hub)} could not be reached: its name has no address; check it, and the network"
     if re.search(_NO_ANSWER, said):
         return f"{_server(url, hub)} could not be reached or broke off (it did not answer in time)"
     if re.search(_NOT_THE_FILE, said):
@@ -70,6 +72,24 @@ def reason(error: BaseException, url: str, *, hub: bool) -> str:
         if wrong := _wrong_authorities():
             return wrong
     return f"{_server(url, hub)} could not be reached or broke off ({scrubbed(_last(error))})"
+
+
+@contextmanager
+def impatient(seconds: float) -> Iterator[None]:
+    """Let requests of huggingface_hub fail that stay silent for so long, where it would wait for ever."""
+    from huggingface_hub import get_session
+
+    def limit(request: Any) -> None:
+        limits = request.extensions.get("timeout", {})
+        request.extensions["timeout"] = {name: limits[name] or seconds for name in limits}
+
+    session: Any = get_session()
+    hooks = session.event_hooks
+    session.event_hooks = {**hooks, "request": [*hooks["request"], limit]}
+    try:
+        yield
+    finally:
+        session.event_hooks = hooks
 
 
 def answered(status: int, url: str, *, hub: bool) -> str:
@@ -163,7 +183,7 @@ def _host(url: str) -> str:
 def _server(url: str, hub: bool) -> str:
     """Who was connected to: the proxy if there is one, or the server."""
     if (proxy := _proxy(url, hub)) is not None:
-        return f"the proxy {_host(proxy[1])} that {proxy[0]} names"
+        return f"the proxy {_host(proxy[1])} ({proxy[0]})"
     return f"{shown(url)}{' (HF_ENDPOINT)' if hub and 'HF_ENDPOINT' in os.environ else ''}"
 
 
@@ -196,8 +216,9 @@ def _no_url(text: str, schemes: tuple[str, ...]) -> str:
     """What is wrong with an address, in words that do not repeat it; empty if nothing is."""
     scheme, colon, _ = text.partition("://")
     if not colon or scheme.lower() not in schemes:
-        came = f"with {scheme}://" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,20}", scheme) and colon else "otherwise"
-        return f"begins {came}, expected {' or '.join(f'{one}://' for one in schemes)}"
+        wanted = " or ".join(f"{one}://" for one in schemes)
+        known = colon and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,20}", scheme)
+        return f"begins with {scheme}://, not with {wanted}" if known else f"does not begin with {wanted}"
     try:
         parts = urllib.parse.urlsplit(text)
         parts.port  # noqa: B018  # raises for what is not a port

@@ -194,12 +194,13 @@ def _download(where: Parquet, root: Path) -> None:
     """Let huggingface_hub fetch the files of the pinned revision into a folder."""
     import huggingface_hub
 
-    huggingface_hub.snapshot_download(
-        str(where.hub),
-        repo_type="dataset",
-        revision=where.revision,
-        allow_patterns=[where.train, where.test],
-        local_dir=root / where.folder,
-    )
+    with network.impatient(downloads.SILENCE):
+        huggingface_hub.snapshot_download(
+            str(where.hub),
+            repo_type="dataset",
+            revision=where.revision,
+            allow_patterns=[where.train, where.test],
+            local_dir=root / where.folder,
+        )
     if not any((root / where.folder).glob(where.train)):
         raise DataError(f"{where.hub} has no file like {where.train} at {where.revision}, which its track names.")

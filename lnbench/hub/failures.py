@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from lnbench.data import network
 from lnbench.data.folders import offline
@@ -26,7 +25,7 @@ _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _LONGEST_WAIT = 60.0
 """The longest single wait that the Hub may ask for."""
 _SILENCE = {False: 30.0, True: 300.0}
-"""Seconds without a byte after which reading, and writing, has failed; the client itself would wait for ever."""
+"""Seconds without a byte after which a request has failed, by whether the Hub is written to."""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -46,7 +45,7 @@ def ask(address: Address, doing: str, call: Callable[[], T], *, writing: bool = 
     waits = iter(_WAITS)
     while True:
         try:
-            with _impatient(writing):
+            with network.impatient(_SILENCE[writing]):
                 return call()
         except LnbenchError:
             raise
@@ -64,19 +63,6 @@ def check_online(address: Address, doing: str) -> None:
     """Raise UnavailableError if the network is forbidden."""
     if forbidden := offline():
         raise UnavailableError(f"{doing} {address} needs the network, which {forbidden} forbids; unset it.")
-
-
-@contextmanager
-def _impatient(writing: bool) -> Iterator[None]:
-    """Let the client's connections fail that stay silent for too long."""
-    from huggingface_hub import get_session
-
-    session: Any = get_session()
-    before, session.timeout = session.timeout, _SILENCE[writing]
-    try:
-        yield
-    finally:
-        session.timeout = before
 
 
 def _unwrapped(error: Exception) -> Exception:
