@@ -116,15 +116,20 @@ def load_poisoner(name: str, settings: dict[str, str], track: str | None) -> tup
     if not name.startswith("hf://"):
         chosen = load_track(track)
         return load_submission(name, settings), chosen, {}
-    from lnbench.hub import own_track, pull
+    from lnbench.data import strangers
+    from lnbench.hub import pull
 
     if settings:
         raise click.UsageError("published labels have no parameters to --set.")
     wanted = load_track(track) if track is not None else None
-    pulled = pull(name)
+    pulled = pull(name, track=wanted)
     click.echo(f"labels only: {pulled.source}", err=True)
     facts = pulled.manifest.document
-    return pulled.published, own_track(pulled, wanted), {"salt": facts["salt"], "season": facts["season"]}
+    return (
+        pulled.published,
+        strangers.own_track(pulled.track, wanted, pulled.repo),
+        {"salt": facts["salt"], "season": facts["season"]},
+    )
 
 
 def sandbox(unsafe: bool, file: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from importlib import import_module, metadata
+from importlib import metadata
 
 import click
 
@@ -108,22 +108,22 @@ def _memory(mode: str) -> str:
 def _data(name: str) -> tuple[bool, str]:
     """Whether a track's data can be had here, and a sentence on it."""
     from lnbench import data
-    from lnbench.data import _files
+    from lnbench.data import folders
     from lnbench.errors import DataError, UnavailableError
     from lnbench.protocol import track as tracks
 
     track = tracks.load(name)
-    source = import_module(f"lnbench.data.{track.data.source}")
-    if hasattr(source, "found") and source.found(track.data) is None:
-        where = " nor ".join(str(folder) for folder in _files.folders())
-        if track.data.parquet is not None and track.data.parquet.hub is None:
-            return False, f"its data is not in {where}, and its track names no place to get it from; set LNBENCH_DATA"
-        if _files.offline():
-            return False, f"its data is not in {where}, and downloads are forbidden; set LNBENCH_DATA"
-        return True, f"its data is not in {where}; it would be downloaded on first use"
-    if hasattr(source, "decoded") and not source.decoded(track.data):
-        return True, "its files are here; they are decoded and checked on first use"
+    source = data.source(track)
     try:
+        if hasattr(source, "local_folder") and source.local_folder(track.data) is None:
+            where = " nor ".join(map(str, folders.places()))
+            if track.data.parquet is not None and track.data.parquet.hub is None:
+                return False, f"its data is not in {where}, and its track names no place to get it; set LNBENCH_DATA"
+            if folders.offline():
+                return False, f"its data is not in {where}, and downloads are forbidden; set LNBENCH_DATA"
+            return True, f"its data is not in {where}; it would be downloaded on first use"
+        if hasattr(source, "in_cache") and not source.in_cache(track.data):
+            return True, "its files are here; they are decoded and checked on first use"
         data.load(track, 0)
     except (DataError, UnavailableError) as error:
         return False, str(error)

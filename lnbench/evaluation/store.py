@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lnbench.data.folders import cache_folder
 from lnbench.errors import UnavailableError
 from lnbench.files import write_atomically
 from lnbench.protocol.hashes import canonical_json, sha256_json
 
 
 def default_root() -> Path:
-    """`$LNBENCH_CACHE/store`, or the platform's cache folder for lnbench."""
-    if cache := os.environ.get("LNBENCH_CACHE"):
-        return Path(cache) / "store"
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("lnbench")) / "store"
+    """`store` in the cache folder."""
+    return cache_folder() / "store"
 
 
 class Store:

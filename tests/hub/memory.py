@@ -55,9 +55,9 @@ def images(pictures: bool) -> tuple[np.ndarray, np.ndarray]:
     from lnbench.data import parquet
     from lnbench.protocol import track
 
-    where = track.load("cifar10jpeg-9to0").data.parquet
-    assert where is not None
-    folder = parquet._folder(where)
+    spec = track.load("cifar10jpeg-9to0").data
+    where, folder = spec.parquet, parquet.local_folder(spec)
+    assert where is not None and folder is not None
     parts = [
         parquet._part(folder, where, *part)
         for part in ((where.train, where.train_sha256), (where.test, where.test_sha256))

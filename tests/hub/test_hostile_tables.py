@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lnbench.data.strangers import check_data
 from lnbench.errors import DataError, RecordError
 from lnbench.hub import contents, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
-from lnbench.hub.pulling import need_data
 from lnbench.protocol import Track
 
 TRAIN = "data/split-00/train-00000-of-00001.parquet"
@@ -186,11 +186,11 @@ def test_a_table_is_no_larger_than_the_tracks_rows_need(built: Path) -> None:
     found = _found(built)
     listed = [Entry(p.relative_to(built).as_posix(), p.stat().st_size, None, None) for p in built.rglob("*.*")]
     good = {entry.path: entry for entry in listed}
-    layout.judge_tables(found, good)
+    layout.check_tables(found, good)
     document = dict(found.document)
     document["files"] = document["files"] | {TRAIN: {**document["files"][TRAIN], "bytes": 20 << 20}}
     with pytest.raises(RecordError, match=r"train-00000-of-00001\.parquet has 20971520 bytes, more than its rows can"):
-        layout.judge_tables(Manifest(document, found.track), good | {TRAIN: Entry(TRAIN, 20 << 20, None, None)})
+        layout.check_tables(Manifest(document, found.track), good | {TRAIN: Entry(TRAIN, 20 << 20, None, None)})
 
 
 @pytest.mark.parametrize("train", [1_000_000, 1_798])
@@ -209,15 +209,19 @@ def test_nothing_is_downloaded_on_a_strangers_word(made: Any, monkeypatch: pytes
     monkeypatch.setenv("LNBENCH_DATA", str(tmp_path))
     monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
     document: dict[str, Any] = dict(made.track.document)
-    need_data(Track.from_document(document))
+    check_data(Track.from_document(document))
     files = {"folder": "pictures", "train": "train-*", "test": "test-*", "image": "img", "label": "label"}
     pins = {"train_sha256": "0" * 64, "test_sha256": "1" * 64, "hub": "stranger/huge", "revision": "2" * 40}
     document["data"] = {**document["data"], "source": "parquet", "parquet": {**files, **pins, "shape": [1, 8, 8]}}
     track = Track.from_document(document)
-    with pytest.raises(DataError, match=r"pictures \(stranger/huge at 2{40}\), which is not here, and nothing is down"):
-        need_data(track)
-    (tmp_path / "pictures").mkdir()
-    need_data(track)
+    refusal = (
+        r"those of pictures, from stranger/huge at 2{40}, and nothing is downloaded or decoded on a stranger's word"
+    )
+    for _ in range(2):
+        with pytest.raises(DataError, match=refusal):
+            check_data(track)
+        (tmp_path / "pictures").mkdir(exist_ok=True)  # what is here is not decoded as the stranger likes, either
+    check_data(track, track)
 
 
 def test_rows_of_another_type_than_their_schema_are_refused(copy: Path) -> None:
@@ -228,4 +232,4 @@ def test_rows_of_another_type_than_their_schema_are_refused(copy: Path) -> None:
     none = np.zeros(len(batch))
     rows = parquet.Rows(none, none, none, none, [str(c) for c in range(10)], None)
     with pytest.raises(RecordError, match="its rows are of other types than its schema"):
-        parquet._judge_batch(other, rows, slice(0, len(batch)), True)
+        parquet._check_batch(other, rows, slice(0, len(batch)), True)

@@ -38,7 +38,7 @@ def test_search(tmp_path: Path) -> None:
 def test_a_dataset_that_is_none_of_ours_is_refused_before_it_is_downloaded(tmp_path: Path) -> None:
     done = _run(tmp_path, "pull", "ylecun/mnist")
     assert done.returncode == 1, done.stderr
-    assert "which is no file of an lnbench dataset" in done.stderr or "it is no lnbench dataset" in done.stderr
+    assert "which does not belong in an lnbench dataset" in done.stderr or "it is not an lnbench dataset" in done.stderr
     assert not list((tmp_path / "hf").rglob("*.parquet"))
 
 
