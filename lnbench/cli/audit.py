@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lnbench.cli import _faults, _progress
+from lnbench.cli import _progress
+from lnbench.text import marked
 
 
 @click.command("audit")
@@ -74,7 +75,7 @@ def command(
     same, total = document["reproduced"]
     click.echo(f"{same} of {total} victims gave the record's bits again under the record's own attack.", err=True)
     for sentence in document["verdict"]:
-        click.echo(_faults.clean(sentence, lines=1), err=True)
+        click.echo(marked(sentence, lines=1), err=True)
     if document["standing"] is None:
         click.echo(f"Its rank was not looked at: there is no board in {board}.", err=True)
     for flag in document["flags"]:

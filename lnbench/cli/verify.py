@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _faults, _options
+from lnbench.cli import _options
+from lnbench.text import marked
 
 if TYPE_CHECKING:
     from lnbench.record.record import Record
@@ -64,7 +65,7 @@ def command(
     if report.passed and report.record is not None:
         checks += _again(report.record, repoison, retrain, device, workers, salt)
     for check in checks:
-        click.echo(f"{_MARKS[check.passed]:<7} {_faults.clean(f'{check.name}: {check.sentence}')}")
+        click.echo(f"{_MARKS[check.passed]:<7} {marked(f'{check.name}: {check.sentence}')}")
     failures = [check.name for check in checks if check.passed is False]
     if failures:
         click.echo(f"error: {record} does not hold: {', '.join(failures)}.", err=True)
