@@ -48,6 +48,7 @@ def command(
     from lnbench.files import write_atomically
     from lnbench.protocol import canonical_json
     from lnbench.record import seasons
+    from lnbench.record.folder import audit_beside
     from lnbench.trust import audit
 
     found = records.read(record)
@@ -61,7 +62,7 @@ def command(
             board=board / "records" if (board / "records").is_dir() else None,
             on_progress=report,
         )
-    path = out or record.with_name(f"{record.stem}.audit.json")
+    path = out or audit_beside(record)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, canonical_json(document))
     if as_json:

@@ -18,7 +18,8 @@ from lnbench.evaluation.environment import environment
 from lnbench.evaluation.plan import plan
 from lnbench.evaluation.stages import poison_split
 from lnbench.poison.run import Submission
-from lnbench.protocol import PUBLIC_SALT, Streams, changed
+from lnbench.protocol import Streams, changed
+from lnbench.record import against_data
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 
@@ -35,13 +36,10 @@ def streams_of(record: Record, salt: str | None = None) -> Streams:
     Raises:
         RecordError: if its salt is not public and the one given is not the one it committed to.
     """
-    for known in (salt, record.document["salt"], PUBLIC_SALT):
-        if (
-            known is not None
-            and (streams := Streams(record.track.sha256, known)).commitment == (record.document["salt_commitment"])
-        ):
-            return streams
-    raise RecordError("the record's salt is not public; give the season's salt once it is revealed.")
+    streams = against_data.streams_of(record, salt)
+    if streams is None:
+        raise RecordError("the record's salt is not public; give the season's salt once it is revealed.")
+    return streams
 
 
 def cells_of(record: Record, streams: Streams, device: str) -> list[tuple[str, dict[str, Any]]]:
