@@ -58,15 +58,16 @@ def check(records_dir: str | Path, out_dir: str | Path, *, tell: Tell | None = N
     """
     folder, out = Path(records_dir), Path(out_dir)
     files, known, today = _render(folder, out), tables.read_seasons(folder), _today()
-    entries, waiting = Entries(), DataCheck(known)
+    rows, waiting = list[Entry](), DataCheck(known)
     for path in records_in(folder):
         record = read(path)
         with _about(path):
             _consistent(record)
             admission.check_date(record, today)
-            entries.add(Entry.of(record, path))
+        rows.append(Entry.of(record, path))
         waiting.add(record, path)
     waiting.run(tell or _silently)
+    _compared(rows)
     return [out / name for name in _drifted(out, files)]
 
 
@@ -94,11 +95,7 @@ def add(
     """
     folder, today = Path(records_dir), _today()
     known, root = tables.read_seasons(folder), folder.resolve().parents[1]
-    entries, waiting, records = Entries(), DataCheck(known), list[Record]()
-    for path in records_in(folder):
-        record = read(path)
-        with _about(path):
-            entries.add(Entry.of(record, path))
+    rows, waiting, records = list[Entry](), DataCheck(known), list[Record]()
     for path in map(Path, paths):
         refuse_audit(path)
         record = read(path)
@@ -110,10 +107,11 @@ def add(
             _current(record)
             admission.check_date(record, today)
             admission.check_file(record, root)
-            entries.add(Entry.of(record, path))
+        rows.append(Entry.of(record, path))
         waiting.add(record, path)
         records.append(record)
     waiting.run(tell or _silently)
+    _compared([*(Entry.of(read(path), path) for path in records_in(folder)), *rows])
     return _written(records, folder)
 
 
@@ -140,6 +138,14 @@ def season_rows(records_dir: str | Path, name: str, salt: str) -> list[str]:
             hashes.append(record.sha256)
     waiting.run()
     return hashes
+
+
+def _compared(rows: Sequence[Entry]) -> None:
+    """Raise RecordError, naming the later one, if two rows cannot both be on a board."""
+    entries = Entries()
+    for entry in rows:
+        with _about(entry.path):
+            entries.add(entry)
 
 
 def _written(records: Sequence[Record], folder: Path) -> list[Path]:

@@ -49,12 +49,14 @@ def command(
     """
     from lnbench.errors import ProtocolError
     from lnbench.record import seasons
+    from lnbench.record.folder import refuse_audit
     from lnbench.trust import verify
 
     if sign is not None and not (repoison and retrain):
         raise click.UsageError(
             "--sign needs --repoison and --retrain N: what is signed is that the row was made again."
         )
+    refuse_audit(record)
     known = seasons.read(board / "seasons.toml")
     report = verify.verify(record, salt=salt, known=known)
     if report.record is not None:
