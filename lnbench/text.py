@@ -8,12 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~#:@$!{}]")
-_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-_JOINING = frozenset(
-    "ARABIC SYRIAC MONGOLIAN DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA MALAYALAM SINHALA "
-    "TIBETAN MYANMAR KHMER".split()
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_IGNORED = re.compile(  # letters, marks and symbols without a shape of their own
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
-"""Scripts, by the first word of their characters' names, whose spelling needs joiners inside words."""
+_JOINERS = "\u200c\u200d"  # ZERO WIDTH NON-JOINER and JOINER: these scripts are spelt with them
+_JOINED = {
+    *("ARABIC", "SYRIAC", "MANDAIC", "NKO", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA"),
+    *("TAMIL", "TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "MYANMAR", "KHMER"),
+}
+_EMOJI_STYLE = "\ufe0f"
 _ALIKE = (("rn", "m"), ("vv", "w"), ("0", "o"), ("1", "l"), ("i", "l"), ("|", "l"), ("-", "_"))
 
 
@@ -34,55 +38,67 @@ class Markdown(str):
         return Markdown(str.join(self, map(markdown, parts)))
 
 
-def visible(text: str, instead: str = "") -> str:
-    """Text in which every character that cannot be seen is replaced; white space other than line breaks and tabs
-    becomes spaces.
+def unseen(text: str, at: int) -> bool:
+    """Whether the character at this index cannot be seen, or changes how its neighbours are seen.
 
-    Joiners stay between two letters of a script that is spelled with them (Unicode's annex 31).
+    Controls, line separators, bidirectional marks, fillers, variation selectors, and characters that Unicode does not
+    assign. A joiner inside a word of a script that is spelt with joiners, or inside one emoji, is seen.
     """
-    return "".join(
-        c if c in "\n\t" or c.isprintable() else " " if unicodedata.category(c) == "Zs" else _joiner(text, i) or instead
-        for i, c in enumerate(text)
-    )
-
-
-def _joiner(text: str, at: int) -> str:
-    """The joiner at a place of a text that needs it there; nothing for any other hidden character."""
+    character = text[at]
+    if " " <= character <= "~":
+        return False
     before, after = text[at - 1 : at], text[at + 1 : at + 2]
-    needed = text[at] in _JOINERS and _script(before) in _JOINING and _script(before) == _script(after)
-    return text[at] if needed else ""
+    if character in _JOINERS:
+        emoji = character == "\u200d" and _pictures(before) and _pictures(after)
+        return not (emoji or (_joins(before) and _joins(after)))
+    if character == _EMOJI_STYLE:
+        return not (_pictures(before) and before != _EMOJI_STYLE)
+    return unicodedata.category(character) in _HIDDEN or _IGNORED.match(character) is not None
 
 
-def _script(character: str) -> str:
-    """The first word of a letter's or mark's name; nothing for anything else."""
-    known = character and unicodedata.category(character)[0] in "LM"
-    return unicodedata.name(character, "").partition(" ")[0] if known else ""
+def _joins(character: str) -> bool:
+    """Whether this is a letter or mark of a script that is spelt with joiners."""
+    if not character or unicodedata.category(character)[0] not in "LM":
+        return False
+    return unicodedata.name(character, "").partition(" ")[0] in _JOINED
 
 
-def steers(character: str) -> bool:
-    """Whether a character acts on the text around it without being seen: a control or formatting character or a line
-    separator, but not a line break, a tab or a joiner."""
-    unseen = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
-    return unseen and character not in "\n\t" and character not in _JOINERS
+def _pictures(character: str) -> bool:
+    """Whether this is a symbol, or what styles one."""
+    return bool(character) and (unicodedata.category(character) in ("So", "Sk") or character == _EMOJI_STYLE)
+
+
+def steers(text: str) -> bool:
+    """Whether a text has a character, other than line breaks and tabs, that acts on what is around it without being
+    seen: controls, formatting characters, line separators."""
+    suspects = ((at, unicodedata.category(c)) for at, c in enumerate(text) if not (" " <= c <= "~" or c in "\n\t"))
+    return any(category in ("Cc", "Cf", "Zl", "Zp") and unseen(text, at) for at, category in suspects)
 
 
 def plain(text: str, most: int = 200) -> str:
     """One line without characters that cannot be seen, at most `most` characters."""
-    spaced = "".join(" " if c.isspace() else c for c in text)
-    line = " ".join(visible(spaced).split())
+    line = " ".join("".join(c for at, c in enumerate(text) if c.isspace() or not unseen(text, at)).split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
-def printable(text: str, most: int, *, lines: bool = False) -> str:
-    """A stranger's text fit for a terminal or a log, at most `most` characters; what cannot be seen becomes `�`.
+def printable(text: str, limit: int, *, lines: bool = False) -> str:
+    """A stranger's text made safe to show: at most `limit` characters, none of them unseen.
 
     Args:
         lines: keep line breaks and tabs; otherwise every run of white space becomes one space.
     """
-    text = text[: 4 * most]
+    text = text[: 4 * limit]
     text = re.sub(r"\r\n?", "\n", text) if lines else " ".join(text.split())
-    shown = visible(text, "\N{REPLACEMENT CHARACTER}").replace("##[", "## [")
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    keep = "\n\t" if lines else ""
+    shown = "".join(c if c in keep else _shown(text, at) for at, c in enumerate(text))
+    shown = shown.replace("##[", "## [")
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _shown(text: str, at: int) -> str:
+    if unicodedata.category(text[at]) == "Zs":
+        return " "
+    return "\N{REPLACEMENT CHARACTER}" if unseen(text, at) else text[at]
 
 
 def marked(text: str, lines: int = 40) -> str:

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import struct
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from lnbench.errors import ProtocolError, SubmissionError
-from lnbench.text import printable
 
 MAGIC = b"lnbench1"
 """Written by the guest before it loads the submission: an answer without it means that the sandbox never started."""
@@ -31,6 +31,7 @@ TRAININGS = 10**9
 _PREFIX = len(MAGIC) + 5
 _TEXTS = {"description": 200, "author": 100, "paper": 300, "license": 60}
 _PARAMETERS, _TEXT = 64, 200
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 Scalar = bool | int | float | str
 
@@ -72,6 +73,25 @@ class Labels:
 def longest(n: int) -> int:
     """The most bytes an answer with n labels may have."""
     return _PREFIX + HEADER_BYTES + 8 * (n + 1)
+
+
+def printable(text: str, limit: int, *, lines: bool = False) -> str:
+    """A stranger's text made safe to show: at most `limit` characters, none of them controlling or invisible.
+
+    Args:
+        lines: keep line breaks and tabs; otherwise every run of white space becomes one space.
+    """
+    text = text[: 4 * limit]
+    text = re.sub(r"\r\n?", "\n", text) if lines else " ".join(text.split())
+    keep = "\n\t" if lines else ""
+    shown = "".join(c if c in keep else _shown(c) for c in text)
+    shown = shown.replace("##[", "## [")
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    return " " if category == "Zs" else "\N{REPLACEMENT CHARACTER}" if category in _HIDDEN else character
 
 
 def decode(

@@ -18,11 +18,10 @@ import numpy as np
 
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
 from lnbench.poison import labels, process, sandbox, scratch
-from lnbench.poison.labels import Details, Scalar
+from lnbench.poison.labels import Details, Scalar, printable
 from lnbench.poison.submission import Submission
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
-from lnbench.text import printable
 
 __all__ = ["PoisonedLabels", "Submission", "TrainingSet", "describe", "poison", "quoted"]
 

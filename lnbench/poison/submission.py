@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lnbench.errors import ProtocolError, SubmissionError
+from lnbench.poison.labels import printable
 from lnbench.protocol.hashes import sha256
-from lnbench.text import printable
 
 SOURCE_BYTES = 65536
 

@@ -24,7 +24,7 @@ IMPORTS: dict[str, set[str]] = {
     "adversary": {"errors", "kernels"},
     "victims": {"adversary", "errors", "kernels", "protocol"},
     "poison.guest": {"protocol"},
-    "poison": {"errors", "protocol", "text"},
+    "poison": {"errors", "protocol"},
     "graphs": {"errors", "kernels"},
     "surrogates": {"adversary", "errors", "protocol", "victims"},
     "metagradients": {"adversary", "protocol", "surrogates", "victims"},

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lnbench.errors import LnbenchError, ProtocolError, SubmissionError
 from lnbench.poison import guest
-from lnbench.poison.labels import HEADER_BYTES, MAGIC, check_labels, decode, description, longest
+from lnbench.poison.labels import HEADER_BYTES, MAGIC, check_labels, decode, description, longest, printable
 
 CLEAN = np.arange(60, dtype=np.int64) % 4
 LAW = ("a.py", CLEAN, 4, 3, [(3, 0), (2, 1)])
@@ -201,6 +201,17 @@ def test_any_damage_to_a_valid_answer(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
     _holds(bytes(stream))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(), st.integers(1, 50), st.booleans())
+@example("##[add-path]/tmp", 50, True)
+@example("a\r\n::error::b\rc\u2028d\x9b\u202e", 50, False)
+def test_printable(text: str, limit: int, lines: bool) -> None:
+    shown = printable(text, limit, lines=lines)
+    assert len(shown) <= limit and "##[" not in shown and "\x1b" not in shown
+    assert (shown.replace("\n", "").replace("\t", "") if lines else shown.replace(" ", "")).isprintable()
+    assert lines or "\n" not in shown
 
 
 def test_longest_is_exact() -> None:
