@@ -25,7 +25,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
     """
     environment = templates.markdown(__package__)
     environment.filters["path"] = _path
-    return environment.get_template("README.md").render(
+    return environment.get_template("README.md.jinja").render(
         board=board,
         rows=lambda table: _rows(table, records, root),
         flags=lambda table: sorted({flag for row in table.rows for flag in row.record.flags}),
@@ -35,7 +35,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
 
 def reading() -> list[Markdown]:
     """What the columns mean: the items of the list at the page's end."""
-    _, *items = templates.markdown(__package__).get_template("reading.md").render().split("\n- ")
+    _, *items = templates.markdown(__package__).get_template("reading.md.jinja").render().split("\n- ")
     return [Markdown(" ".join(item.split())) for item in items]
 
 

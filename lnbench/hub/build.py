@@ -102,7 +102,7 @@ def _judge_as_a_stranger_would(folder: Path, found: Manifest) -> None:
     listed = [Entry(path, entry["bytes"], None, None) for path, entry in found.document["files"].items()]
     own = [Entry(path, (folder / path).stat().st_size, None, None) for path in (layout.CARD, manifest.NAME)]
     layout.judge_tables(found, layout.judge([*listed, *own]))
-    card.judge((folder / layout.CARD).read_bytes(), found)
+    card.check((folder / layout.CARD).read_bytes(), found)
 
 
 def _rows(record: Record, split: int, points: data.Split) -> tuple[parquet.Rows, parquet.Rows]:

@@ -50,7 +50,7 @@ def checked(
         RecordError: the first thing that is not as the manifest, the track or the base data say.
     """
     with bounded():
-        card.judge((folder / layout.CARD).read_bytes(), found)
+        card.check((folder / layout.CARD).read_bytes(), found)
     flips = {}
     for number, entry in enumerate(found.document["splits"]):
         flips[str(entry["split"])] = _split(folder, found, entry, first=number == 0)

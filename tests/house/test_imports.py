@@ -29,13 +29,15 @@ IMPORTS: dict[str, set[str]] = {
     "surrogates": {"adversary", "errors", "protocol", "victims"},
     "metagradients": {"adversary", "protocol", "surrogates", "victims"},
     "record": {"data", "errors", "files", "protocol"},
-    "evaluation": {"adversary", "data", "errors", "files", "poison", "protocol", "record", "victims"},
+    "evaluation": {
+        *{"adversary", "data", "errors", "files", "poison", "protocol", "record", "templates", "text", "victims"}
+    },
     "trust": {"adversary", "data", "errors", "evaluation", "poison", "protocol", "record"},
     "board": {"data", "errors", "files", "protocol", "record", "templates", "text"},
     "contribute": {"board", "data", "errors", "evaluation", "poison", "protocol", "record", "text"},
     "thesis": {"adversary", "data", "errors", "evaluation", "files", "graphs", "protocol", "victims"},
     "hub._torch": {"hub"},
-    "hub": {"board", "data", "errors", "evaluation", "poison", "protocol", "record", "text"},
+    "hub": {"board", "data", "errors", "evaluation", "poison", "protocol", "record", "templates", "text"},
     "cli": {
         *{
             "board",
