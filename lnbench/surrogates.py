@@ -21,12 +21,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lnbench.adversary import pgd
-from lnbench.errors import ProtocolError
+from lnbench.errors import ProtocolError, nearest
 from lnbench.protocol.poisoner import Problem
 from lnbench.protocol.track import Recipe
 from lnbench.victims import Architecture, Victims, architecture
 from lnbench.victims import train as train_victims
-from lnbench.victims.architecture import nearest
 
 RECIPES: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Recipe]]] = {
     "mlp": {

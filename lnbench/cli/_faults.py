@@ -9,6 +9,7 @@ import sys
 import click
 
 from lnbench.errors import LnbenchError
+from lnbench.text import marked
 
 INTERRUPTED, MISSING, BUG = 130, 3, 4
 _FULL = {
@@ -48,16 +49,8 @@ def _interrupted(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or (behind is not None and _interrupted(behind))
 
 
-def clean(text: str, lines: int = 40) -> str:
-    """Text of unknown origin, fit for a terminal and a CI log: no control characters, every later line marked."""
-    kept = ["".join(c if c.isprintable() else "\ufffd" for c in line.expandtabs(4)) for line in text.splitlines()]
-    if len(kept) > lines:
-        kept[lines:] = [f"… {len(kept) - lines} more lines"]
-    return "\n| ".join(kept)
-
-
 def _say(sentence: str) -> None:
-    click.echo(f"error: {clean(sentence)}", err=True)
+    click.echo(f"error: {marked(sentence)}", err=True)
 
 
 def _report(error: Exception) -> None:

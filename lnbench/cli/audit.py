@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lnbench.cli import _faults, _progress
+from lnbench.cli import _progress
+from lnbench.text import marked
 
 
 @click.command("audit")
@@ -47,6 +48,7 @@ def command(
     from lnbench.files import write_atomically
     from lnbench.protocol import canonical_json
     from lnbench.record import seasons
+    from lnbench.record.folder import audit_beside
     from lnbench.trust import audit
 
     found = records.read(record)
@@ -60,7 +62,7 @@ def command(
             board=board / "records" if (board / "records").is_dir() else None,
             on_progress=report,
         )
-    path = out or record.with_name(f"{record.stem}.audit.json")
+    path = out or audit_beside(record)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, canonical_json(document))
     if as_json:
@@ -74,7 +76,7 @@ def command(
     same, total = document["reproduced"]
     click.echo(f"{same} of {total} victims gave the record's bits again under the record's own attack.", err=True)
     for sentence in document["verdict"]:
-        click.echo(_faults.clean(sentence, lines=1), err=True)
+        click.echo(marked(sentence, lines=1), err=True)
     if document["standing"] is None:
         click.echo(f"Its rank was not looked at: there is no board in {board}.", err=True)
     for flag in document["flags"]:

@@ -21,9 +21,11 @@ def command(
     """
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)
+    from lnbench.contribute import names
     from lnbench.evaluation import conductor
 
     wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    names.check(poisoner, attacks=True)
     if metadata:
         from lnbench.contribute import pull_request
         from lnbench.poison import run

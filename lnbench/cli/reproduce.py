@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from lnbench.text import marked
+
 
 @click.command("reproduce")
 @click.argument("names", metavar="NAME...", nargs=-1)
@@ -80,7 +82,7 @@ def _check(out: Path) -> None:
 
 
 def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None, keep_going: bool) -> None:
-    from lnbench.cli import _faults, _progress
+    from lnbench.cli import _progress
     from lnbench.errors import LnbenchError
     from lnbench.evaluation.conductor import cores
     from lnbench.thesis import drawing, run
@@ -98,7 +100,7 @@ def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None,
         except LnbenchError as error:
             if not keep_going:
                 raise
-            click.echo(f"error: {name}: {_faults.clean(str(error))}", err=True)
+            click.echo(f"error: {name}: {marked(str(error))}", err=True)
             code = error.exit_code
             continue
         _tell(document, paths)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lnbench.cli import _faults, _progress
+from lnbench.cli import _progress
+from lnbench.text import marked
 
 if TYPE_CHECKING:
     from lnbench.contribute.two_machines import Outcome
@@ -129,7 +130,7 @@ def _told(outcomes: Iterator[Outcome]) -> int:
         what = f"{found.row} on {found.track}" if found.row else found.track
         if found.error is not None:
             codes.add(found.error.exit_code)
-            click.echo(f"error: {what}: {_faults.clean(str(found.error))}", err=True)
+            click.echo(f"error: {what}: {marked(str(found.error))}", err=True)
         else:
             click.echo(f"done: {what}" + (f": {found.path}" if found.path else ""))
     return max(codes)

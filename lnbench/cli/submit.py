@@ -61,10 +61,11 @@ def command(
     poisoner = _options.load_submission(submission, settings)
     from lnbench import record
     from lnbench.cli import _report
-    from lnbench.contribute import pull_request
+    from lnbench.contribute import names, pull_request
     from lnbench.evaluation import conductor
     from lnbench.poison import run
 
+    names.check(poisoner, attacks=False)
     wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
     pull_request.check_metadata(run.describe(poisoner, mode=conductor.resolved_sandbox(wish)), poisoner.file)
     if made is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _faults, _options
+from lnbench.cli import _options
+from lnbench.text import marked
 
 if TYPE_CHECKING:
     from lnbench.record.record import Record
@@ -48,12 +49,14 @@ def command(
     """
     from lnbench.errors import ProtocolError
     from lnbench.record import seasons
+    from lnbench.record.folder import refuse_audit
     from lnbench.trust import verify
 
     if sign is not None and not (repoison and retrain):
         raise click.UsageError(
             "--sign needs --repoison and --retrain N: what is signed is that the row was made again."
         )
+    refuse_audit(record)
     known = seasons.read(board / "seasons.toml")
     report = verify.verify(record, salt=salt, known=known)
     if report.record is not None:
@@ -64,7 +67,7 @@ def command(
     if report.passed and report.record is not None:
         checks += _again(report.record, repoison, retrain, device, workers, salt)
     for check in checks:
-        click.echo(f"{_MARKS[check.passed]:<7} {_faults.clean(f'{check.name}: {check.sentence}')}")
+        click.echo(f"{_MARKS[check.passed]:<7} {marked(f'{check.name}: {check.sentence}')}")
     failures = [check.name for check in checks if check.passed is False]
     if failures:
         click.echo(f"error: {record} does not hold: {', '.join(failures)}.", err=True)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from lnbench import data, record
 from lnbench.board import add as add_to_board
-from lnbench.board import records_in
 from lnbench.errors import LnbenchError, ProtocolError, RecordError
 from lnbench.evaluation import calibration, conductor
 from lnbench.evaluation.environment import environment
@@ -26,6 +25,7 @@ from lnbench.evaluation.store import Store
 from lnbench.poison.run import Submission
 from lnbench.protocol import Streams, Track
 from lnbench.protocol import track as tracks
+from lnbench.record.folder import records_in
 
 GPU_TRACKS = ("mnist-0v1", "mnist-5to6", "mnist-9to0", "mnist-cyclic", "cifar10-9to0", "cifar10-9to0-at")
 """The tracks whose victims take too long on a CPU, the quickest first."""
@@ -151,7 +151,7 @@ def add(folder: Path, board: Path) -> Iterator[Outcome]:
         try:
             made = record.read(path)
             if made.identity not in there:
-                add_to_board(path, records)
+                add_to_board([path], records)
         except RecordError as error:
             yield Outcome(name, path.name, error=error)
         else:

@@ -70,6 +70,12 @@ def load(track: Track, split: int, streams: Streams | None = None) -> Split:
     return result
 
 
+def here(track: Track) -> bool:
+    """Whether a track's data can be read without downloading anything."""
+    source = importlib.import_module(f"lnbench.data.{track.data.source}")
+    return not hasattr(source, "found") or source.found(track.data) is not None
+
+
 def load_bytes(track: Track, split: int, streams: Streams | None = None) -> Split | None:
     """`load` with images as uint8, 255 to 1, from a source that has them so; None from any other."""
     module = source(track)

@@ -19,6 +19,7 @@ from typing import Any
 from lnbench import __version__, data, record
 from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.evaluation import plan, saved_victims
+from lnbench.evaluation.bundled import bundled
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
@@ -213,13 +214,13 @@ def find_submission(name: str) -> Path:
     if path.suffix or path.exists() or len(path.parts) > 1:
         if not os.path.lexists(path):
             raise ProtocolError(
-                f"there is no file {name}; give a path to a submission, or one of: {', '.join(_bundled())}."
+                f"there is no file {name}; give a path to a submission, or one of: {', '.join(bundled())}."
             )
         return path
-    bundled = _bundled()
-    if name not in bundled:
-        raise ProtocolError(f"there is no file or bundled attack called {name!r}; there are: {', '.join(bundled)}.")
-    return bundled[name]
+    known = bundled()
+    if name not in known:
+        raise ProtocolError(f"there is no file or bundled attack called {name!r}; there are: {', '.join(known)}.")
+    return known[name]
 
 
 def resolved_sandbox(wish: str) -> str:
@@ -268,20 +269,6 @@ def _poisoner_block(submission: Submission | Published, poisoned: PoisonedLabels
         "source": submission.source,
         "sha256": submission.sha256,
     }
-
-
-def _bundled() -> dict[str, Path]:
-    """Stem -> file of every bundled attack and template."""
-    package = Path(__file__).parents[1]
-    folders = [
-        package / "_attacks",
-        package / "_submissions",
-        package.parent / "attacks",
-        package.parent / "submissions",
-    ]
-    if override := os.environ.get("LNBENCH_ATTACKS"):
-        folders.append(Path(override))
-    return {p.stem: p for folder in folders for p in sorted(folder.glob("*.py")) if not p.name.startswith("_")}
 
 
 def _resolved_device(device: str) -> str:

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lnbench import templates
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.evaluation import timm_folder
 from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress, Progress
 from lnbench.evaluation.timm_folder import CONFIG, WEIGHTS
-from lnbench.protocol import ARMS, Track, canonical_json
+from lnbench.protocol import Track, arms_of, canonical_json
 from lnbench.record.record import Record
+from lnbench.text import Markdown
 
 if TYPE_CHECKING:
     from lnbench.victims import Victims
@@ -103,79 +106,33 @@ def keep(
 
 
 def write_card(record: Record, folder: Path) -> None:
-    """Write the card of the kept victims of a record."""
+    """Write the card of the saved victims of a record.
+
+    Raises:
+        UnavailableError: if the folder cannot be written.
+    """
     track = record.track
-    replication = f"{record.score['splits']} splits × {record.score['seeds']} seeds"
-    shape = f"{len(track.victims)} architectures × {len(ARMS)} arms × {replication}"
-    names = "\n".join(
-        f"- `{v.name}`: architecture `{v.architecture}`, options `{dict(v.options)}`" for v in track.victims
+    theirs = [v.name for v in track.victims if by_timm(track, v.name)]
+    environment = templates.markdown("lnbench.evaluation")
+    environment.filters["path"] = _path
+    text = environment.get_template("victims.md.jinja").render(
+        record=record,
+        track=track,
+        arms=arms_of(track),
+        first=place(track.victims[0].name, 0, "poisoned", 0, timm=by_timm(track, track.victims[0].name)),
+        theirs=theirs,
+        ours=[v.name for v in track.victims if v.architecture == "timm" and v.name not in theirs],
+        where=Path(place(theirs[0], 0, "poisoned", 0, timm=True)).parent.as_posix() if theirs else "",
     )
-    first = track.victims[0].name
-    text = f"""---
-library_name: lnbench
-tags: [lnbench, label-noise, data-poisoning, adversarial-robustness]
----
-
-# Victims of {record.name} on {track.name}
-
-**Trained on poisoned labels on purpose** (arm `poisoned`; also `random` and `clean`): for research on label noise, not
-for use. {shape}, one file each.
-
-{names}
-
-```python
-from lnbench import kept
-
-victim = kept.load("{place(first, 0, "poisoned", 0, timm=by_timm(track, first))}").victims
-logits = victim(inputs.unsqueeze(0))[0]  # (batch, class)
-```
-{_for_timm(track)}
-- track `{track.name}` version {track.version}, sha256 `{track.sha256}`
-- record sha256 `{record.sha256}`
-"""
     try:
         _write(folder / CARD, text.encode())
     except OSError as error:
         raise UnavailableError(f"the victims' card cannot be written to {folder}: {error.strerror}.") from None
 
 
-def _for_timm(track: Track) -> str:
-    """What the card says of victims whose architecture is timm's."""
-    ours = [v.name for v in track.victims if v.architecture == "timm" and not by_timm(track, v.name)]
-    theirs = [v.name for v in track.victims if by_timm(track, v.name)]
-    text = ""
-    if theirs:
-        where = Path(place(theirs[0], 0, "poisoned", 0, timm=True)).parent.as_posix()
-        text += f"""
-{_quoted(theirs)}: each victim is a folder that timm loads as it is. Inputs are pixels in [0, 1], not normalised.
-
-```python
-import timm
-
-network = timm.create_model("local-dir:{where}", pretrained=True)
-```
-
-Uploaded as the root of a model repository it loads with `timm.create_model("hf-hub:user/name", pretrained=True)`. From
-the dataset it was pushed with (timm itself reads model repositories only):
-
-```python
-from huggingface_hub import snapshot_download
-
-where = "victims/{where}"
-folder = snapshot_download("user/name", repo_type="dataset", allow_patterns=f"{{where}}/*")
-network = timm.create_model(f"local-dir:{{folder}}/{{where}}", pretrained=True)
-```
-"""
-    if ours:
-        text += f"""
-{_quoted(ours)}: timm's loader cannot make these networks, whose stem for small images replaces layers of timm's; they
-load with `lnbench.evaluation.saved_victims.load` and `lnbench.hub.load_victim` only.
-"""
-    return text
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def _path(path: str) -> Markdown:
+    """A victim's place inside a literal of a code block."""
+    return Markdown(re.sub(r"[^A-Za-z0-9_./-]", "", path))
 
 
 def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:

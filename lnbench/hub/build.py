@@ -102,7 +102,7 @@ def _check_as_pull_would(folder: Path, made: Manifest) -> None:
     listed = [Entry(path, entry["bytes"], None, None) for path, entry in made.document["files"].items()]
     own = [Entry(path, (folder / path).stat().st_size, None, None) for path in (layout.CARD, manifest.NAME)]
     layout.check_tables(made, layout.check_listing([*listed, *own]))
-    card.judge((folder / layout.CARD).read_bytes(), made)
+    card.check((folder / layout.CARD).read_bytes(), made)
 
 
 def _rows(record: Record, split: int, points: data.Split) -> tuple[parquet.Rows, parquet.Rows]:

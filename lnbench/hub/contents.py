@@ -50,7 +50,7 @@ def checked(
         RecordError: the first thing that is not as the manifest, the track or the base data say.
     """
     with bounded():
-        card.judge((folder / layout.CARD).read_bytes(), stated)
+        card.check((folder / layout.CARD).read_bytes(), stated)
     flips = {}
     for number, entry in enumerate(stated.document["splits"]):
         flips[str(entry["split"])] = _split(folder, stated, entry, first=number == 0)

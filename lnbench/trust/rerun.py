@@ -9,14 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from lnbench import data
+from lnbench.data.strangers import own_track
 from lnbench.errors import RecordError, SubmissionError
 from lnbench.evaluation.plan import plan
 from lnbench.evaluation.stages import poison_split
 from lnbench.poison.run import Submission
-from lnbench.protocol import PUBLIC_SALT, Streams, Track, changed
+from lnbench.protocol import Streams, Track, changed
+from lnbench.record import against_data
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
-from lnbench.trust.limits import need_own_track
 
 OnSplit = Callable[[int, int], None]
 
@@ -27,13 +28,10 @@ def streams_of(record: Record, salt: str | None = None) -> Streams:
     Raises:
         RecordError: if its salt is not public and the one given is not the one it committed to.
     """
-    for known in (salt, record.document["salt"], PUBLIC_SALT):
-        if (
-            known is not None
-            and (streams := Streams(record.track.sha256, known)).commitment == (record.document["salt_commitment"])
-        ):
-            return streams
-    raise RecordError("the record's salt is not public; give the season's salt once it is revealed.")
+    streams = against_data.streams_of(record, salt)
+    if streams is None:
+        raise RecordError("the record's salt is not public; give the season's salt once it is revealed.")
+    return streams
 
 
 def cells_of(record: Record, streams: Streams, device: str) -> list[tuple[str, dict[str, Any]]]:
@@ -61,7 +59,7 @@ def repoison(
     Raises:
         ProtocolError: if the record's track neither ships with lnbench nor is the caller's.
     """
-    need_own_track(record, track)
+    own_track(record.track, track, "the record", option="--track-file")
     block, streams = record.document["poisoner"], streams_of(record, salt)
     if record.labels_only:
         return Check(

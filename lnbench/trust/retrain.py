@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
+from lnbench.data.strangers import own_track
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
 from lnbench.protocol import MATCHED, Track
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
-from lnbench.trust.limits import need_own_track
 from lnbench.trust.rerun import OnSplit, cells_of, streams_of
 
 _SHIFT_SD = math.sqrt(2) * 0.1
@@ -74,7 +74,7 @@ def retrain(
     Raises:
         ProtocolError: if the record's track neither ships with lnbench nor is the caller's.
     """
-    need_own_track(record, track)
+    own_track(record.track, track, "the record", option="--track-file")
     cells = cells_of(record, streams_of(record, salt), device)
     chosen = stratified([(arm, cell["victim"]) for arm, cell in cells], number, rng or random.SystemRandom())
     alike = environment(device, record.track)["id"] == record.document["environment"]["id"]

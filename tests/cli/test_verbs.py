@@ -74,7 +74,7 @@ def test_the_version_is_the_packages() -> None:
 def test_an_unknown_verb_gets_its_nearest() -> None:
     result = lnbench("evaluat", "x")
     assert result.exit_code == 2
-    assert "no command is called 'evaluat'; did you mean 'evaluate'?" in result.stderr
+    assert "no command is called 'evaluat'; did you mean evaluate?" in result.stderr
     assert "there are: evaluate, check" in lnbench("zzzz").stderr
 
 

@@ -104,7 +104,7 @@ def hub_card() -> Target:
             data = data[:place] + odd + data[place + tape.below(4) :]
         return data if tape.below(4) else flipped(tape, data)
 
-    return Target(lambda data: card.judge(data, found), (whole,), tapes(almost), (RecordError,), 2 * len(whole))
+    return Target(lambda data: card.check(data, found), (whole,), tapes(almost), (RecordError,), 2 * len(whole))
 
 
 def hub_search() -> Target:

@@ -16,6 +16,7 @@ IMPORTS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "errors": set(),
     "text": set(),
+    "templates": {"text"},
     "files": {"errors", "protocol"},
     "protocol": {"errors"},
     "kernels": set(),
@@ -28,13 +29,15 @@ IMPORTS: dict[str, set[str]] = {
     "surrogates": {"adversary", "errors", "protocol", "victims"},
     "metagradients": {"adversary", "protocol", "surrogates", "victims"},
     "record": {"data", "errors", "files", "protocol"},
-    "evaluation": {"adversary", "data", "errors", "files", "poison", "protocol", "record", "victims"},
+    "evaluation": {
+        *{"adversary", "data", "errors", "files", "poison", "protocol", "record", "templates", "text", "victims"}
+    },
     "trust": {"adversary", "data", "errors", "evaluation", "poison", "protocol", "record"},
-    "board": {"errors", "protocol", "record", "text"},
+    "board": {"data", "errors", "files", "protocol", "record", "templates", "text"},
     "contribute": {"board", "data", "errors", "evaluation", "poison", "protocol", "record", "text"},
     "thesis": {"adversary", "data", "errors", "evaluation", "files", "graphs", "protocol", "victims"},
     "hub._torch": {"hub"},
-    "hub": {"board", "data", "errors", "evaluation", "poison", "protocol", "record", "text"},
+    "hub": {"board", "data", "errors", "evaluation", "poison", "protocol", "record", "templates", "text"},
     "cli": {
         *{
             "board",
@@ -59,6 +62,7 @@ LIBRARIES: dict[str, set[str]] = {
     "__main__": set(),
     "errors": set(),
     "text": set(),
+    "templates": {"jinja2"},
     "files": set(),
     "protocol": {"numpy"},
     "kernels": {"torch", "~triton"},
@@ -73,7 +77,7 @@ LIBRARIES: dict[str, set[str]] = {
     "record": {"numpy", "scipy"},
     "evaluation": {"numpy", "scipy", "torch", "~platformdirs", "~safetensors", "~timm"},
     "trust": {"numpy", "~cleanlab", "~sklearn", "~torch"},
-    "board": {"numpy", "tabulate"},
+    "board": {"markupsafe", "numpy", "tabulate"},
     "contribute": {"~packaging"},
     "thesis": {"numpy", "scipy", "sklearn", "torch", "~matplotlib"},
     "hub._torch": {"numpy", "torch"},

@@ -193,7 +193,7 @@ def test_an_entry_of_the_list_may_lack_anything(entry: dict[str, Any]) -> None:
 
 def test_a_card_that_is_no_text_is_refused(built: Path) -> None:
     with pytest.raises(RecordError, match="is not UTF-8"):
-        card.judge(b"---\n\xff\n---\n", _found(built))
+        card.check(b"---\n\xff\n---\n", _found(built))
 
 
 def _listing(folder: Path) -> list[Entry]:
@@ -332,7 +332,7 @@ def test_checking_is_done_in_bounded_memory(built: Path) -> None:
     code = (
         "import json, sys, pyarrow.parquet, sklearn.datasets\n"
         "from lnbench.hub import contents\n"
-        "contents.card.judge = lambda *_: bytearray(contents.ROOM + (1 << 20))\n"
+        "contents.card.check = lambda *_: bytearray(contents.ROOM + (1 << 20))\n"
         f"manifest = json.loads(open({str(built / manifest.NAME)!r}).read())\n"
         f"contents.check({{'folder': {str(built)!r}, 'manifest': manifest}})\n"
     )

@@ -190,6 +190,14 @@ def test_a_report_says_how_it_ended_and_lets_nothing_through(code: int, mark: st
     assert mark in summary and "::error::no\n&lt;/pre&gt;&lt;script&gt; &amp; @all\n</pre>" in summary
 
 
+def test_a_report_has_no_character_that_begins_a_line_or_hides_one(tmp_path: Path) -> None:
+    says = r"printf 'a\r::error::b\n\x1b[2Jc\xe2\x81\xa6d\xe2\x80\xa8::e\xc2\x85\x07f\tg ü\n'"
+    done = script(tmp_path, "report", "<i>a\rtitle\n", "lnbench", says=says)
+    assert done.stdout.split("\n") == ["| a", "| ::error::b", "| [2Jcd::ef\tg ü", ""]
+    summary = (tmp_path / "summary").read_text(encoding="utf-8")
+    assert summary.startswith("### ✅ &lt;i&gt;a title \n<pre>\na\n::error::b\n")
+
+
 def test_a_report_is_bounded(tmp_path: Path) -> None:
     done = script(tmp_path, "report", "a title", "lnbench", says="yes | head -c 1000000; exit 1")
     assert done.returncode == 1 and len(done.stdout) < 200_000
