@@ -77,7 +77,7 @@ def audit(
         make_engine("local", workers),
         store,
         on_progress or (lambda progress: None),
-        function="lnbench.audit:run_cell",
+        function="lnbench.trust.audit:run_cell",
         kind="audits",
     )
     found = {

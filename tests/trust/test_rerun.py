@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 import pytest
-from lnbench.engine import local
 
 import tiny
 from lnbench.errors import RecordError
 from lnbench.evaluation import cells
 from lnbench.evaluation.conductor import evaluate
+from lnbench.evaluation.engine import local
 from lnbench.evaluation.store import Store
 from lnbench.poison.run import Submission
 from lnbench.protocol import ARMS, Track, sha256_json
@@ -76,7 +76,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells in this process: what a worker computes, without starting one."""
 
     def run(self: local.LocalEngine, function: str, some: list) -> object:
-        module = {"lnbench.evaluation.cells:run": cells.run, "lnbench.audit:run_cell": audit.run_cell}[function]
+        module = {"lnbench.evaluation.cells:run": cells.run, "lnbench.trust.audit:run_cell": audit.run_cell}[function]
         return ((i, 1.0, module(cell)) for i, cell in enumerate(some))
 
     monkeypatch.setattr(local.LocalEngine, "map", run)
