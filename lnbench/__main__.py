@@ -6,6 +6,9 @@ import sys
 def main() -> None:
     """Entry point."""
     try:
+        from lnbench.standard_streams import open_missing
+
+        open_missing()
         from lnbench.cli import main as run
 
         run()
