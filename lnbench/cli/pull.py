@@ -16,7 +16,7 @@ def command(dataset: str) -> None:
     """
     from lnbench import hub
     from lnbench.cli import _progress
-    from lnbench.evaluation.conductor import Progress
+    from lnbench.evaluation.progress import Progress
     from lnbench.text import interval, plain, points
 
     with _progress.reporter() as report:
