@@ -91,18 +91,22 @@ class _Together:
         definition = definition_of(thing)
         self._known[definition.name] = thing
         self.future |= definition.future
-        for used in _used(definition):
-            self._bind(used, definition)
+        for used, at_once in _used(definition).items():
+            self._bind(used, definition, at_once)
         for module in _submodules(definition):
             self.imports.add(f"import {module}\n")
         self.parts.append(definition.text + (f"\n\n{name} = {definition.name}\n" if name != definition.name else ""))
 
-    def _bind(self, name: str, user: Definition) -> None:
-        """See that a name means in the file what it means in the module of who uses it."""
+    def _bind(self, name: str, user: Definition, at_once: bool) -> None:
+        """See that a name means in the file what it means in the module of who uses it.
+
+        Args:
+            at_once: whether it is used while the class or function is defined, not only when it runs.
+        """
         if name not in user.namespace:
-            if hasattr(builtins, name):
-                return
-            raise NoSourceError(f"{user.name} uses {name}, which its module does not have.")
+            if at_once and not hasattr(builtins, name):
+                raise NoSourceError(f"{user.name} uses {name} of the function around it.")
+            return
         value = user.namespace[name]
         if name in self._known:
             if self._known[name] is not value:
@@ -123,15 +127,18 @@ class _Together:
             raise NoSourceError(f"{user.name} uses {name}, whose value ({type(value).__name__}) no file can hold.")
 
 
-def _used(definition: Definition) -> list[str]:
-    """The names of its module that a definition uses, in the order of the text."""
-    used = dict[str, None]()
+def _used(definition: Definition) -> dict[str, bool]:
+    """The names of its module that a definition uses, in the order of the text: whether it does while it is made."""
+    used = dict[str, bool]()
     for code in codes(definition.code):
         instructions = list(dis.get_instructions(code))
         own = {i.argval for i in instructions if i.opname == "STORE_NAME"}  # what a class's body gives itself
-        loads = [i for i in instructions if i.opname in _LOADS]
-        used |= dict.fromkeys(i.argval for i in loads if i.opname == "LOAD_GLOBAL" or i.argval not in own)
-    return [name for name in used if name != definition.name and not name.startswith("__")]
+        for load in (i for i in instructions if i.opname in _LOADS):
+            at_once = load.opname != "LOAD_GLOBAL"
+            name = load.argval
+            if not (at_once and name in own) and name != definition.name and not name.startswith("__"):
+                used[name] = used.get(name, False) or at_once
+    return used
 
 
 def _submodules(definition: Definition) -> Iterator[str]:

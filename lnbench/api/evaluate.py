@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from lnbench import standard_streams
 from lnbench.api.arguments import HUB, PoisonerLike, poisoner_of, store_of
 from lnbench.api.tracks import TrackLike, track_of
 from lnbench.errors import ProtocolError, SubmissionError
-from lnbench.evaluation import conductor, machine
+from lnbench.evaluation import conductor
 from lnbench.evaluation.conductor import CheckedSplit
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.season import season_salt
@@ -91,7 +90,6 @@ def evaluate(
         store=store_of(store),
         stacklevel=3,
     )
-    _warn(made.poisoner, sandbox)
     with _logged():
         return conductor.evaluate(
             made.poisoner,
@@ -133,7 +131,6 @@ def check(
     """
     standard_streams.open_missing()
     chosen, given = track_of(track), poisoner_of(poisoner, parameters, stacklevel=3)
-    _warn(given, sandbox)
     with _logged():
         return conductor.check(given, chosen, sandbox=sandbox, splits=splits)
 
@@ -192,13 +189,6 @@ def _from_hub(address: str, wanted: Track | None, store: Store) -> Request:
     pulled = pull(address, store=store)
     facts = pulled.manifest.document
     return Request(pulled.published, own_track(pulled, wanted), facts["salt"], facts["season"])
-
-
-def _warn(poisoner: Submission | Published | InProcess, sandbox: str) -> None:
-    """Warn the caller of `evaluate` or `check` of a submission that gets no sandbox without having asked for none."""
-    if isinstance(poisoner, Submission) and sandbox == "auto":
-        if (words := machine.warning(poisoner.file, sandbox)) is not None:
-            warnings.warn(words, UserWarning, stacklevel=3)
 
 
 @contextlib.contextmanager

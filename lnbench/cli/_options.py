@@ -102,12 +102,21 @@ def load_submission(name_or_path: str, settings: dict[str, str]) -> Submission:
 
 
 def sandbox(unsafe: bool, file: str) -> str:
-    """The sandbox to ask for; says so aloud if the submission will run without one."""
+    """The sandbox to ask for; says so aloud if that is none.
+
+    Raises:
+        UnavailableError: if one is wanted and none works here.
+    """
     from lnbench.evaluation import machine
 
+    if unsafe:
+        click.echo(
+            f"WARNING: NO SANDBOX. {file} runs as a plain process with all your rights and sees all your files; the "
+            "record will not be ranked.",
+            err=True,
+        )
     wish = "none" if unsafe else "auto"
-    if (words := machine.warning(file, wish)) is not None:
-        click.echo(f"WARNING: {words}", err=True)
+    machine.resolved_sandbox(wish)
     return wish
 
 

@@ -44,12 +44,11 @@ def open_(name: str, salt_file: Path | None, folder: Path) -> None:
     """Draw a salt and publish its commitment."""
     from lnbench.record import seasons
 
-    kept_in = salt_file or Path(f"{name}.salt")
-    today = datetime.datetime.now(datetime.UTC).date()
-    season = seasons.open_season(folder / "seasons.toml", name, kept_in, today)
+    place = salt_file or Path(f"{name}.salt")
+    season = seasons.open_season(folder / "seasons.toml", name, place, datetime.datetime.now(datetime.UTC).date())
     click.echo(f"season {name} is open, committed to {season.commitment}.")
     click.echo(
-        f"commit {folder / 'seasons.toml'}, never {kept_in}: whoever has the salt can tune to the splits.", err=True
+        f"commit {folder / 'seasons.toml'}, never {place}: whoever has the salt can tune to the splits.", err=True
     )
 
 
@@ -64,14 +63,17 @@ def open_(name: str, salt_file: Path | None, folder: Path) -> None:
 @_folder
 def close(name: str, salt_file: Path, folder: Path) -> None:
     """Reveal the salt; the season's rows are those on the board now."""
-    from lnbench.board import closing
+    from lnbench import board
     from lnbench.record import seasons
 
+    tables = board.load(folder / "records")
+    rows = [row.record.sha256 for t in (*tables.tables, *tables.history) if t.season == name for row in t.rows]
     today = datetime.datetime.now(datetime.UTC).date()
-    season, changed = closing.close_season(folder, name, seasons.read_salt(salt_file), today)
+    season = seasons.close_season(folder / "seasons.toml", name, seasons.read_salt(salt_file), rows, today)
     click.echo(f"season {name} is closed with {len(season.records)} rows; its salt is {season.salt}.")
-    for path in changed:
-        click.echo(f"changed: {path}")
+    if (folder / "records").is_dir():
+        for path in board.build(folder / "records", folder):
+            click.echo(f"changed: {path}")
 
 
 @command.command("list")

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
-from lnbench import folders as machine_folders
 from lnbench.errors import DataError
 from lnbench.protocol.hashes import sha256
 
@@ -25,12 +25,14 @@ _TIMEOUT = 60.0
 
 def folders() -> list[Path]:
     """Where data is looked for, in order: LNBENCH_DATA if set, then the cache."""
-    return machine_folders.data()
+    chosen = os.environ.get("LNBENCH_DATA")
+    return [*([Path(chosen)] if chosen else []), downloads()]
 
 
 def downloads() -> Path:
     """Where downloads are kept: `data` in LNBENCH_CACHE, or in the user's cache folder."""
-    return machine_folders.cache() / "data"
+    cache = os.environ.get("LNBENCH_CACHE")
+    return Path(cache or platformdirs.user_cache_dir("lnbench")) / "data"
 
 
 def offline() -> bool:

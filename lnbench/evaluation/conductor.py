@@ -19,7 +19,6 @@ from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
 from lnbench.evaluation.stages import poison_all, poison_split, train_all
 from lnbench.evaluation.store import Store
-from lnbench.poison import diagnosis
 from lnbench.poison import sandbox as sandboxes
 from lnbench.poison.in_process import InProcess
 from lnbench.poison.published import Published
@@ -54,7 +53,7 @@ def evaluate(
         quick: the track's smaller replication; such a record cannot rank.
         device: `cpu`, `cuda` or `auto`, where victims are trained.
         workers: processes at once; one per core, or one for a GPU, if None.
-        sandbox: `auto` takes the best this machine has; `none` runs the submission unprotected, unranked.
+        sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
         stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
         store: where results are kept; the default store if None.
@@ -115,7 +114,7 @@ def evaluate(
         ),
     )
     if keep_victims is not None:
-        saved_victims.keep(cells, names, results, keep_victims, pool, notify)
+        saved_victims.save(cells, names, results, keep_victims, pool, notify)
         saved_victims.write_card(made, keep_victims)
     return made
 
@@ -137,11 +136,6 @@ def keep_labels(
         DataError, UnavailableError: if data or bubblewrap is missing here.
     """
     mode, store, streams = machine.resolved_sandbox("auto"), store or Store(), Streams(track.sha256)
-    if mode != sandboxes.BUBBLEWRAP:
-        raise UnavailableError(
-            f"labels for a machine without a sandbox are made in bubblewrap, and here is {mode}: "
-            f"{diagnosis.diagnose().reason} `lnbench doctor` says how to get it."
-        )
     points = [data.load(track, split, streams) for split in range(track.replication.splits)]
     tell = on_progress or quietly
     poison_all(submission, track, points, streams, mode, machine.workers(workers, "cpu"), store, tell, twice=True)

@@ -35,38 +35,25 @@ def resolved_device(device: str) -> str:
 
 
 def resolved_sandbox(wish: str) -> str:
-    """The sandbox mode that will be used: `bubblewrap`, `landlock` or `none`.
+    """The sandbox mode that will be used: `none` for that wish alone, never because the sandbox does not work.
 
     Args:
-        wish: `auto` for the best that this machine has, or `none`.
+        wish: `auto`, or `none`.
 
     Raises:
         ProtocolError: if the wish is neither.
-        UnavailableError: under CI without a sandbox: what runs there is a stranger's.
+        UnavailableError: if no sandbox works here, with what would get one.
     """
     if wish == "none":
         return sandboxes.NONE
     if wish != "auto":
-        raise ProtocolError(f"the sandbox is auto, the best that this machine has, or none; got {wish!r}.")
+        raise ProtocolError(f"the sandbox is auto or none; got {wish!r}.")
     mode = diagnosis.mode()
-    if mode == sandboxes.NONE and os.environ.get("CI"):
+    if mode == sandboxes.NONE:
+        found = diagnosis.diagnose()
+        advice = f" Try this: {'; '.join(found.remedies)}." if found.remedies else ""
         raise UnavailableError(
-            f"no sandbox works here, and CI runs no submission without one. {' '.join(diagnosis.diagnose().remedies)}"
+            f"a submission runs in a sandbox, and none works here: {found.reason}{advice} With --unsafe-no-sandbox "
+            "your own file runs without one, with all your rights, and is not ranked."
         )
     return mode
-
-
-def warning(file: str, wish: str) -> str | None:
-    """What to say aloud before a submission runs without a sandbox; None if it will have one.
-
-    Args:
-        file: the submission's file.
-        wish: as for `resolved_sandbox`, which see for what is raised.
-    """
-    if resolved_sandbox(wish) != sandboxes.NONE:
-        return None
-    reason = "" if wish == "none" else f" {diagnosis.diagnose().reason} `lnbench doctor` says how to get one."
-    return (
-        f"NO SANDBOX. {file} runs as a plain process with all your rights and sees all your files; the record will not "
-        f"be ranked.{reason}"
-    )

@@ -14,24 +14,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lnbench import folders
+from lnbench.data.folders import cache_folder
 from lnbench.errors import UnavailableError
 from lnbench.files import write_atomically
 from lnbench.protocol.hashes import canonical_json, sha256_json
+
+
+def default_root() -> Path:
+    """`store` in the cache folder."""
+    return cache_folder() / "store"
 
 
 class Store:
     """A folder of results, made when the first result is put.
 
     Args:
-        root: the folder; `store` in lnbench's cache folder if None.
+        root: the folder; `store` in the cache folder if None.
 
     Raises:
-        UnavailableError: if there is no cache folder; see `lnbench.folders.cache`.
+        UnavailableError: if there is no cache folder; see `lnbench.data.folders.cache_folder`.
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
-        self.root = Path(root) if root is not None else folders.cache() / "store"
+        self.root = Path(root) if root is not None else default_root()
 
     def get(self, kind: str, name: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of this kind and name, or None; an entry that fails its checksum is removed.

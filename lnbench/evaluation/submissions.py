@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lnbench.errors import ProtocolError
+from lnbench.evaluation.bundled import bundled
 from lnbench.poison.submission import Submission
 
 
@@ -41,20 +42,6 @@ def find(name: str) -> Path:
             f"there is no file or bundled attack called {_short(name)!r}; there are: {', '.join(files)}."
         )
     return files[name]
-
-
-def bundled() -> dict[str, Path]:
-    """Stem -> file of every bundled attack and template."""
-    package = Path(__file__).parents[1]
-    folders = [
-        package / "_attacks",
-        package / "_submissions",
-        package.parent / "attacks",
-        package.parent / "submissions",
-    ]
-    if override := os.environ.get("LNBENCH_ATTACKS"):
-        folders.append(Path(override))
-    return {p.stem: p for folder in folders for p in sorted(folder.glob("*.py")) if not p.name.startswith("_")}
 
 
 def _short(name: str) -> str:

@@ -6,12 +6,12 @@ import hashlib
 
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.evaluation import saved_victims
-from lnbench.evaluation.saved_victims import Kept
+from lnbench.evaluation.saved_victims import SavedVictim
 from lnbench.hub import client, layout
 from lnbench.hub.pulling import pull
 
 
-def load_victim(repo: str, *, architecture: str, split: int = 0, arm: str = "poisoned", seed: int = 0) -> Kept:
+def load_victim(repo: str, *, architecture: str, split: int = 0, arm: str = "poisoned", seed: int = 0) -> SavedVictim:
     """One victim of a dataset that was pushed with `--victims`.
 
     Args:

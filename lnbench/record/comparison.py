@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lnbench.errors import RecordError
+from lnbench.protocol import ARMS
 from lnbench.record.record import Record
-from lnbench.record.score import POISONED, RANDOM, Interval, split_means, t_interval
+from lnbench.record.score import Interval, split_means, t_interval
 from lnbench.text import interval, points, probability
 
 
@@ -105,7 +106,8 @@ def compare(first: Record, second: Record) -> Comparison:
 def _drops(record: Record) -> np.ndarray:
     """AA(random) − AA(poisoned) in points, (architecture, split, seed)."""
     counts = record.tables.counts(flags=False)
-    return np.asarray(100.0 * (counts.targeted[POISONED] - counts.targeted[RANDOM]) / counts.points[:, None])
+    poisoned, random = (counts.targeted[ARMS.index(arm)] for arm in ("poisoned", "random"))
+    return np.asarray(100.0 * (poisoned - random) / counts.points[:, None])
 
 
 def _told(record: Record, what: str) -> str:

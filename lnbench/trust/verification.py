@@ -14,6 +14,7 @@ from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.evaluation import machine
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
+from lnbench.poison import diagnosis
 from lnbench.record import seasons, statement
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
@@ -57,7 +58,7 @@ def verify_again(
     checks, notify = list(report.checks), on_progress or quietly
     salt = salt or seasons.salt_of(known or {}, report.record.season)
     if repoison:
-        mode = machine.resolved_sandbox("auto")
+        mode = diagnosis.mode()
         if mode == "none":
             raise UnavailableError(
                 "--repoison runs a stranger's source, and no sandbox works here; `lnbench doctor` says how to get one."
@@ -119,7 +120,7 @@ def sign(report: Report, by: str, *, cells: int, device: str, board: Path) -> Pa
         by=by,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         cells=cells,
-        sandbox=machine.resolved_sandbox("auto"),
+        sandbox=diagnosis.mode(),
         environment=environment(device, report.record.track)["id"],
         version=__version__,
     )
