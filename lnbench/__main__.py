@@ -8,6 +8,9 @@ def main() -> None:
     """Entry point."""
     _leave_working_folder()
     try:
+        from lnbench.standard_streams import open_missing
+
+        open_missing()
         from lnbench.cli import main as run
 
         run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -43,6 +42,7 @@ def clear(with_data: bool, yes: bool) -> None:
     """Remove all results; with --data the downloads as well."""
     from lnbench.data import folders
     from lnbench.evaluation.store import Store
+    from lnbench.files import clear_folder
 
     store, downloads = Store(), folders.downloads()
     entries, used = store.size()
@@ -55,7 +55,7 @@ def clear(with_data: bool, yes: bool) -> None:
         click.confirm(f"Remove {what}?", abort=True, err=True)
     store.clear()
     if with_data and downloads.exists():
-        shutil.rmtree(downloads)
+        clear_folder(downloads)
     click.echo(f"removed {what}")
 
 

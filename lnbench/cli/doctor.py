@@ -20,12 +20,12 @@ def command() -> None:
 
     Exit code 3 if the default track cannot be evaluated here.
     """
+    from lnbench.evaluation import machine
     from lnbench.protocol import track as tracks
 
     click.echo(f"lnbench   {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     click.echo(f"libraries {', '.join(_version(name) for name in _LIBRARIES)}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    click.echo(f"cores     {cores}")
+    click.echo(f"cores     {machine.cores()}")
     click.echo(f"GPU       {_gpu()}")
     ready = [_cache(), _sandbox()]
     found, seen = {}, dict[object, tuple[bool, str]]()
@@ -60,9 +60,14 @@ def _gpu() -> str:
 
 
 def _cache() -> bool:
+    from lnbench.errors import UnavailableError
     from lnbench.evaluation.store import Store
 
-    root = Store().root
+    try:
+        root = Store().root
+    except UnavailableError as error:
+        click.echo(f"cache     {error}")
+        return False
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root):

@@ -18,7 +18,7 @@ def command(dataset: str, track: str | None) -> None:
     from lnbench import hub
     from lnbench.cli import _options, _progress
     from lnbench.data import strangers
-    from lnbench.evaluation.conductor import Progress
+    from lnbench.evaluation.progress import Progress
     from lnbench.text import interval, plain, points
 
     given = _options.load_track(track) if track is not None else None

@@ -18,7 +18,7 @@ from pathlib import Path
 from lnbench import data, record
 from lnbench.board import add as add_to_board
 from lnbench.errors import LnbenchError, ProtocolError, RecordError
-from lnbench.evaluation import calibration, conductor
+from lnbench.evaluation import calibration, conductor, submissions
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.store import Store
@@ -73,7 +73,7 @@ def submission(row: str) -> Submission:
     if found is None:
         raise ProtocolError(f"expected a row such as name or name(parameter=value), got {row!r}.")
     settings = (pair.partition("=") for pair in (found[2] or "").split(", ") if pair)
-    return Submission.from_file(conductor.find_submission(found[1]), {name: value for name, _, value in settings})
+    return submissions.load(found[1], {name: value for name, _, value in settings})
 
 
 def labels(

@@ -109,7 +109,7 @@ def _victims(record: Record, folder: Path | None) -> dict[str, Path]:
         return {}
     from lnbench.evaluation import saved_victims
 
-    saved_victims.judge(folder, record)
+    saved_victims.check_folder(folder, record)
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {f"{layout.VICTIMS}/{path.relative_to(folder).as_posix()}": path for path in files}
 

@@ -6,7 +6,7 @@ import hashlib
 
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.evaluation import saved_victims
-from lnbench.evaluation.saved_victims import Kept
+from lnbench.evaluation.saved_victims import SavedVictim
 from lnbench.hub import client, layout
 from lnbench.hub.address import Address
 from lnbench.hub.pulling import pull
@@ -21,7 +21,7 @@ def load_victim(
     arm: str = "poisoned",
     seed: int = 0,
     track: Track | None = None,
-) -> Kept:
+) -> SavedVictim:
     """One victim of a dataset that was pushed with `--victims`.
 
     Args:

@@ -49,7 +49,7 @@ def main() -> NoReturn:
         os._exit(0)
     body = b""
     try:
-        kind, header, body = _answer(job, folder)
+        kind, header, body = answer(load(job["submission"]), job, folder)
     except Refused as error:
         kind, header = b"R", {"message": str(error)}
     except BadParameter as error:
@@ -61,8 +61,7 @@ def main() -> NoReturn:
     for stream in streams:
         with contextlib.suppress(Exception):
             stream.flush()
-    text = json.dumps(header, ensure_ascii=True).encode("ascii")
-    _write(result, kind + struct.pack("<I", len(text)) + text + body)
+    _write(result, packed(kind, header, body))
     os._exit(0)
 
 
@@ -185,9 +184,22 @@ def blame(error: BaseException, path: str, doing: str, memory_gib: float | None 
     return f"{doing} raised {type(error).__name__}{where}{': ' + told if told else ''}; the log has the traceback."
 
 
-def _answer(job: Mapping[str, Any], folder: Path) -> tuple[bytes, dict[str, Any], bytes]:
+def packed(kind: bytes, header: Mapping[str, Any], body: bytes) -> bytes:
+    """What follows `MAGIC` in an answer."""
+    text = json.dumps(header, ensure_ascii=True).encode("ascii")
+    return kind + struct.pack("<I", len(text)) + text + body
+
+
+def answer(kind: type[Poisoner], job: Mapping[str, Any], folder: Path) -> tuple[bytes, dict[str, Any], bytes]:
+    """The kind, header and body of the answer to one job.
+
+    Args:
+        folder: holds the problem's arrays.
+
+    Raises:
+        Refused, BadParameter: the verdict, if there are no labels to give.
+    """
     path = job["submission"]
-    kind = load(path)
     values, defaults = settings(kind, job["parameters"])
     try:
         poisoner = kind(**values)
@@ -209,7 +221,7 @@ def _answer(job: Mapping[str, Any], folder: Path) -> tuple[bytes, dict[str, Any]
     except BaseException as error:
         raise Refused(blame(error, path, "poison()", job["memory_gib"])) from None
     labels = as_labels(result, n)
-    return b"L", header, labels.tobytes() + struct.pack("<q", _trainings())
+    return b"L", header, labels.tobytes() + struct.pack("<q", trainings())
 
 
 def _stated(kind: type[Poisoner], key: str) -> str:
@@ -217,7 +229,7 @@ def _stated(kind: type[Poisoner], key: str) -> str:
     if value := getattr(kind, key, ""):
         return str(value)
     spelling = "licen[cs]e" if key == "license" else key
-    for text in (kind.__dict__.get("__doc__"), vars(sys.modules["submission"]).get("__doc__")):
+    for text in (kind.__dict__.get("__doc__"), getattr(sys.modules.get(kind.__module__), "__doc__", None)):
         if found := re.search(rf"^[ \t]*{spelling}:[ \t]*(\S.*)$", str(text or ""), re.MULTILINE | re.IGNORECASE):
             return found[1]
     return ""
@@ -242,7 +254,7 @@ def _problem(job: Mapping[str, Any], folder: Path) -> Problem:
     )
 
 
-def _trainings() -> int:
+def trainings() -> int:
     """Victim trainings that lnbench.surrogates counted in this process, 0 without it."""
     surrogates = sys.modules.get("lnbench.surrogates")
     return 0 if surrogates is None else int(surrogates.trainings_spent())

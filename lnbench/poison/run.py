@@ -108,24 +108,13 @@ def poison(
     """
     seconds = track.limits.seconds if seconds is None else seconds
     clean = np.ascontiguousarray(data.labels, dtype=np.int64)
-    noise, classes = track.noise, track.data.classes
-    threat = {"norm": track.adversary.norm, "epsilon": track.adversary.epsilon, "steps": track.adversary.steps}
-    job = {
-        "describe": False,
-        "num_classes": classes,
-        "budget": noise.budget,
-        "pairs": [list(pair) for pair in noise.pairs],
-        "threat": threat,
-        "entropy": f"{streams.entropy('guest', split):x}",
-        "split": split,
-        "device": device,
-        "bounds": None if data.bounds is None else list(data.bounds),
-    }
+    job = problem_of(data, track, split, streams, device)
     arrays: dict[str, np.ndarray] = {"inputs": np.ascontiguousarray(data.inputs, dtype=np.float32), "labels": clean}
     limits = _Limits(seconds, track.limits.memory_gib, track.limits.scratch_mib, threads, device == "cuda")
     outcome = _run(submission, job, arrays, limits, mode, labels.longest(len(clean)), cancel)
     _check_end(outcome, submission, limits)
-    answer = labels.decode(outcome.answer, submission.file, clean, classes, noise.budget, noise.pairs)
+    noise = track.noise
+    answer = labels.decode(outcome.answer, submission.file, clean, track.data.classes, noise.budget, noise.pairs)
     details = answer.details
     return PoisonedLabels(
         answer.labels,
@@ -141,6 +130,22 @@ def poison(
         mode,
         outcome.memory_cap,
     )
+
+
+def problem_of(data: TrainingSet, track: Track, split: int, streams: Streams, device: str = "cpu") -> dict[str, Any]:
+    """What a guest is told of a split besides its arrays: JSON values."""
+    noise, adversary = track.noise, track.adversary
+    return {
+        "describe": False,
+        "num_classes": track.data.classes,
+        "budget": noise.budget,
+        "pairs": [list(pair) for pair in noise.pairs],
+        "threat": {"norm": adversary.norm, "epsilon": adversary.epsilon, "steps": adversary.steps},
+        "entropy": f"{streams.entropy('guest', split):x}",
+        "split": split,
+        "device": device,
+        "bounds": None if data.bounds is None else list(data.bounds),
+    }
 
 
 def describe(submission: Submission, *, mode: str, seconds: float = _DESCRIBE_SECONDS) -> Details:

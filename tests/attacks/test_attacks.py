@@ -14,7 +14,7 @@ import lnbench
 import tiny
 import toy
 from lnbench import data, surrogates
-from lnbench.evaluation.conductor import resolved_sandbox
+from lnbench.evaluation.machine import resolved_sandbox
 from lnbench.poison.run import Submission, poison
 from lnbench.protocol import Streams, Track, changed
 from lnbench.protocol.poisoner import Problem, Threat

@@ -128,7 +128,7 @@ def made(place: Path) -> Path:
 
 
 def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conductor, "resolved_sandbox", lambda wish: "bubblewrap")
+    monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
     for name in ("repoison", "retrain"):
         passed = Check(name, True, f"{name} holds.")
         monkeypatch.setattr(rerun, name, lambda *_, passed=passed, **__: passed)
@@ -142,7 +142,7 @@ def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.Monke
 def test_nothing_is_signed_that_was_not_made_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lnbench("verify", made, "--sign", "A. Reader").exit_code == 2
     assert lnbench("verify", made, "--sign", "A. Reader", "--repoison").exit_code == 2
-    monkeypatch.setattr(conductor, "resolved_sandbox", lambda wish: "bubblewrap")
+    monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
     request = ["verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "1"]
     done = lnbench(*request)
     assert done.exit_code == 2 and "is not on the board in leaderboard" in done.stderr

@@ -17,6 +17,7 @@ from lnbench.cli import _options
 from lnbench.errors import UnavailableError
 from lnbench.evaluation import calibration
 from lnbench.poison import diagnosis
+from lnbench.protocol import canonical_json
 from lnbench.protocol import track as tracks
 
 
@@ -218,7 +219,7 @@ def test_verify_accepts_a_record_and_names_what_fails(made: Path, tmp_path: Path
     document["score"]["drop_pp"] += 1.0
     document["sha256"] = record.digest(document)
     forged = tmp_path / "forged.json"
-    forged.write_bytes(record.canonical_json(document))
+    forged.write_bytes(canonical_json(document))
     result = lnbench("verify", forged)
     assert result.exit_code == 1
     assert any(line.startswith("FAILED  score:") for line in result.stdout.splitlines())
