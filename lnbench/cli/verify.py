@@ -20,6 +20,13 @@ _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to retrain."
 )
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@click.option(
+    "--track-file",
+    metavar="FILE.toml",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="The record's track, if it does not ship with lnbench: nothing runs on a stranger's track.",
+)
 @click.option("--salt", default=None, help="The salt, for records whose salt is neither public nor revealed.")
 @click.option(
     "--sign",
@@ -35,6 +42,7 @@ def command(
     retrain: int | None,
     device: str,
     workers: int | None,
+    track_file: Path | None,
     salt: str | None,
     sign: str | None,
     board: Path,
@@ -43,7 +51,7 @@ def command(
 
     Form, hash, track, budget, pairs, labels, random arm, accuracies, score and flags. With --repoison its labels are
     made again from the stored source; with --retrain some of its victims are trained again: equal bit for bit in the
-    record's own environment, within a stated tolerance elsewhere. Exit code 1 if anything does not hold.
+    record's own environment, within what rounding explains elsewhere. Exit code 1 if anything does not hold.
 
     With --sign NAME, after --repoison and --retrain, a statement is written to the board's verifications: committed,
     it makes the row `verified`.
@@ -60,6 +68,7 @@ def command(
         record,
         repoison=repoison,
         retrain=retrain,
+        track=None if track_file is None else _options.load_track(str(track_file)),
         device=device,
         workers=workers,
         salt=salt,

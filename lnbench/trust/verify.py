@@ -36,12 +36,14 @@ class Report:
     """The outcome of `verify`.
 
     Attributes:
-        checks: in the order they were made; for a file that is no record, only the one that says so.
-        record: the record, or None if the file is none.
+        checks: in the order they were made; for a file that is not a record, only the one that says so.
+        record: the record, or None if the file is not one.
+        power: with which probability retraining would have found a raised score; see `lnbench.trust.retrain`.
     """
 
     checks: tuple[Check, ...]
     record: Record | None
+    power: float = 0.0
 
     @property
     def passed(self) -> bool:
