@@ -128,19 +128,21 @@ def load_poisoner(name: str, settings: dict[str, str], track: str | None) -> tup
 
 
 def sandbox(unsafe: bool, file: str) -> str:
-    """The sandbox to ask for; says so aloud if the submission will run without one."""
-    from lnbench.evaluation import conductor
-    from lnbench.poison import diagnosis
-    from lnbench.poison import sandbox as sandboxes
+    """The sandbox to ask for; says so aloud if that is none.
 
-    wish = "none" if unsafe else "auto"
-    if conductor.resolved_sandbox(wish) == sandboxes.NONE:
-        why = "" if unsafe else f" {diagnosis.diagnose().reason} `lnbench doctor` says how to get one."
+    Raises:
+        UnavailableError: if one is wanted and none works here.
+    """
+    from lnbench.evaluation import conductor
+
+    if unsafe:
         click.echo(
             f"WARNING: NO SANDBOX. {file} runs as a plain process with all your rights and sees all your files; the "
-            f"record will not be ranked.{why}",
+            "record will not be ranked.",
             err=True,
         )
+    wish = "none" if unsafe else "auto"
+    conductor.resolved_sandbox(wish)
     return wish
 
 

@@ -102,6 +102,7 @@ def _again(
     """What was asked for beyond reading."""
     from lnbench.errors import UnavailableError
     from lnbench.evaluation import conductor
+    from lnbench.poison import diagnosis
     from lnbench.trust import rerun
 
     def tell(what: str) -> rerun.OnSplit:
@@ -109,7 +110,7 @@ def _again(
 
     found = []
     if repoison:
-        mode = conductor.resolved_sandbox("auto")
+        mode = diagnosis.mode()
         if mode == "none":
             raise UnavailableError(
                 "--repoison runs a stranger's source, and no sandbox works here; `lnbench doctor` says how to get one."

@@ -80,7 +80,7 @@ def evaluate(
         quick: the track's smaller replication; such a record cannot rank.
         device: `cpu`, `cuda` or `auto`, where victims are trained.
         workers: processes at once; as many as there are cores (GPUs) if None.
-        sandbox: `auto` takes the best this machine has; `none` runs the submission unprotected, unranked.
+        sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
         stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
         store: where results are kept; the default store if None.
@@ -175,11 +175,6 @@ def keep_labels(
         DataError, UnavailableError: if data or bubblewrap is missing here.
     """
     mode, store, streams = resolved_sandbox("auto"), store or Store(), Streams(track.sha256)
-    if mode != sandboxes.BUBBLEWRAP:
-        raise UnavailableError(
-            f"labels for a machine without a sandbox are made in bubblewrap, and here is {mode}: "
-            f"{diagnosis.diagnose().reason} `lnbench doctor` says how to get it."
-        )
     points = [data.load(track, split, streams) for split in range(track.replication.splits)]
     tell = on_progress or quietly
     poison_all(submission, track, points, streams, mode, workers or cores(), store, tell, twice=True)
@@ -223,17 +218,20 @@ def find_submission(name: str) -> Path:
 
 
 def resolved_sandbox(wish: str) -> str:
-    """The sandbox mode that will be used.
+    """The sandbox mode that will be used: `none` for that wish alone, never because the sandbox does not work.
 
     Raises:
-        UnavailableError: under CI without a sandbox: what runs there is a stranger's.
+        UnavailableError: if no sandbox works here, with what would get one.
     """
     if wish == "none":
         return "none"
     mode = diagnosis.mode()
-    if mode == "none" and os.environ.get("CI"):
+    if mode == "none":
+        found = diagnosis.diagnose()
+        advice = f" Try this: {'; '.join(found.remedies)}." if found.remedies else ""
         raise UnavailableError(
-            f"no sandbox works here, and CI runs no submission without one. {' '.join(diagnosis.diagnose().remedies)}"
+            f"a submission runs in a sandbox, and none works here: {found.reason}{advice} With --unsafe-no-sandbox "
+            "your own file runs without one, with all your rights, and is not ranked."
         )
     return mode
 

@@ -171,6 +171,31 @@ def test_a_killed_probe_says_nothing_about_the_sandbox(tmp_path: Path, monkeypat
     assert len(codes) == 4
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_a_caller_without_standard_streams_has_a_sandbox(bubblewrap: str, closed: tuple[int, ...]) -> None:
+    """The numbers of closed descriptors are free: pipes that get them would be taken for the child's own streams."""
+    code = (
+        "import os, sys\n"
+        f"for fd in {closed}: os.close(fd)\n"
+        "from lnbench.poison import process\n"
+        "os._exit(0 if process.probe() is None else 9)"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-P", "-c", code], env=variables).returncode == 0
+
+
+def test_bwrap_is_not_taken_from_the_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "below"):
+        folder.mkdir(exist_ok=True)
+        pretend(folder, monkeypatch, "a stranger's program")
+    monkeypatch.chdir(tmp_path)
+    for path in ("", ".", "below", ".:below", f":{tmp_path.parent}"):
+        monkeypatch.setenv("PATH", path)
+        assert sandbox.bubblewrap() is None
+    monkeypatch.setenv("PATH", f".:{tmp_path / 'below'}")
+    assert sandbox.bubblewrap() == str(tmp_path / "below" / "bwrap")
+
+
 def test_command(bubblewrap: str, tmp_path: Path) -> None:
     """Each trap has its option."""
     command, words = sandbox.bubblewrap_command(box(tmp_path), result=3, rules=4, info=5, block=6, options=7)
