@@ -147,7 +147,7 @@ def _starts(goals: Goals, norm: str, bounds: Bounds, generator: torch.Generator)
 
 @dataclass
 class _Run:
-    """One call: its settings, and what it has found so far over (victim, total)."""
+    """One call: its settings, and its results so far over (victim, total)."""
 
     model: Model
     goals: Goals
@@ -223,7 +223,7 @@ class _Run:
         return per_row(self.stride[rows], low), low, high
 
     def _note(self, place: Tensor, done: Tensor, undefined: Tensor) -> None:
-        """Take down what became of these places."""
+        """Write down what became of these places."""
         self.broken.scatter_(1, place, done)
         self.undefined.scatter_(1, place, undefined)
 

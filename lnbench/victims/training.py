@@ -111,7 +111,7 @@ def train(
         on_step: called after each step with the number of steps done.
 
     Raises:
-        ProtocolError: if a label is no class, the shapes do not fit, or the recipe does not fit inputs or device.
+        ProtocolError: if a label is not a class, the shapes do not fit, or the recipe does not fit inputs or device.
     """
     victims, n = labels.shape
     points = len(inputs) if subset is None else subset.shape[-1]

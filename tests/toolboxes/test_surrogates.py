@@ -50,6 +50,26 @@ def test_the_defaults_memorise_their_labels(problem: Problem) -> None:
     assert (predicted == flipped).mean() > 0.95
 
 
+def test_inputs_and_classes_go_to_the_victims(problem: Problem) -> None:
+    """Arrays, and tensors on any device and in any type; `meta` is a device that every machine has."""
+    here = surrogates.train(problem, problem.labels, seed=0, steps=1)
+    there = dataclasses.replace(here, parameters={k: p.to("meta") for k, p in here.parameters.items()})
+    inputs, classes = problem.inputs[:7], problem.labels[:7]
+    for x, y in ((inputs, classes), (torch.from_numpy(inputs), torch.from_numpy(classes))):
+        for made in (
+            surrogates.logits(there, x),
+            surrogates.features(there, x),
+            surrogates.losses(there, x, y),
+            surrogates.input_gradients(there, x, y),
+        ):
+            assert made.device.type == "meta" and made.shape[:2] == (1, 7)
+    assert surrogates.losses(there, inputs, torch.from_numpy(classes).to("meta", torch.int32)).device.type == "meta"
+    assert torch.equal(
+        surrogates.attack(here, torch.from_numpy(inputs).double(), torch.from_numpy(classes), problem),
+        surrogates.attack(here, inputs, classes, problem),
+    )
+
+
 def test_losses_and_gradients_are_those_of_the_cross_entropy(problem: Problem) -> None:
     victims = surrogates.train(problem, np.tile(problem.labels, (2, 1)), seed=0, steps=3)
     found = surrogates.losses(victims, problem.inputs[:7], problem.labels[:7])
