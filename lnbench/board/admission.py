@@ -7,7 +7,7 @@ of a season with the data.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from lnbench import data
 from lnbench.errors import DataError, RecordError
 from lnbench.protocol import Streams, Track, canonical_json, sha256
 from lnbench.protocol import track as tracks
+from lnbench.protocol.track import DataSpec
 from lnbench.record.against_data import Comparison, compare, streams_of
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season, salt_of
@@ -182,7 +183,7 @@ class DataCheck:
                         raise RecordError(f"{path}: its check {check.name!r} fails: {check.sentence}")
 
 
-def _why_not(track: Track, specs: list[object], download: bool) -> str:
+def _why_not(track: Track, specs: Sequence[DataSpec], download: bool) -> str:
     """Why a track's data is not loaded; empty if it is."""
     if track.data not in specs:
         return "its data is none that a track of this lnbench uses."

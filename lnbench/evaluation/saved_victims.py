@@ -9,7 +9,6 @@ environment, which their counts are compared for.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from lnbench.evaluation import timm_folder
 from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress, Progress
 from lnbench.evaluation.timm_folder import CONFIG, WEIGHTS
+from lnbench.files import write_atomically
 from lnbench.protocol import Track, arms_of, canonical_json
 from lnbench.record.record import Record
 from lnbench.text import Markdown
@@ -125,7 +125,7 @@ def write_card(record: Record, folder: Path) -> None:
         where=Path(place(theirs[0], 0, "poisoned", 0, timm=True)).parent.as_posix() if theirs else "",
     )
     try:
-        _write(folder / CARD, text.encode())
+        write_atomically(folder / CARD, text.encode(), parents=True)
     except OSError as error:
         raise UnavailableError(f"the victims' card cannot be written to {folder}: {error.strerror}.") from None
 
@@ -171,8 +171,8 @@ def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda s
                 tensors = {key.removeprefix(BUFFER): value for key, value in tensors.items()}
                 config = timm_folder.config(made.spec.options, tuple(made.base.shape[1:]), made.track.data.classes)
                 facts["timm"] = {"config": config, "buffers": buffers}
-                _write(path.with_name(CONFIG), _config(facts))
-            _write(path, save(tensors, {_KEY: canonical_json(facts).decode().strip()}))
+                write_atomically(path.with_name(CONFIG), _config(facts), parents=True)
+            write_atomically(path, save(tensors, {_KEY: canonical_json(facts).decode().strip()}), parents=True)
         except OSError as error:
             raise UnavailableError(f"the victims cannot be written to {path}: {error.strerror}.") from None
     return {"counts": counts}
@@ -286,14 +286,3 @@ def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[
     if timm and not all(_configured(path, said) for path, said in zip(paths, found, strict=True)):
         return False
     return all(one["name"] == dict(name) for one in found) and [one["counts"] for one in found] == counts
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
