@@ -123,14 +123,14 @@ class Entries:
 
 
 class DataCheck:
-    """Records that wait to be compared with the data, all of one track and salt together."""
+    """Records that wait to be compared with the data, all of one track and salt together.
+
+    Args:
+        known: the board's seasons; a closed one has its salt.
+        salts: season -> salt, of seasons that are still open.
+    """
 
     def __init__(self, known: Mapping[str, Season], salts: Mapping[str, str] | None = None) -> None:
-        """
-        Args:
-            known: the board's seasons; a closed one has its salt.
-            salts: season -> salt, of seasons that are still open.
-        """
         self._known, self._salts = known, salts or {}
         self._waiting: dict[tuple[str, str], tuple[Track, Streams, list[tuple[Path, Comparison]]]] = {}
         self._without_salt: dict[str, int] = {}
@@ -186,7 +186,7 @@ class DataCheck:
 def _why_not(track: Track, specs: Sequence[DataSpec], download: bool) -> str:
     """Why a track's data is not loaded; empty if it is."""
     if track.data not in specs:
-        return "its data is none that a track of this lnbench uses."
+        return "no track of this lnbench uses its data."
     if not download and not data.here(track):
         return "the data is not on this machine."
     return ""
