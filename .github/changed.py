@@ -36,7 +36,7 @@ def pull_request(clone: str) -> int:
     """The one submission that merging would add or change."""
     if git(clone, "rev-list", "--parents", "-n", "1", "HEAD").count(" ") != 2:
         return no(f"{clone} is not at a merge commit of the pull request and its base.")
-    found, others = [], []
+    brought, others = [], []
     for status, mode, path in changes(clone, "HEAD^1", "HEAD"):
         if status != "D" and path.startswith("submissions/"):
             if not NAME.fullmatch(path):
@@ -46,12 +46,12 @@ def pull_request(clone: str) -> int:
                 )
             if mode not in REGULAR:
                 return no(f"{shown(path)}: expected a regular file, got git's mode {mode}.")
-            found.append((status, path))
+            brought.append((status, path))
         else:
             others.append(path)
-    if len(found) > 1:
-        return no(f"a pull request brings one submission, this one {len(found)}: {listed(p for _, p in found)}.")
-    for status, path in found:
+    if len(brought) > 1:
+        return no(f"a pull request brings one submission, this one {len(brought)}: {listed(p for _, p in brought)}.")
+    for status, path in brought:
         if why := impersonates(clone, "HEAD^1", path, new=status == "A"):
             return no(f"{shown(path)}: {why}")
     if others:
@@ -59,10 +59,10 @@ def pull_request(clone: str) -> int:
             f"⚠️ **This pull request also changes {len(others)} other file(s)**: {listed(others)}. Nothing of them was "
             "used here, the code that checked is the base branch's. A submission needs none of them."
         )
-    if not found:
+    if not brought:
         say("No submission is added or changed.")
         return 0
-    ((status, path),) = found
+    ((status, path),) = brought
     say(f"Submission: <code>{path}</code>, {'a new file' if status == 'A' else 'a change of a file that is there'}.")
     output("submission", path)
     return 0

@@ -7,7 +7,7 @@ of a season with the data.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from lnbench import data
 from lnbench.errors import DataError, RecordError
 from lnbench.protocol import Streams, Track, canonical_json, sha256
 from lnbench.protocol import track as tracks
+from lnbench.protocol.track import DataSpec
 from lnbench.record.against_data import Comparison, compare, streams_of
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season, salt_of
@@ -122,14 +123,14 @@ class Entries:
 
 
 class DataCheck:
-    """Records that wait to be compared with the data, all of one track and salt together."""
+    """Records that wait to be compared with the data, all of one track and salt together.
+
+    Args:
+        known: the board's seasons; a closed one has its salt.
+        salts: season -> salt, of seasons that are still open.
+    """
 
     def __init__(self, known: Mapping[str, Season], salts: Mapping[str, str] | None = None) -> None:
-        """
-        Args:
-            known: the board's seasons; a closed one has its salt.
-            salts: season -> salt, of seasons that are still open.
-        """
         self._known, self._salts = known, salts or {}
         self._waiting: dict[tuple[str, str], tuple[Track, Streams, list[tuple[Path, Comparison]]]] = {}
         self._without_salt: dict[str, int] = {}
@@ -182,10 +183,10 @@ class DataCheck:
                         raise RecordError(f"{path}: its check {check.name!r} fails: {check.sentence}")
 
 
-def _why_not(track: Track, specs: list[object], download: bool) -> str:
+def _why_not(track: Track, specs: Sequence[DataSpec], download: bool) -> str:
     """Why a track's data is not loaded; empty if it is."""
     if track.data not in specs:
-        return "its data is none that a track of this lnbench uses."
+        return "no track of this lnbench uses its data."
     if not download and not data.here(track):
         return "the data is not on this machine."
     return ""

@@ -90,7 +90,7 @@ def add(
     Raises:
         RecordError: if one of them is not a record, contradicts itself, the board's rows or the data, is not ranked, is
             of another version of its track or of none that ships, is of none of the submissions, has the name of
-            another file of the repository, or is already there.
+            another file of the repository, or is already there; if the board cannot be built without them either.
         UnavailableError: if the place cannot be written.
     """
     folder, today = Path(records_dir), _today()
@@ -111,6 +111,7 @@ def add(
         waiting.add(record, path)
         records.append(record)
     waiting.run(tell or _silently)
+    tables.load(folder)  # a board that cannot be built is mended before anything comes onto it
     _compared([*(Entry.of(read(path), path) for path in records_in(folder)), *rows])
     return _written(records, folder)
 

@@ -13,10 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 import factories
-from lnbench import record
+from lnbench import data, record
 from lnbench.board import add, admission, build, check, load
 from lnbench.cli import cli
 from lnbench.errors import RecordError
+from lnbench.protocol import track as tracks
 from lnbench.record import seasons
 from lnbench.record.record import Record
 from lnbench.trust import verify
@@ -166,9 +167,16 @@ def test_data_of_a_track_that_does_not_ship_is_not_loaded(board: Path) -> None:
     waiting, said = admission.DataCheck({}), list[str]()
     waiting.add(made, Path("made.json"))
     waiting.run(said.append)
-    assert said == ["1 record of mine not compared with the data: its data is none that a track of this lnbench uses."]
+    assert said == ["1 record of mine not compared with the data: no track of this lnbench uses its data."]
     with pytest.raises(RecordError, match="1 record of mine not compared"):
         waiting.run()
+
+
+def test_what_would_be_downloaded_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LNBENCH_DATA", "LNBENCH_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    here = {name: data.here(tracks.load(name)) for name in ("digits-9to0", "mnist-9to0", "cifar10-9to0")}
+    assert here == {"digits-9to0": True, "mnist-9to0": False, "cifar10-9to0": False}
 
 
 # --- arms that are not shared
@@ -243,11 +251,17 @@ def test_a_row_is_not_named_after_another_file_of_the_repository(board: Path, fo
 
 @pytest.mark.parametrize("day", ["9999-12-31", "2019-01-01", "2025-12-31", "0001-01-01", "2026-99-99"])
 def test_a_run_is_not_dated_before_lnbench_or_after_today(board: Path, day: str) -> None:
-    made = dated(day)
-    with pytest.raises(RecordError, match=f"its run is dated {day}; expected a day from 2026-01-01 to today, 20"):
+    with pytest.raises(RecordError):
+        put(board, dated(day))
+
+
+def test_a_date_that_cannot_be_true_is_found_past_the_door(board: Path) -> None:
+    made = dated("2025-12-31")
+    sentence = "its run is dated 2025-12-31; expected a day from 2026-01-01 to today, 20"
+    with pytest.raises(RecordError, match=sentence):
         put(board, made)
     path = force(board, made)
-    with pytest.raises(RecordError, match=f"{path.name}: its run is dated {day}"):
+    with pytest.raises(RecordError, match=f"{path.name}: {sentence}"):
         check(board / "records", board)
 
 
@@ -304,3 +318,10 @@ def test_an_audit_is_told_from_a_record(board: Path, verb: tuple[str, ...]) -> N
     done = lnbench(*verb, audit)
     said = f"{audit}: this is the audit of the record {record.read(added).sha256[:12]}…, not a record"
     assert done.exit_code == 1 and said in done.output.replace("\n", " ")
+
+
+def test_a_board_that_cannot_be_built_takes_nothing(board: Path) -> None:
+    force(board, factories.make(TRACK, name="bad", sandbox="none", source="# bad\n"))
+    with pytest.raises(RecordError, match="it is not ranked"):
+        put(board, factories.make(TRACK))
+    assert not list((board / "records" / TRACK.name).glob("made_up-*"))
