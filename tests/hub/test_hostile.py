@@ -19,14 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-import factories
-from lnbench.data.strangers import check_track, ships
 from lnbench.errors import RecordError
 from lnbench.hub import card, contents, layout, manifest, parquet, searching
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
-from lnbench.protocol import Track, canonical_json
-from lnbench.protocol import track as tracks
+from lnbench.protocol import canonical_json
 from lnbench.record.record import Record
 
 TRAIN = "data/split-00/train-00000-of-00001.parquet"
@@ -299,26 +296,6 @@ def test_a_manifest_that_breaks_the_rules_is_refused(
 def test_a_manifest_that_is_no_canonical_json_is_refused(data: bytes) -> None:
     with pytest.raises(RecordError, match=r"lnbench\.json"):
         manifest.parse(data)
-
-
-@pytest.mark.parametrize("source", ["_files", "os", "nothing", "..hub"])
-def test_data_that_lnbench_does_not_have_is_refused(source: str) -> None:
-    with pytest.raises(RecordError, match="its track is on the data"):
-        check_track(factories.track(data={"source": source, "train": 898, "classes": 10}))
-
-
-def test_a_track_may_not_borrow_the_name_of_one_that_ships(made: Record) -> None:
-    """Else any number of flips would be within the budget of something called digits-9to0."""
-    own = tracks.load("digits-9to0")
-    more = dict(own.document) | {"noise": {"budget": 400, "eta": 0.4455, "pairs": [[9, 0]]}}
-    check_track(own)
-    assert ships(own)
-    with pytest.raises(RecordError, match="is not the one of version 0 that ships with lnbench"):
-        check_track(Track.from_document(more))
-    with pytest.raises(RecordError, match="it is for version 7 of digits-9to0, newer than 0 here: update"):
-        check_track(Track.from_document(more | {"version": 7}))
-    check_track(made.track)
-    assert not ships(made.track)
 
 
 def test_flips_that_are_fewer_than_stated_are_refused(copy: Path) -> None:

@@ -7,15 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lnbench.data.strangers import check_data
-from lnbench.errors import DataError, RecordError
+from lnbench.errors import RecordError
 from lnbench.hub import contents, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
@@ -202,26 +200,6 @@ def test_a_track_that_its_data_cannot_serve_is_refused(train: int, copy: Path) -
     track = Track.from_document(document)
     with pytest.raises(RecordError, match="the data of its track cannot be drawn"):
         contents._split(copy, Manifest(found.document, track), found.document["splits"][0], first=True)
-
-
-def test_nothing_is_downloaded_on_a_strangers_word(made: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A track that came with a dataset may name any repository as its base data."""
-    monkeypatch.setenv("LNBENCH_DATA", str(tmp_path))
-    monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path / "cache"))
-    document: dict[str, Any] = dict(made.track.document)
-    check_data(Track.from_document(document))
-    files = {"folder": "pictures", "train": "train-*", "test": "test-*", "image": "img", "label": "label"}
-    pins = {"train_sha256": "0" * 64, "test_sha256": "1" * 64, "hub": "stranger/huge", "revision": "2" * 40}
-    document["data"] = {**document["data"], "source": "parquet", "parquet": {**files, **pins, "shape": [1, 8, 8]}}
-    track = Track.from_document(document)
-    refusal = (
-        r"those of pictures, from stranger/huge at 2{40}, and nothing is downloaded or decoded on a stranger's word"
-    )
-    for _ in range(2):
-        with pytest.raises(DataError, match=refusal):
-            check_data(track)
-        (tmp_path / "pictures").mkdir(exist_ok=True)  # what is here is not decoded as the stranger likes, either
-    check_data(track, track)
 
 
 def test_rows_of_another_type_than_their_schema_are_refused(copy: Path) -> None:
