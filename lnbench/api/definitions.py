@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 _FUTURE = __future__.annotations.compiler_flag
-_NESTED = inspect.CO_NESTED
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef)
 
 
@@ -55,20 +54,19 @@ def definition_of(thing: type | types.FunctionType) -> Definition:
     for function in functions:
         if outer := sorted(set(function.__code__.co_freevars) - {"__class__"}):
             raise NoSourceError(f"{name} uses {outer[0]} of the function around it.")
-    node = _node(thing, first.__code__)
-    lines = linecache.getlines(first.__code__.co_filename)
-    start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    raw = "".join(lines[start - 1 : node.end_lineno])
     future = bool(first.__code__.co_flags & _FUTURE)
-    for text in (textwrap.dedent(raw), ast.unparse(node) + "\n"):
-        try:
-            flags = _FUTURE if future else 0
-            code = compile(text, first.__code__.co_filename, "exec", flags=flags, dont_inherit=True)
-        except SyntaxError:  # a string's lines stand further left than the class
-            continue
-        if _is(thing, code, node):
-            return Definition(name, text if text.endswith("\n") else text + "\n", code, future, first.__globals__)
-    raise NoSourceError(f"{name} is not what its lines say: they, or it, were changed afterwards.")
+    node, whole = _node(thing, first.__code__, future)
+    lines = linecache.getlines(first.__code__.co_filename)[_start(node) - 1 : node.end_lineno]
+    text = textwrap.dedent("".join(lines)).rstrip("\n") + "\n"
+    if not _means(text, node):  # of a class further right, a string may have lines further left
+        text = ast.unparse(node) + "\n"
+    alone = _compiled(text, "<definition>", future)
+    # Calls of a module's functions are compiled in another way where the import stands in the same text, which for a
+    # notebook is one statement and for all others the file.
+    candidates = [code for code in (*codes(whole), *codes(alone)) if code.co_qualname == thing.__qualname__]
+    if not any(_is(thing, code, node) for code in candidates):
+        raise NoSourceError(f"{name} is not what its lines say: they, or it, were changed afterwards.")
+    return Definition(name, text, alone, future, first.__globals__)
 
 
 def codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -95,11 +93,14 @@ def _functions(thing: type | types.FunctionType) -> list[types.FunctionType]:
     return sorted(written, key=lambda f: f.__code__.co_firstlineno)
 
 
-def _node(thing: type | types.FunctionType, code: types.CodeType) -> ast.ClassDef | ast.FunctionDef:
-    """The statement that defines a class or function, given the code of one of its functions."""
+def _node(
+    thing: type | types.FunctionType, code: types.CodeType, future: bool
+) -> tuple[ast.ClassDef | ast.FunctionDef, types.CodeType]:
+    """The statement that defines a class or function, given the code of one of its functions, and its file's code."""
     linecache.checkcache(code.co_filename)
+    source = "".join(linecache.getlines(code.co_filename))
     try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
+        tree, whole = ast.parse(source), _compiled(source, code.co_filename, future)
     except (SyntaxError, ValueError):
         raise NoSourceError(f"the lines of {thing.__name__} are not Python any more.") from None
     kind = ast.ClassDef if isinstance(thing, type) else ast.FunctionDef
@@ -108,19 +109,32 @@ def _node(thing: type | types.FunctionType, code: types.CodeType) -> ast.ClassDe
         for node in ast.walk(tree)
         if isinstance(node, kind)
         and node.name == thing.__name__
-        and min([node.lineno, *(d.lineno for d in node.decorator_list)]) <= code.co_firstlineno
-        and code.co_firstlineno <= (node.end_lineno or 0)
+        and _start(node) <= code.co_firstlineno <= (node.end_lineno or 0)
     ]
     if not around:
         raise NoSourceError(f"the lines of {thing.__name__} are not known here ({code.co_filename}).")
-    return max(around, key=lambda node: node.lineno)  # the innermost
+    return max(around, key=lambda node: node.lineno), whole  # the innermost
 
 
-def _is(thing: type | types.FunctionType, module: types.CodeType, node: ast.ClassDef | ast.FunctionDef) -> bool:
-    """Whether a class or function has exactly the code that its lines, compiled as a module, give."""
-    inner = next((c for c in codes(module) if c.co_name == thing.__name__), None)
-    if inner is None:
+def _start(node: ast.ClassDef | ast.FunctionDef) -> int:
+    """The line of a definition's first decorator, or its own."""
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _compiled(source: str, name: str, future: bool) -> types.CodeType:
+    return compile(source, name, "exec", flags=_FUTURE if future else 0, dont_inherit=True)
+
+
+def _means(text: str, node: ast.stmt) -> bool:
+    """Whether a text is this statement and nothing else."""
+    try:
+        return [ast.dump(inner) for inner in ast.parse(text).body] == [ast.dump(node)]
+    except SyntaxError:
         return False
+
+
+def _is(thing: type | types.FunctionType, inner: types.CodeType, node: ast.ClassDef | ast.FunctionDef) -> bool:
+    """Whether a class or function has exactly the code that its lines give."""
     if not isinstance(thing, type):
         return _same(thing.__code__, inner)
     live = [f.__code__ for f in _functions(thing)]
@@ -151,8 +165,8 @@ def _same(one: types.CodeType, other: types.CodeType) -> bool:
     """Whether two code objects do the same, wherever their lines are."""
 
     def facts(code: types.CodeType) -> tuple[Any, ...]:
-        flags = code.co_flags & ~_NESTED
-        return code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, flags
+        names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
+        return code.co_code, names, code.co_flags
 
     if facts(one) != facts(other) or len(one.co_consts) != len(other.co_consts):
         return False
