@@ -45,7 +45,7 @@ def command(
     record's own environment, within a stated tolerance elsewhere. Exit code 1 if anything does not hold.
 
     With --sign NAME, after --repoison and --retrain, a statement is written to the board's verifications: committed,
-    it makes the row's trust `said by NAME`.
+    it makes the row's trust `said by “NAME”`.
     """
     from lnbench.errors import ProtocolError
     from lnbench.record import seasons
