@@ -54,7 +54,7 @@ def command(
     record's own environment, within what rounding explains elsewhere. Exit code 1 if anything does not hold.
 
     With --sign NAME, after --repoison and --retrain, a statement is written to the board's verifications: committed,
-    it makes the row's trust `said by NAME`.
+    it makes the row's trust `said by “NAME”`.
     """
     from lnbench.record import seasons
     from lnbench.record.folder import refuse_audit

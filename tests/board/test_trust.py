@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -67,13 +69,18 @@ def test_a_name_under_a_statement_is_said_and_nothing_more(board: Path, monkeypa
     words = {"by": "A. <b>Reader", "date": "2026-11-22", "cells": 4, "sandbox": "bubblewrap"}
     signed = statement.document(made, checks, **words, environment="e" * 64, version="0.1.0")
     path = statement.write(signed, made, board / "verifications")
-    assert load(board / "records").tables[0].rows[0].trust == "said by A. <b>Reader"
+    assert load(board / "records").tables[0].rows[0].trust == "said by “A. <b>Reader”"
     build(board / "records", board)
     page = (board / "index.html").read_text()
-    assert "| said by A. &lt;b&gt;Reader |" in (board / "README.md").read_text()
+    assert "| said by “A. &lt;b&gt;Reader” |" in (board / "README.md").read_text()
     assert "A. &lt;b&gt;Reader, 2026-11-22" in page and "<dt>verified by" not in page
     monkeypatch.setattr(levels, "statement_is_signed", lambda statement: True)
     assert load(board / "records").tables[0].rows[0].trust == "verified"
     statement.write({**signed, "record": "a" * 64}, made, board / "verifications")
     with pytest.raises(RecordError, match=rf"{path.name}: it is about a record a{{12}}…, which is not on the board"):
         load(board / "records")
+
+
+def test_a_name_cannot_pass_for_a_level() -> None:
+    said: list[Any] = [SimpleNamespace(by=by) for by in ("X”, verified, “Y", "season")]
+    assert levels.trust(None, False, said) == "said by “X, verified, Y”, “season”"
