@@ -76,7 +76,7 @@ def season_salt(name: str | None, salt_file: Path | None, board: Path, unsafe: b
         UnavailableError: without bubblewrap: a salt that is secret is not brought near a submission that could read it.
     """
     from lnbench.errors import ProtocolError, UnavailableError
-    from lnbench.poison import diagnosis
+    from lnbench.poison import caches, diagnosis
     from lnbench.poison import sandbox as sandboxes
     from lnbench.record import seasons
 
@@ -92,6 +92,12 @@ def season_salt(name: str | None, salt_file: Path | None, board: Path, unsafe: b
     if unsafe or diagnosis.mode() != sandboxes.BUBBLEWRAP:
         raise UnavailableError(
             "a season's salt is secret, and only bubblewrap keeps a submission from it; see `lnbench doctor`."
+        )
+    if not caches.can_be_emptied():
+        click.echo(
+            "note: only root can empty the kernel's caches between splits; a submission can leave a note of one split "
+            "in them for the next. SECURITY.md says how much that matters.",
+            err=True,
         )
     return salt
 

@@ -110,7 +110,8 @@ def evaluate(
         poisoned, same = submission.poisoned(track, [p.labels for p in points]), True
     else:
         ask = _only_stored(notify) if stored_labels else notify
-        poisoned, same = poison_all(submission, track, points, streams, mode, workers, store, ask, twice=not quick)
+        rest, apart = (points, streams, mode, workers, store, ask), season is not None
+        poisoned, same = poison_all(submission, track, *rest, twice=not quick, apart=apart)
     made = [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)]
     flips = plan.flips_of_arms(track, [p.labels for p in points], made, streams, seeds)
     cells = plan.plan(track, streams, device, splits, seeds, flips)

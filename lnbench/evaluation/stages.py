@@ -16,6 +16,7 @@ from lnbench.evaluation.code_hash import guest_code_sha256
 from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress, Progress
 from lnbench.evaluation.store import Store
+from lnbench.poison import caches
 from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.protocol import Streams, Track, applied, changed
 
@@ -31,11 +32,14 @@ def poison_all(
     notify: OnProgress,
     *,
     twice: bool = False,
+    apart: bool = False,
 ) -> tuple[list[PoisonedLabels], bool]:
     """One sandboxed process per split, `workers` at once; labels are kept as soon as they arrive.
 
     Args:
         twice: run the first split a second time beside the others; kept apart, so that a resumed run says the same.
+        apart: run one guest at a time and empty the kernel's caches before each, so that none tells another what it
+            was given: for splits that are secret.
 
     Returns:
         What came of every split, and whether the first gave the same labels both times; True unless asked.
@@ -55,6 +59,8 @@ def poison_all(
 
     def one(i: int) -> PoisonedLabels:
         split, _ = runs[i]
+        if apart:
+            caches.empty()
         return poison_split(submission, track, points[split], streams, split, mode, cancel)
 
     def tell() -> None:
@@ -63,7 +69,7 @@ def poison_all(
         notify(Progress("poison", len(found), len(runs), reused, left, note))
 
     tell()
-    for i, made in _in_threads(one, todo, workers, cancel):
+    for i, made in _in_threads(one, todo, 1 if apart else workers, cancel):
         found[i] = made
         split, place = runs[i]
         kept = {k: getattr(made, k) for k in _KEPT_OF_POISONED}
