@@ -17,6 +17,7 @@ from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.store import Store
+from lnbench.poison import caches
 from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.protocol import Streams, Track, applied, changed
 
@@ -32,12 +33,15 @@ def poison_all(
     notify: OnProgress,
     *,
     twice: bool = False,
+    apart: bool = False,
 ) -> tuple[list[PoisonedLabels], bool]:
     """The poisoner's labels for every split: one sandboxed process a split, `workers` at once.
 
     Args:
         twice: run the first split a second time; the second answer has a store of its own, so that a resumed run finds
             both.
+        apart: run one guest at a time and empty the kernel's caches before each, so that none tells another what it
+            was given: for splits that are secret.
 
     Returns:
         The answer for every split, and whether the first split gave the same labels both times; True unless asked.
@@ -49,6 +53,8 @@ def poison_all(
 
     def one(i: int) -> Result:
         split, _ = runs[i]
+        if apart:
+            caches.empty()
         made = poison_split(submission, track, points[split], streams, split, mode, cancel)
         return _stored(made, points[split])
 
@@ -56,7 +62,7 @@ def poison_all(
         "poison",
         [1] * len(runs),
         load=lambda i: _complete(runs[i][1].get("labels", names[i])),
-        compute=lambda missing: _in_threads(one, missing, workers, cancel),
+        compute=lambda missing: _in_threads(one, missing, 1 if apart else workers, cancel),
         keep=lambda i, result: runs[i][1].put("labels", names[i], result),
         notify=notify,
         note=f"{submission.name} on {track.name}{', the first split twice' if twice else ''}",
