@@ -19,7 +19,7 @@ from lnbench.contribute import pull_request
 GITHUB = Path(__file__).resolve().parents[2] / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 TRUSTED = re.compile(
-    r"\$\{\{ (matrix\.(python|mark|submission|track)|github\.event\.pull_request\.number|github\.ref) \}\}"
+    r"\$\{\{ (matrix\.(python|mark|submission|track|versions)|github\.event\.pull_request\.number|github\.ref) \}\}"
 )
 
 
