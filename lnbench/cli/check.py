@@ -25,11 +25,11 @@ def command(
 
     wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
     if metadata:
-        from lnbench.contribute import pull_request
+        from lnbench.contribute.metadata import check_metadata
         from lnbench.poison import run
 
         details = run.describe(poisoner, mode=conductor.resolved_sandbox(wish))
-        pull_request.check_metadata(details, poisoner.file)
+        check_metadata(details, poisoner.file)
         click.echo(f"author {details.author}, licence {details.license}, paper {details.paper or 'none'}")
     found = conductor.check(poisoner, chosen, sandbox=wish, splits=2)
     budget = chosen.noise.budget

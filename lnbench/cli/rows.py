@@ -11,7 +11,7 @@ import click
 from lnbench.cli import _faults, _progress
 
 if TYPE_CHECKING:
-    from lnbench.contribute.two_machines import Outcome
+    from lnbench.contribute.two_machines import RowResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,7 +73,7 @@ def labels(tracks: tuple[str, ...], folder: Path, rows: tuple[str, ...], attacks
     """Make the labels of every row, in the sandbox; train nothing."""
     from lnbench.contribute import two_machines as many
 
-    named = tracks or many.GPU_TRACKS, rows or many.listed(attacks), folder
+    named = tracks or many.GPU_TRACKS, rows or many.reference_rows(attacks), folder
     with _progress.reporter() as report:
         code = _told(many.labels(*named, workers=workers, on_progress=report))
     raise click.exceptions.Exit(code)
@@ -96,7 +96,7 @@ def train(
     """
     from lnbench.contribute import two_machines as many
 
-    named = tracks or many.GPU_TRACKS, rows or many.listed(attacks), folder
+    named = tracks or many.GPU_TRACKS, rows or many.reference_rows(attacks), folder
     with _progress.reporter() as report:
         code = _told(many.train(*named, device=device, workers=workers, on_progress=report))
     raise click.exceptions.Exit(code)
@@ -122,7 +122,7 @@ def add(folder: Path, board: Path) -> None:
     raise click.exceptions.Exit(code)
 
 
-def _told(outcomes: Iterator[Outcome]) -> int:
+def _told(outcomes: Iterator[RowResult]) -> int:
     """One line an outcome as it comes; the gravest exit code among them."""
     codes = {0}
     for found in outcomes:
