@@ -71,7 +71,7 @@ LIBRARIES: dict[str, set[str]] = {
     "surrogates": {"numpy", "torch", "~sklearn"},
     "metagradients": {"numpy", "torch"},
     "record": {"numpy", "scipy"},
-    "evaluation": {"numpy", "scipy", "torch", "~platformdirs", "~safetensors", "~timm"},
+    "evaluation": {"numpy", "scipy", "torch", "~safetensors", "~timm"},
     "trust": {"numpy", "~cleanlab", "~sklearn", "~torch"},
     "board": {"numpy", "tabulate"},
     "contribute": {"~packaging"},
