@@ -12,7 +12,7 @@ from lnbench.cli import _progress
 from lnbench.text import marked
 
 if TYPE_CHECKING:
-    from lnbench.contribute.two_machines import Outcome
+    from lnbench.contribute.two_machines import RowResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,7 +74,7 @@ def labels(tracks: tuple[str, ...], folder: Path, rows: tuple[str, ...], attacks
     """Make the labels of every row, in the sandbox; train nothing."""
     from lnbench.contribute import two_machines as many
 
-    named = tracks or many.GPU_TRACKS, rows or many.listed(attacks), folder
+    named = tracks or many.GPU_TRACKS, rows or many.reference_rows(attacks), folder
     with _progress.reporter() as report:
         code = _told(many.labels(*named, workers=workers, on_progress=report))
     raise click.exceptions.Exit(code)
@@ -97,7 +97,7 @@ def train(
     """
     from lnbench.contribute import two_machines as many
 
-    named = tracks or many.GPU_TRACKS, rows or many.listed(attacks), folder
+    named = tracks or many.GPU_TRACKS, rows or many.reference_rows(attacks), folder
     with _progress.reporter() as report:
         code = _told(many.train(*named, device=device, workers=workers, on_progress=report))
     raise click.exceptions.Exit(code)
@@ -123,7 +123,7 @@ def add(folder: Path, board: Path) -> None:
     raise click.exceptions.Exit(code)
 
 
-def _told(outcomes: Iterator[Outcome]) -> int:
+def _told(outcomes: Iterator[RowResult]) -> int:
     """One line an outcome as it comes; the gravest exit code among them."""
     codes = {0}
     for found in outcomes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lnbench import record as records
 from lnbench.contribute import pull_request
+from lnbench.contribute.metadata import check_metadata
 from lnbench.errors import UnavailableError
 from lnbench.evaluation import conductor, machine
 from lnbench.evaluation.progress import OnProgress
@@ -29,7 +30,7 @@ def described(submission: Submission, sandbox: str) -> Details:
         UnavailableError: if no sandbox works here.
     """
     details = run.describe(submission, mode=machine.resolved_sandbox(sandbox))
-    pull_request.check_metadata(details, submission.file)
+    check_metadata(details, submission.file)
     return details
 
 

@@ -22,6 +22,7 @@ _TIMEOUTS = ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT")
 _NO_NAME = r"gaierror|Name or service not known|name resolution|No address associated|nodename nor servname"
 _NO_TLS = r"WRONG_VERSION_NUMBER|UNEXPECTED_MESSAGE|HTTP_REQUEST|record layer failure"
 _NO_ANSWER = r"Timeout|timed out"
+_NO_TOKEN = r"Unicode(En|De)codeError"
 _NOT_THE_FILE = r"JSONDecodeError|File not found or corrupted"
 _TUNNEL = r"(?:ProxyError|Tunnel connection failed): (\d{3})\b"
 _STATUS = r"HTTP Error (\d{3})\b"
@@ -63,11 +64,16 @@ def reason(error: BaseException, url: str, *, hub: bool) -> str:
             f"{shown(url)} answered with something else than what was asked for: the login page of a network or proxy, "
             "or a server that is not the right one"
         )
+    if hub and re.search(_NO_TOKEN, said):
+        return (
+            f"{wrong_token() or 'the token of `hf auth login`'} holds characters that no token has; set HF_TOKEN to one"
+        )
     if "socksio" in said:
         return f"{_server(url, hub)} speaks SOCKS, for which a package is missing: pip install socksio"
     local = next((one for one in _behind(error) if isinstance(one, OSError) and one.filename), None)
     if local is not None:
-        return f"{local.filename} cannot be used ({local.strerror}); HF_HOME moves what the Hub's client writes"
+        moves = "HF_HOME moves what the Hub's client writes" if hub else "LNBENCH_CACHE moves what lnbench writes"
+        return f"{local.filename} cannot be used ({local.strerror}); {moves}"
     if "ssl" in said.lower() or isinstance(error, OSError):
         if wrong := _wrong_authorities():
             return wrong
@@ -164,7 +170,7 @@ def _last(error: BaseException) -> str:
 def _proxy(url: str, hub: bool) -> tuple[str, str] | None:
     """The variable whose proxy a request to `url` goes through, and its value."""
     scheme, host = url.partition("://")[0].lower(), _host(url)
-    if urllib.request.proxy_bypass_environment(host):
+    if urllib.request.proxy_bypass(host):
         return None
     for name in (f"{scheme}_proxy", *(["all_proxy"] if hub else [])):
         for spelled in (name, name.upper()):
@@ -204,10 +210,8 @@ def _wrong_variable(url: str, hub: bool) -> str:
         return f"HF_ENDPOINT {why}; correct or unset it"
     if (proxy := _proxy(url, hub)) is not None and (why := _no_url(proxy[1], _SCHEMES[hub])):
         return f"{proxy[0]} {why}; correct or unset it"
-    if hub and (name := wrong_token()):
-        return f"{name} holds characters that no token has; set it to the token alone"
     for name in _TIMEOUTS if hub else ():
-        if (value := os.environ.get(name)) and not value.strip().isdigit():
+        if (value := os.environ.get(name)) and not re.fullmatch(r"\s*[+-]?\d+\s*", value):
             return f"{name} is not a whole number of seconds; correct or unset it"
     return ""
 

@@ -2,7 +2,7 @@
 
 The track says where it lies, which columns hold image and label, and the SHA-256 of the decoded training and test
 arrays, so that two machines train on the same numbers or one of them refuses. An image is a struct with `bytes` (any
-format that Pillow reads), the bytes alone, or nested lists of 0 … 255. Decoded arrays are kept in the cache.
+format that Pillow reads), the bytes alone, or nested lists of 0 … 255. Decoded arrays are stored in the cache.
 
 Each split trains on a fresh random part of the training files, in random order; the test set is always the test files.
 """

@@ -44,6 +44,6 @@ def caution() -> str:
     if caches.can_be_emptied():
         return ""
     return (
-        "only root can empty the kernel's caches between splits; a submission can leave a note of one split in them for "
-        "the next. SECURITY.md says how much that matters."
+        "only root can empty the kernel's caches between splits; a submission can leave a note of one split in them "
+        "for the next. SECURITY.md says how much that matters."
     )

@@ -1,6 +1,7 @@
-"""A stranger's dataset from the Hub: listed, weighed, downloaded, compared with the base data, and only then used.
+"""A stranger's dataset from the Hub: nothing of it is used before it was compared with the base data.
 
-What comes out are flips on data that is already here; no byte of the repository is used in any other way.
+Its listing is checked before a table is downloaded, and its tables before their labels are taken. What comes out are
+flips on data that is already here; no byte of the repository is used in any other way.
 """
 
 from __future__ import annotations

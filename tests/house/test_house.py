@@ -34,7 +34,7 @@ def test_help_and_the_package_itself_import_nothing_heavy() -> None:
 
 TORCH_FREE = ["protocol", "data", "record", "board", "evaluation.store", "evaluation.conductor", "trust.verify"]
 TORCH_FREE += ["trust.audit", "evaluation.saved_victims", "contribute.pull_request"]
-TORCH_FREE += ["hub.pushing", "hub.pulling", "hub.finding", "hub.dataset", "hub.contents"]
+TORCH_FREE += ["hub.pushing", "hub.pulling", "hub.searching", "hub.dataset", "hub.contents"]
 
 
 @pytest.mark.parametrize("top", TORCH_FREE)

@@ -65,7 +65,7 @@ def wrong(client: Any, hub: loopback.Hub, fresh: dict[str, str]) -> Iterator[Any
         ("SSL_CERT_FILE", "/nowhere/ca.pem", "SSL_CERT_FILE names no file (/nowhere/ca.pem)"),
         ("SSL_CERT_FILE", os.path.dirname(__file__), "SSL_CERT_FILE names no file"),
         ("SSL_CERT_FILE", __file__, "SSL_CERT_FILE names a file without certificates"),
-        ("HF_TOKEN", f"hf_ab\u00f6{SECRET}", "HF_TOKEN holds characters that no token has; set it to the token alone"),
+        ("HF_TOKEN", f"hf_ab\u00f6{SECRET}", "HF_TOKEN holds characters that no token has; set HF_TOKEN to one"),
     ],
 )
 def test_a_variable_that_no_request_can_succeed_with_is_named(
@@ -163,10 +163,16 @@ def test_a_server_that_says_nothing_is_given_up(wrong: Any, client: Any, hub: lo
         client.python(f"from lnbench.hub import failures\nfailures._SILENCE[False] = {before['false']}\nresult = None")
 
 
-def test_a_folder_of_the_clients_that_cannot_be_used(wrong: Any, client: Any) -> None:
+def test_a_folder_of_the_clients_that_cannot_be_used(client: Any) -> None:
     """The client reads HF_HOME when it is imported, so it is asked as it would be in a process of its own."""
-    done = _alone(client, ["pull", REPO], HF_HOME=__file__, HF_TOKEN=None)
-    assert f"{__file__}/token cannot be used (Not a directory); HF_HOME moves what" in done
+    said = _alone(client, ["pull", REPO], HF_HOME=__file__, HF_TOKEN=None)
+    assert f"{__file__}/token cannot be used (Not a directory); HF_HOME moves what" in said
+
+
+def test_a_token_that_was_stored_and_is_none(client: Any, fresh: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(f"hf_\u00e9{SECRET}".encode())
+    said = _alone(client, ["pull", REPO], **fresh, HF_TOKEN=None, HF_TOKEN_PATH=str(tmp_path / "token"))
+    assert "failed: the token of `hf auth login` holds characters that no token has; set HF_TOKEN to one." in said
 
 
 def _alone(client: Any, args: list[str], **env: str | None) -> str:
