@@ -16,9 +16,15 @@ class LnbenchError(Exception):
 
 
 class SubmissionError(LnbenchError):
-    """The verdict on a submission is no: it crashed, hung, broke the contract or the budget."""
+    """The verdict on a submission is no: it crashed, hung, broke the contract or the budget.
+
+    Attributes:
+        log: what the submission printed before it ended, with its traceback; empty if it did not run. To be shown
+            line by line behind a prefix: see `lnbench.poison.run.quoted`.
+    """
 
     exit_code = 1
+    log: str = ""
 
 
 class RecordError(LnbenchError):

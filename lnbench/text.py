@@ -7,18 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from lnbench.characters import printable, unseen
+
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~#:@$!{}]")
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_IGNORED = re.compile(  # letters, marks and symbols without a shape of their own
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
-)
-_JOINERS = "\u200c\u200d"  # ZERO WIDTH NON-JOINER and JOINER: these scripts are spelt with them
-_JOINED = {
-    *("ARABIC", "SYRIAC", "MANDAIC", "NKO", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA"),
-    *("TAMIL", "TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "MYANMAR", "KHMER"),
-}
-_EMOJI_STYLE = "\ufe0f"
-_ALIKE = (("rn", "m"), ("vv", "w"), ("0", "o"), ("1", "l"), ("i", "l"), ("|", "l"), ("-", "_"))
 
 
 class Markdown(str):
@@ -38,36 +29,6 @@ class Markdown(str):
         return Markdown(str.join(self, map(markdown, parts)))
 
 
-def unseen(text: str, at: int) -> bool:
-    """Whether the character at this index cannot be seen, or changes how its neighbours are seen.
-
-    Controls, line separators, bidirectional marks, fillers, variation selectors, and characters that Unicode does not
-    assign. A joiner inside a word of a script that is spelt with joiners, or inside one emoji, is seen.
-    """
-    character = text[at]
-    if " " <= character <= "~":
-        return False
-    before, after = text[at - 1 : at], text[at + 1 : at + 2]
-    if character in _JOINERS:
-        emoji = character == "\u200d" and _pictures(before) and _pictures(after)
-        return not (emoji or (_joins(before) and _joins(after)))
-    if character == _EMOJI_STYLE:
-        return not (_pictures(before) and before != _EMOJI_STYLE)
-    return unicodedata.category(character) in _HIDDEN or _IGNORED.match(character) is not None
-
-
-def _joins(character: str) -> bool:
-    """Whether this is a letter or mark of a script that is spelt with joiners."""
-    if not character or unicodedata.category(character)[0] not in "LM":
-        return False
-    return unicodedata.name(character, "").partition(" ")[0] in _JOINED
-
-
-def _pictures(character: str) -> bool:
-    """Whether this is a symbol, or what styles one."""
-    return bool(character) and (unicodedata.category(character) in ("So", "Sk") or character == _EMOJI_STYLE)
-
-
 def steers(text: str) -> bool:
     """Whether a text has a character, other than line breaks and tabs, that acts on what is around it without being
     seen: controls, formatting characters, line separators."""
@@ -79,26 +40,6 @@ def plain(text: str, most: int = 200) -> str:
     """One line without characters that cannot be seen, at most `most` characters."""
     line = " ".join("".join(c for at, c in enumerate(text) if c.isspace() or not unseen(text, at)).split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
-
-
-def printable(text: str, limit: int, *, lines: bool = False) -> str:
-    """A stranger's text made safe to show: at most `limit` characters, none of them unseen.
-
-    Args:
-        lines: keep line breaks and tabs; otherwise every run of white space becomes one space.
-    """
-    text = text[: 4 * limit]
-    text = re.sub(r"\r\n?", "\n", text) if lines else " ".join(text.split())
-    keep = "\n\t" if lines else ""
-    shown = "".join(c if c in keep else _shown(text, at) for at, c in enumerate(text))
-    shown = shown.replace("##[", "## [")
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def _shown(text: str, at: int) -> str:
-    if unicodedata.category(text[at]) == "Zs":
-        return " "
-    return "\N{REPLACEMENT CHARACTER}" if unseen(text, at) else text[at]
 
 
 def marked(text: str, lines: int = 40) -> str:
@@ -128,18 +69,6 @@ def code(text: str, most: int = 120) -> Markdown:
 def markdown(value: Any) -> Markdown:
     """A value for a markdown page: as it is if it is Markdown, else escaped by `cell`."""
     return value if isinstance(value, Markdown) else cell(str(value), 1000)
-
-
-def skeleton(name: str) -> str:
-    """What a name looks like at a glance: two names of one skeleton can be taken for each other.
-
-    >>> skeleton("matched_search") == skeleton("rnatched-search")
-    True
-    """
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    for seen, like in _ALIKE:
-        folded = folded.replace(seen, like)
-    return folded
 
 
 def share(value: float | None) -> Markdown:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lnbench import data
+from lnbench.confusable import skeleton
 from lnbench.errors import DataError, RecordError
 from lnbench.protocol import Streams, Track, canonical_json, sha256
 from lnbench.protocol import track as tracks
@@ -19,7 +20,7 @@ from lnbench.protocol.track import DataSpec
 from lnbench.record.against_data import Comparison, compare, streams_of
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season, salt_of
-from lnbench.text import plain, skeleton
+from lnbench.text import plain
 
 FIRST_DAY = "2026-01-01"
 """No record is older than lnbench."""

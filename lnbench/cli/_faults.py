@@ -8,8 +8,9 @@ import sys
 
 import click
 
+from lnbench.characters import printable
 from lnbench.errors import LnbenchError
-from lnbench.text import marked, printable
+from lnbench.text import marked
 
 INTERRUPTED, USAGE, MISSING, BUG = 130, 2, 3, 4
 _FULL = {

@@ -34,7 +34,7 @@ def command(
     if metadata:
         from lnbench.contribute import submit
 
-        details = submit.described(poisoner, sandbox)
+        details = submit.described(poisoner)
         click.echo(f"author {details.author}, licence {details.license}, paper {details.paper or 'none'}")
     splits = conductor.check(poisoner, chosen, sandbox=sandbox, splits=2)
     for split in splits:

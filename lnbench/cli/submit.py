@@ -66,7 +66,7 @@ def command(
     names.check(poisoner, attacks=False)
     sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
     folder = _output.records_folder(None if made is None else made.parent, chosen)
-    submit.described(poisoner, sandbox)
+    submit.described(poisoner)
     if made is not None:
         result, path = submit.made_before(made, poisoner), made
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lnbench.errors import SubmissionError
-from lnbench.poison.labels import Details
+from lnbench.poison.reading import Details
 
 _PAPERS = (
     re.compile(r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/%#?=&+:;,()-]*)?"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lnbench.confusable import skeleton
 from lnbench.errors import SubmissionError
 from lnbench.evaluation import bundled
 from lnbench.poison.submission import Submission
 from lnbench.protocol import sha256
-from lnbench.text import skeleton
 
 
 def trouble(name: str) -> str:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lnbench.text import Markdown, cell, code, marked, plain, points, printable, probability, skeleton, steers
+from lnbench.characters import printable
+from lnbench.confusable import skeleton
+from lnbench.text import Markdown, cell, code, marked, plain, points, probability, steers
 
 PERSIAN = "\u0645\u06cc\u200c\u0631\u0648\u0645"
 """A word that is spelled with a zero-width non-joiner."""

@@ -8,7 +8,7 @@ import pytest
 
 from lnbench.contribute.metadata import check_metadata
 from lnbench.errors import SubmissionError
-from lnbench.poison.labels import Details
+from lnbench.poison.reading import Details
 
 GOOD = Details(description="Flips.", author="A. Author", paper="", license="MIT")
 

@@ -9,11 +9,11 @@ from click.testing import CliRunner
 
 import tiny
 from lnbench.cli import cli
+from lnbench.confusable import skeleton
 from lnbench.contribute import names
 from lnbench.errors import SubmissionError
 from lnbench.evaluation import bundled, conductor
 from lnbench.poison.submission import Submission
-from lnbench.text import skeleton
 
 FORGED = ["matched_search", "matched-search", "rnatched_search", "random_fl1p"]
 
