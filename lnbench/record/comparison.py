@@ -64,12 +64,14 @@ class Comparison:
             return f"{pair} cannot be compared: a victim of one or the other diverged on every split and seed."
         if ends is None:
             return f"{pair} differ by {points(mean)} points on a single split, which has no interval."
+        higher, lower, low, high = self.first, self.second, *ends
+        if mean < 0:
+            higher, lower, low, high = self.second, self.first, -high, -low
         p = probability(self.total.p_value)
-        paired = f"95 % interval {interval(list(ends))}, {p}, paired over {self.splits} splits"
-        if ends[0] <= 0 <= ends[1]:
-            return f"{pair} cannot be told apart: their scores differ by {points(mean)} points ({paired})."
-        better, worse = (self.first, self.second) if mean > 0 else (self.second, self.first)
-        return f"{better} beats {worse} on {self.track} by {abs(mean):.1f} points ({paired})."
+        paired = f"95 % interval {interval([low, high])}, {p}, paired over {self.splits} splits"
+        if low <= 0 <= high:
+            return f"{pair} cannot be told apart: their scores differ by {abs(mean):.1f} points ({paired})."
+        return f"{higher} beats {lower} on {self.track} by {abs(mean):.1f} points ({paired})."
 
     def __repr__(self) -> str:
         return f"<Comparison: {self.sentence}>"
