@@ -237,8 +237,8 @@ def test_a_random_start_does_not_spare_the_clean_input():
         return torch.stack([0.01 - distance, torch.zeros_like(distance)], -1)
 
     options = {"targeted": True, "epsilons": [0.3], "steps": 1, "random_start": torch.Generator().manual_seed(0)}
-    found = pgd(peak, inputs, torch.zeros(7, dtype=torch.long), **options)
-    assert found.broken.all() and found.zero_gradient.all()
+    attacked = pgd(peak, inputs, torch.zeros(7, dtype=torch.long), **options)
+    assert attacked.broken.all() and attacked.zero_gradient.all()
     last = pgd(peak, inputs, torch.zeros(7, dtype=torch.long), **options, rule="last")
     assert not last.broken.any() and last.zero_gradient.all()
 
@@ -262,26 +262,30 @@ def test_nan_logits_never_count_as_broken():
 
     for targeted in (True, False):
         classes = torch.zeros(len(inputs), dtype=torch.long)
-        found = pgd(diverged, inputs, classes, targeted=targeted, epsilons=[0.05, 0.3], steps=4)
+        attacked = pgd(diverged, inputs, classes, targeted=targeted, epsilons=[0.05, 0.3], steps=4)
         sound = pgd(model, inputs, classes, targeted=targeted, epsilons=[0.05, 0.3], steps=4)
-        assert not found.broken[1].any()
-        assert found.undefined[1].all() and not found.undefined[[0, 2]].any()
-        assert torch.equal(found.broken[[0, 2]], sound.broken[[0, 2]])
+        assert not attacked.broken[1].any()
+        assert attacked.undefined[1].all() and not attacked.undefined[[0, 2]].any()
+        assert torch.equal(attacked.broken[[0, 2]], sound.broken[[0, 2]])
 
 
 def test_zero_gradients_are_reported():
     def flat(x):
         return torch.stack([x.flatten(2).sum(-1).relu() * 0, x.flatten(2)[..., 0] * 0 + 1], -1)
 
-    found = pgd(flat, examples(), torch.zeros(40, dtype=torch.long), targeted=True, epsilons=[0.1], steps=2)
-    assert found.zero_gradient.all() and not found.broken.any()
+    attacked = pgd(flat, examples(), torch.zeros(40, dtype=torch.long), targeted=True, epsilons=[0.1], steps=2)
+    assert attacked.zero_gradient.all() and not attacked.broken.any()
 
 
 def test_no_examples_give_no_flags():
-    found = pgd(
+    attacked = pgd(
         network(), examples()[:0], torch.zeros(0, dtype=torch.long), targeted=True, epsilons=[0.1, 0.2], steps=3
     )
-    assert found.broken.shape == (3, 2, 0) and found.zero_gradient.shape == (3, 0) and found.undefined.shape == (3, 0)
+    assert (
+        attacked.broken.shape == (3, 2, 0)
+        and attacked.zero_gradient.shape == (3, 0)
+        and attacked.undefined.shape == (3, 0)
+    )
 
 
 @pytest.mark.parametrize(

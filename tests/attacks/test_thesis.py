@@ -94,8 +94,8 @@ def test_min_colouring_scores_a_point_by_the_neighbours_its_colour_is_reached_fr
     monkeypatch.setattr(surrogates, "train", lambda problem, labels: seen.update(colours=labels[0]))
     given = toy.problem(toy.star())
     for reached in (True, False):
-        found = toy.flips("min_colouring", given, gamma=0.2, surrogates=2)
-        assert (found != [0]) is reached  # … so every ray scores, or the hub does
+        flips = toy.flips("min_colouring", given, gamma=0.2, surrogates=2)
+        assert (flips != [0]) is reached  # … so every ray scores, or the hub does
     assert sorted(seen["colours"]) == list(range(7)) and len(seen["classes"]) == 12
 
 
