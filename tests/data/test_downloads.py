@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import batches
+import loopback
 from lnbench.data import cifar10, downloads, mnist
 from lnbench.data.downloads import Remote
 from lnbench.errors import DataError
@@ -312,6 +313,27 @@ def test_proxies_and_names_that_a_download_fails_with(server: type[_Server], mon
     monkeypatch.setattr(urllib.request, "_opener", None)
     server.status = 404
     assert "ALL_PROXY" not in _refused()
+
+
+def test_a_mirror_whose_certificate_nobody_trusts(
+    server: type[_Server], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.datasets import MNIST
+
+    pem = Path(__file__).parents[1] / "hub" / "self_signed.pem"
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    with loopback.serving(pem) as secure:
+        monkeypatch.setattr(MNIST, "mirrors", [f"{secure.url}/"])
+        monkeypatch.setattr(mnist, "_REMOTE", Remote(secure.url, mnist._download))
+        remedy = "if your network or Hub has a certificate authority of its own, set SSL_CERT_FILE to its file"
+        said = _refused()
+        assert f"the certificate of {secure.url} is not trusted (self" in said and remedy in said
+        monkeypatch.setenv("SSL_CERT_FILE", str(place / "none.pem"))
+        assert f"SSL_CERT_FILE names no file ({place}/none.pem)" in _refused()
+        assert secure.took() == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+        assert f"{secure.url} has no such thing (HTTP 404)" in _refused(), "with it, it is asked"
 
 
 def test_a_mirror_that_says_nothing_is_given_up(server: type[_Server], monkeypatch: pytest.MonkeyPatch) -> None:
