@@ -2,6 +2,12 @@
 
 Which k training labels, flipped, leave the models trained on them easiest to attack? lnbench scores any `Poisoner` by
 how much lower its victims' adversarial accuracy is than under random flips of the same budget.
+
+    class Mine(lnbench.Poisoner):
+        def poison(self, problem):
+            return problem.flipped(problem.eligible[: problem.budget])
+
+    record = lnbench.evaluate(Mine, quick=True)
 """
 
 from __future__ import annotations
@@ -12,14 +18,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 _INDEX = {
+    "evaluate": "lnbench.api.evaluate",
+    "check": "lnbench.api.evaluate",
+    "verify": "lnbench.api.records",
+    "audit": "lnbench.api.records",
+    "compare": "lnbench.api.records",
+    "read_record": "lnbench.api.records",
+    "load_track": "lnbench.protocol.track:load",
+    "load_split": "lnbench.api.tracks",
+    "load_poisoned": "lnbench.hub.dataset",
     "Poisoner": "lnbench.protocol.poisoner",
     "Problem": "lnbench.protocol.poisoner",
     "Threat": "lnbench.protocol.poisoner",
     "Track": "lnbench.protocol.track",
     "Recipe": "lnbench.protocol.recipe",
-    "load_track": "lnbench.protocol.track:load",
-    "load_split": "lnbench.data:load",
-    "load_poisoned": "lnbench.hub.dataset",
     "Record": "lnbench.record:Record",
     "LnbenchError": "lnbench.errors",
     "SubmissionError": "lnbench.errors",
@@ -28,6 +40,7 @@ _INDEX = {
     "DataError": "lnbench.errors",
     "UnavailableError": "lnbench.errors",
 }
+"""Public name -> the module that defines it, imported when the name is first used."""
 
 __all__ = [
     "DataError",
@@ -43,13 +56,21 @@ __all__ = [
     "Track",
     "UnavailableError",
     "__version__",
+    "audit",
+    "check",
+    "compare",
+    "evaluate",
     "load_poisoned",
     "load_split",
     "load_track",
+    "read_record",
+    "verify",
 ]
 
 if TYPE_CHECKING:
-    from lnbench.data import load as load_split
+    from lnbench.api.evaluate import check, evaluate
+    from lnbench.api.records import audit, compare, read_record, verify
+    from lnbench.api.tracks import load_split
     from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError, SubmissionError, UnavailableError
     from lnbench.hub.dataset import load_poisoned
     from lnbench.protocol.poisoner import Poisoner, Problem, Threat

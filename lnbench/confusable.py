@@ -47,5 +47,6 @@ def imitated(name: str, others: Iterable[str]) -> str | None:
 def mixes_scripts(name: str) -> bool:
     """Whether letters of alphabets that look alike stand in one word."""
     return any(
-        len(_SCRIPTS & {unicodedata.name(c, "").partition(" ")[0] for c in word}) > 1 for word in re.findall(r"\w+", name)
+        len(_SCRIPTS & {unicodedata.name(c, "").partition(" ")[0] for c in word}) > 1
+        for word in re.findall(r"\w+", name)
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from lnbench.errors import RecordError
+from lnbench.errors import RecordError, UnavailableError
 from lnbench.protocol.hashes import canonical_json
 
 
@@ -34,6 +36,41 @@ def write_atomically(path: Path, data: bytes, *, parents: bool = False) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def check_writable(folder: Path) -> None:
+    """Find out whether files can be written to a folder, which need not be there yet; nothing is made or left there.
+
+    Raises:
+        UnavailableError: if they cannot, with the reason.
+    """
+    whole = folder.absolute()
+    place = next(place for place in (whole, *whole.parents) if os.path.lexists(place))
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            longest = os.pathconf(place, "PC_NAME_MAX")
+        if any(len(os.fsencode(name)) > longest for name in whole.relative_to(place).parts):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    except OSError as error:
+        below = "" if place == whole else f" below {place}"
+        reason = (error.strerror or str(error)).lower()
+        raise UnavailableError(f"the folder {str(folder)[:200]} cannot be written{below}: {reason}.") from None
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove a folder and all below it; of one that is a link, what it leads to is emptied and the link stays.
+
+    Raises:
+        OSError: as the file system says.
+    """
+    if not folder.is_symlink():
+        shutil.rmtree(folder)
+        return
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def read_at_most(path: Path, most: int) -> bytes:

@@ -1,4 +1,4 @@
-"""From exceptions to one sentence on stderr and an exit code."""
+"""From exceptions to one sentence on stderr and an exit code, and a submission's log under its error."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ import sys
 
 import click
 
+from lnbench.characters import printable
 from lnbench.errors import LnbenchError
+from lnbench.text import marked
 
-INTERRUPTED, MISSING, BUG = 130, 3, 4
+INTERRUPTED, USAGE, MISSING, BUG = 130, 2, 3, 4
 _FULL = {
     errno.ENOSPC: "no space is left on the disk",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
 }
+_NAMES = {
+    errno.ENAMETOOLONG: "expected a shorter name of a file",
+    errno.ELOOP: "expected a file, got a link that leads back to itself",
+}
+_LOG_LINES = 40
+_WHOLE_LOG = "lnbench.whole_log"
 
 
 def tell(error: BaseException) -> int | None:
@@ -28,6 +36,7 @@ def tell(error: BaseException) -> int | None:
         return INTERRUPTED
     if isinstance(error, LnbenchError):
         _say(str(error))
+        show_log(error)
         return error.exit_code
     if isinstance(error, BrokenPipeError) or not isinstance(error, Exception):
         return None
@@ -38,6 +47,9 @@ def tell(error: BaseException) -> int | None:
             "What was finished is kept."
         )
         return MISSING
+    if isinstance(error, OSError) and error.errno in _NAMES and error.filename:
+        _say(f"{_NAMES[error.errno]}, got {str(error.filename)[:80]!r}….")
+        return USAGE
     _report(error)
     return BUG
 
@@ -48,16 +60,31 @@ def _interrupted(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or (behind is not None and _interrupted(behind))
 
 
-def clean(text: str, lines: int = 40) -> str:
-    """Text of unknown origin, fit for a terminal and a CI log: no control characters, every later line marked."""
-    kept = ["".join(c if c.isprintable() else "\ufffd" for c in line.expandtabs(4)) for line in text.splitlines()]
-    if len(kept) > lines:
-        kept[lines:] = [f"… {len(kept) - lines} more lines"]
-    return "\n| ".join(kept)
+def show_log(error: LnbenchError) -> None:
+    """Print the end of the log of a submission that failed, or all of it if `--log` was given."""
+    lines = str(getattr(error, "log", "")).splitlines()
+    context = click.get_current_context(silent=True)
+    whole = context is not None and context.meta.get(_WHOLE_LOG, False)
+    if not whole and len(lines) > _LOG_LINES:
+        click.echo(f"  | … {len(lines) - _LOG_LINES} lines before these; --log shows all", err=True)
+        lines = lines[-_LOG_LINES:]
+    if lines:
+        click.echo(quoted("\n".join(lines)), err=True)
+
+
+def quoted(log: str) -> str:
+    """A submission's log, each line behind a mark, so that none is a command to a terminal or to a CI's log."""
+    return "\n".join(f"  | {printable(line.expandtabs(4), 4 * len(line) + 1)}" for line in log.splitlines())
+
+
+def show_whole_log(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """Callback of `--log`: what `show_log` asks for."""
+    context.meta[_WHOLE_LOG] = value
+    return value
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"error: {clean(sentence)}", err=True)
+    click.echo(f"error: {marked(sentence)}", err=True)
 
 
 def _report(error: Exception) -> None:

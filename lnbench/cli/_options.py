@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from lnbench.cli import _faults
+
+if TYPE_CHECKING:
+    from lnbench.poison.submission import Submission
+    from lnbench.protocol import Track
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def text(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Callback of an option whose text is written to files: it has to be UTF-8."""
+    if value is not None and any("\ud800" <= character <= "\udfff" for character in value):
+        raise click.BadParameter(f"expected text in UTF-8, got {value[:80]!a}.", context, parameter)
+    return value
+
+
 def submission(function: F) -> F:
-    """The submission, its parameters, its track, and the permission to run it unboxed."""
+    """The submission, its parameters, its track, and the permission to run it without a sandbox."""
     for decorate in (
+        click.option(
+            "--log",
+            is_flag=True,
+            callback=_faults.show_whole_log,
+            help="Show all that the submission printed, not only the last lines of one that fails.",
+        ),
         click.option(
             "--unsafe-no-sandbox",
             is_flag=True,
@@ -68,90 +87,48 @@ def season(function: F) -> F:
     return function
 
 
-def season_salt(name: str | None, salt_file: Path | None, board: Path, unsafe: bool) -> str | None:
-    """The salt of the open season that is asked for, None if none is.
-
-    Raises:
-        ProtocolError: if name and salt do not belong together, or come alone.
-        UnavailableError: without bubblewrap: a salt that is secret is not brought near a submission that could read it.
-    """
-    from lnbench.errors import ProtocolError, UnavailableError
-    from lnbench.poison import diagnosis
-    from lnbench.poison import sandbox as sandboxes
-    from lnbench.record import seasons
-
-    if name is None and salt_file is None:
-        return None
-    if name is None or salt_file is None:
-        raise ProtocolError(
-            "--season NAME and --salt-file FILE go together: the season's salt is secret while it is open."
-        )
-    found = seasons.opened(seasons.read(board / "seasons.toml"), name)
-    salt = seasons.read_salt(salt_file)
-    seasons.check_salt(found, salt)
-    if unsafe or diagnosis.mode() != sandboxes.BUBBLEWRAP:
-        raise UnavailableError(
-            "a season's salt is secret, and only bubblewrap keeps a submission from it; see `lnbench doctor`."
-        )
-    return salt
-
-
-def load_track(name: str | None) -> Any:
+def load_track(name: str | None) -> Track:
     """The track of this name or file, the default one if None."""
     from lnbench.protocol import track
 
     return track.load(name or track.DEFAULT)
 
 
-def load_submission(name_or_path: str, settings: dict[str, str]) -> Any:
+def load_submission(name_or_path: str, settings: dict[str, str]) -> Submission:
     """The submission in this file, or of this name, with parameters set."""
-    from lnbench.evaluation.conductor import find_submission
-    from lnbench.poison.run import Submission
+    from lnbench.evaluation import submissions
 
-    return Submission.from_file(find_submission(name_or_path), settings)
-
-
-def load_poisoner(name: str, settings: dict[str, str], track: str | None) -> tuple[Any, Any, dict[str, Any]]:
-    """What is scored, its track, and, for labels from the Hub, the salt and season that drew their splits."""
-    if not name.startswith("hf://"):
-        chosen = load_track(track)
-        return load_submission(name, settings), chosen, {}
-    from lnbench.hub import own_track, pull
-
-    if settings:
-        raise click.UsageError("published labels have no parameters to --set.")
-    wanted = load_track(track) if track is not None else None
-    pulled = pull(name)
-    click.echo(f"labels only: {pulled.source}", err=True)
-    facts = pulled.manifest.document
-    return pulled.published, own_track(pulled, wanted), {"salt": facts["salt"], "season": facts["season"]}
+    return submissions.load(name_or_path, settings)
 
 
 def sandbox(unsafe: bool, file: str) -> str:
-    """The sandbox to ask for; says so aloud if the submission will run without one."""
-    from lnbench.evaluation import conductor
-    from lnbench.poison import diagnosis
-    from lnbench.poison import sandbox as sandboxes
+    """The sandbox to ask for; says so aloud if that is none.
 
-    wish = "none" if unsafe else "auto"
-    if conductor.resolved_sandbox(wish) == sandboxes.NONE:
-        why = "" if unsafe else f" {diagnosis.diagnose().reason} `lnbench doctor` says how to get one."
+    Raises:
+        UnavailableError: if one is wanted and none works here.
+    """
+    from lnbench.evaluation import machine
+
+    if unsafe:
         click.echo(
             f"WARNING: NO SANDBOX. {file} runs as a plain process with all your rights and sees all your files; the "
-            f"record will not be ranked.{why}",
+            "record will not be ranked.",
             err=True,
         )
+    wish = "none" if unsafe else "auto"
+    machine.resolved_sandbox(wish)
     return wish
 
 
-def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """NAME=VALUE … as a dictionary; the poisoner's own fields give the values their types."""
     result: dict[str, str] = {}
-    for text in values:
-        name, equals, value = text.partition("=")
+    for pair in values:
+        text(context, parameter, pair)
+        name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
-            raise click.BadParameter(f"expected NAME=VALUE, got {text!r}.", ctx, parameter)
+            raise click.BadParameter(f"expected NAME=VALUE, got {pair!r}.", context, parameter)
         if name in result:
-            raise click.BadParameter(f"{name} is set twice.", ctx, parameter)
+            raise click.BadParameter(f"{name} is set twice.", context, parameter)
         result[name] = value
     return result

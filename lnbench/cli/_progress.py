@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lnbench.cli import _faults
+from lnbench.text import marked
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from lnbench.evaluation.conductor import Progress
+    from lnbench.evaluation.progress import Progress
 
 _EVERY = 5.0
 """Seconds between two plain lines."""
 _SETTLED = 0.03
 """Share of the work to be done here after which an estimate of the time left is worth showing."""
+_WORDS = 66
+"""Characters beside a bar: its stage, how far it is, and the time left."""
 _STAGES = {"poison": "poisoning", "victims": "victims"}
 
 
@@ -54,11 +56,12 @@ class Bars:
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Display
 
+        console = Console(stderr=True)
         self._display = Display(
             TextColumn("{task.description:<9}"),
-            BarColumn(24),
+            BarColumn(min(24, max(4, console.width - _WORDS))),
             TextColumn("{task.fields[text]}", markup=False),
-            console=Console(stderr=True),
+            console=console,
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -108,5 +111,5 @@ def _text(progress: Progress) -> str:
     if progress.seconds_left is not None and done < total and done - reused >= _SETTLED * (total - reused):
         parts.append(f"{duration(progress.seconds_left)} left")
     if progress.note:
-        parts.append(_faults.clean(progress.note, lines=1))
+        parts.append(marked(progress.note, lines=1))
     return ", ".join(parts)

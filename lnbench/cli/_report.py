@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from lnbench.cli import _tables
 from lnbench.protocol import ARMS, MATCHED
 from lnbench.record.record import FLAGS, Record, meaning
 from lnbench.text import interval, plain, points, share
@@ -24,9 +23,7 @@ _SHARES = {
 
 def print_record(record: Record, *, err: bool = True) -> None:
     """Print what a record found, to stderr or stdout."""
-    console = Console(stderr=err, highlight=False)
-    if not console.is_terminal:
-        console.width = 120
+    console = _tables.console(err=err)
     replication, track = record.document["replication"], record.track
     console.print()
     console.print(
@@ -39,8 +36,8 @@ def print_record(record: Record, *, err: bool = True) -> None:
     console.print(
         Text("In %. AA, adversarial accuracy: the share of the source class that the adversary did not break.")
     )
-    console.print(_arms(record))
-    console.print(_scores(record))
+    _arms(console, record)
+    _scores(console, record)
     console.print(Text(record.verdict, style="bold"))
     if matched := record.score.get("matched"):
         console.print(
@@ -49,30 +46,27 @@ def print_record(record: Record, *, err: bool = True) -> None:
                 f"{interval(matched['ci95_pp'])}."
             )
         )
-    for line in standing(record):
+    for line in ranking(record):
         console.print(Text(line))
     console.print()
 
 
 def print_budgets(records: Sequence[Record]) -> None:
     """Print AA and score at each budget, to stderr."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        console.width = 120
-    table = _table("k", "η", "AA clean", "random", "poisoned", "score, pp", "95 % interval")
+    console, rows = _tables.console(err=True), []
     for record in records:
         noise, score = record.track.noise, record.score
         shares = [share(record.arms[arm]["adv_acc"]) for arm in ARMS]
         eta = f"{noise.budget / record.track.data.train:.2g}"
-        table.add_row(str(noise.budget), eta, *shares, points(score["drop_pp"]), interval(score["ci95_pp"]))
+        rows.append([str(noise.budget), eta, *shares, points(score["drop_pp"]), interval(score["ci95_pp"])])
     console.print()
     console.print(
         Text(f"{plain(records[0].label)} on {records[0].track.name}, by budget; none of these records ranks.")
     )
-    console.print(table)
+    _tables.show(console, ["k", "η", "AA clean", "random", "poisoned", "score, pp", "95 % interval"], rows)
 
 
-def standing(record: Record) -> list[str]:
+def ranking(record: Record) -> list[str]:
     """Whether the record may stand on the board, why not, and what else a reader should know."""
     bars = [flag for flag in record.flags if FLAGS.get(flag.split(":")[0], (True, ""))[0]]
     notes = [flag for flag in record.flags if flag not in bars]
@@ -81,31 +75,23 @@ def standing(record: Record) -> list[str]:
     return lines + (["Note:"] if notes else []) + [f"  - {meaning(flag)}" for flag in notes]
 
 
-def _arms(record: Record) -> Table:
-    """What victims trained on each arm's labels get right."""
-    table = _table("labels", *_SHARES.values())
-    for arm in (*ARMS, *({MATCHED} & record.arms.keys())):
-        table.add_row(arm, *[share(record.arms[arm][name]) for name in _SHARES])
-    return table
+def _arms(console: Console, record: Record) -> None:
+    """Print what victims trained on each arm's labels get right."""
+    arms = [*ARMS, *({MATCHED} & record.arms.keys())]
+    rows = [[arm, *(share(record.arms[arm][name]) for name in _SHARES)] for arm in arms]
+    _tables.show(console, ["labels", *_SHARES.values()], rows)
 
 
-def _scores(record: Record) -> Table:
-    """How much lower AA is than under random flips, by architecture and in all."""
-    table = _table("architecture", "ε", "AA clean", "random", "poisoned", "score, pp", "95 % interval")
+def _scores(console: Console, record: Record) -> None:
+    """Print how much lower AA is than under random flips, by architecture and in all."""
     arms, score = record.arms, record.score
+    rows = []
     for victim in record.track.victims:
-        row = score["per_architecture"][victim.name]
+        alone = score["per_architecture"][victim.name]
         shares = [share(arms[arm]["per_architecture"][victim.name]["adv_acc"]) for arm in ARMS]
         epsilon = f"{record.track.epsilon(victim):g}"
-        table.add_row(victim.name, epsilon, *shares, points(row["drop_pp"]), interval(row["ci95_pp"]))
+        rows.append([victim.name, epsilon, *shares, points(alone["drop_pp"]), interval(alone["ci95_pp"])])
     shares = [share(arms[arm]["adv_acc"]) for arm in ARMS]
-    table.add_row("all", "", *shares, points(score["drop_pp"]), interval(score["ci95_pp"]), style="bold")
-    return table
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+    rows.append(["all", "", *shares, points(score["drop_pp"]), interval(score["ci95_pp"])])
+    head = ["architecture", "ε", "AA clean", "random", "poisoned", "score, pp", "95 % interval"]
+    _tables.show(console, head, rows, bold=len(rows) - 1)

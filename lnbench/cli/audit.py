@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lnbench.cli import _faults, _progress
+from lnbench.cli import _output, _progress
+from lnbench.text import marked
 
 
 @click.command("audit")
@@ -42,29 +44,24 @@ def command(
     Then: does the row keep its rank on the board, and how easily would cleanlab find the flips?
     Exit code 1 if the record's conclusion does not survive.
     """
-    from lnbench import record as records
-    from lnbench.evaluation import conductor
-    from lnbench.files import write_atomically
+    from lnbench.api.records import audit, read_record
     from lnbench.protocol import canonical_json
-    from lnbench.record import seasons
-    from lnbench.trust import audit
 
-    found = records.read(record)
-    known = seasons.read(board / "seasons.toml")
+    read, path = read_record(record), out or record.with_name(f"{record.stem}.audit.json")
+    _output.writable(path.parent)
     with _progress.reporter() as report:
-        document = audit.audit(
-            found,
-            device=device,
-            workers=workers or conductor.cores(),
-            salt=salt or seasons.salt_of(known, found.season),
-            board=board / "records" if (board / "records").is_dir() else None,
-            on_progress=report,
-        )
-    path = out or record.with_name(f"{record.stem}.audit.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, canonical_json(document))
+        document = audit(read, device=device, workers=workers, salt=salt, board=board, on_progress=report)
     if as_json:
         click.echo(canonical_json(document), nl=False)
+    _print(document, board)
+    _output.write_file(path, canonical_json(document))
+    click.echo(f"audit: {path}", err=True)
+    if not document["survives"]:
+        raise click.exceptions.Exit(1)
+
+
+def _print(document: dict[str, Any], board: Path) -> None:
+    """What an audit found, for a person."""
     for arm, values in document["arms"].items():
         click.echo(
             f"{arm:<9} AA {100 * values['adv_acc']:.1f} % (record: {100 * values['plain_adv_acc']:.1f} %), untargeted "
@@ -74,11 +71,8 @@ def command(
     same, total = document["reproduced"]
     click.echo(f"{same} of {total} victims gave the record's bits again under the record's own attack.", err=True)
     for sentence in document["verdict"]:
-        click.echo(_faults.clean(sentence, lines=1), err=True)
+        click.echo(marked(sentence, lines=1), err=True)
     if document["standing"] is None:
         click.echo(f"Its rank was not looked at: there is no board in {board}.", err=True)
     for flag in document["flags"]:
         click.echo(f"doubt: {flag}", err=True)
-    click.echo(f"audit: {path}", err=True)
-    if not document["survives"]:
-        raise click.exceptions.Exit(1)

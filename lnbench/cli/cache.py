@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -28,12 +27,12 @@ def path() -> None:
 @command.command("size")
 def size() -> None:
     """Print how much is kept."""
-    from lnbench.data import _files
+    from lnbench.data import folders
     from lnbench.evaluation.store import Store
 
     entries, used = Store().size()
     click.echo(f"results: {entries} in {_bytes(used)}, {Store().root}")
-    click.echo(f"data: {_bytes(_tree(_files.downloads()))}, {_files.downloads()}")
+    click.echo(f"data: {_bytes(_tree(folders.downloads()))}, {folders.downloads()}")
 
 
 @command.command("clear")
@@ -41,10 +40,11 @@ def size() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear(with_data: bool, yes: bool) -> None:
     """Remove all results; with --data the downloads as well."""
-    from lnbench.data import _files
+    from lnbench.data import folders
     from lnbench.evaluation.store import Store
+    from lnbench.files import clear_folder
 
-    store, downloads = Store(), _files.downloads()
+    store, downloads = Store(), folders.downloads()
     entries, used = store.size()
     what = f"{entries} results ({_bytes(used)}) in {store.root}"
     if with_data:
@@ -55,7 +55,7 @@ def clear(with_data: bool, yes: bool) -> None:
         click.confirm(f"Remove {what}?", abort=True, err=True)
     store.clear()
     if with_data and downloads.exists():
-        shutil.rmtree(downloads)
+        clear_folder(downloads)
     click.echo(f"removed {what}")
 
 

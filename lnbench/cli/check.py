@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import click
 
-from lnbench.cli import _options
+from lnbench.cli import _faults, _options
 
 
 @click.command("check")
 @_options.submission
 @click.option("--metadata", is_flag=True, help="Also ask for the author and licence that a pull request must name.")
 def command(
-    submission: str, track: str | None, settings: dict[str, str], unsafe_no_sandbox: bool, metadata: bool
+    submission: str,
+    track: str | None,
+    settings: dict[str, str],
+    unsafe_no_sandbox: bool,
+    log: bool,
+    metadata: bool,
 ) -> None:
     """Run a poisoner in the sandbox and audit its labels, without training victims.
 
@@ -21,23 +26,25 @@ def command(
     """
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)
+    from lnbench.contribute import names
     from lnbench.evaluation import conductor
 
-    wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    names.check(poisoner, attacks=True)
     if metadata:
-        from lnbench.contribute import pull_request
+        from lnbench.contribute import submit
 
-        details = poisoner.details
-        pull_request.check_metadata(details, poisoner.file)
+        details = submit.described(poisoner)
         click.echo(f"author {details.author}, licence {details.license}, paper {details.paper or 'none'}")
-    found = conductor.check(poisoner, chosen, sandbox=wish, splits=2)
-    budget = chosen.noise.budget
-    for split in found:
+    splits = conductor.check(poisoner, chosen, sandbox=sandbox, splits=2)
+    for split in splits:
         again = "the same labels twice" if split.deterministic else "DIFFERENT labels when run again"
         click.echo(
-            f"split {split.split}: {len(split.flips)} of {budget} flips, {split.seconds:.1f} s, "
+            f"split {split.split}: {len(split.flips)} of {chosen.noise.budget} flips, {split.seconds:.1f} s, "
             f"{split.trainings} victim trainings, sandbox {split.sandbox}, {again}"
         )
+        if log and split.log:
+            click.echo(_faults.quoted(split.log), err=True)
     click.echo(f"{poisoner.file}: its labels are valid on {chosen.name}.")
-    if not all(split.deterministic for split in found):
+    if not all(split.deterministic for split in splits):
         click.echo("note: draw every random number from problem.rng, or nobody can reproduce your row.", err=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options, _progress
+from lnbench.cli import _options, _output, _progress
+
+if TYPE_CHECKING:
+    from lnbench.protocol import Track
+    from lnbench.record.record import Record
 
 
 def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -71,6 +75,7 @@ def command(
     board: Path,
     as_json: bool,
     unsafe_no_sandbox: bool,
+    log: bool,
 ) -> None:
     """Score a poisoner on a track.
 
@@ -86,20 +91,38 @@ def command(
       lnbench evaluate adversarial_path --set bucket=middle --track mnist10k-9to0
       lnbench evaluate hf://user/name@revision
     """
-    poisoner, chosen, drawn = _options.load_poisoner(submission, settings, track)
-    from lnbench import record
+    from lnbench.api.evaluate import requested
     from lnbench.cli import _report
     from lnbench.evaluation import conductor
-    from lnbench.protocol import PUBLIC_SALT, canonical_json
+    from lnbench.evaluation.season import caution
+    from lnbench.evaluation.store import Store
+    from lnbench.poison.submission import Submission
+    from lnbench.protocol import canonical_json
 
-    season, salt = (drawn["season"], drawn["salt"]) if drawn else (season, None)
-    salt = salt or _options.season_salt(season, salt_file, board, unsafe_no_sandbox) or PUBLIC_SALT
-    sandbox = "none" if drawn else _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    request = requested(
+        submission,
+        track,
+        settings,
+        sandbox="none" if unsafe_no_sandbox else "auto",
+        season=season,
+        salt_file=salt_file,
+        board=board,
+        store=Store(),
+    )
+    if request.season is not None and (said := caution()):
+        click.echo(f"note: {said}", err=True)
+    sandbox = "none"
+    if isinstance(request.poisoner, Submission):
+        sandbox = _options.sandbox(unsafe_no_sandbox, request.poisoner.file)
+    else:
+        click.echo(f"labels only: {request.poisoner.source}", err=True)
+    folder = _output.records_folder(out, request.track)
+    _output.writable(keep_victims)
 
-    def run(on: Any) -> tuple[record.Record, Path]:
+    def run(on: Track) -> tuple[Record, Path]:
         with _progress.reporter() as report:
             made = conductor.evaluate(
-                poisoner,
+                request.poisoner,
                 on,
                 quick=quick,
                 device=device,
@@ -107,18 +130,16 @@ def command(
                 engine=engine,
                 sandbox=sandbox,
                 keep_victims=keep_victims,
-                salt=salt,
-                season=season,
+                salt=request.salt,
+                season=request.season,
                 on_progress=report,
             )
-        record.write(made, folder / made.filename)
-        return made, folder / made.filename
+        return made, _output.write(made, folder, as_json=as_json)
 
-    folder = out or Path("records") / chosen.name
     if budgets:
-        _curve(chosen, budgets, run, folder, as_json)
+        _curve(request.track, budgets, run, folder, as_json)
         return
-    result, path = run(chosen)
+    result, path = run(request.track)
     _report.print_record(result)
     if as_json:
         click.echo(canonical_json(result.document), nl=False)
@@ -127,24 +148,24 @@ def command(
     click.echo(f"record: {path}", err=True)
 
 
-def _curve(track: Any, ks: tuple[int, ...], run: Callable[[Any], Any], folder: Path, as_json: bool) -> None:
+def _curve(
+    track: Track, budgets: tuple[int, ...], run: Callable[[Track], tuple[Record, Path]], folder: Path, as_json: bool
+) -> None:
     """One evaluation a budget; a table, a figure and a document of them."""
     from lnbench.board.budget_curve import figure
     from lnbench.cli import _report
     from lnbench.evaluation import budget_curve
-    from lnbench.files import write_atomically
     from lnbench.protocol import canonical_json
 
-    tracks = [budget_curve.at_budget(track, k) for k in ks]
     records = []
-    for at in tracks:
-        click.echo(f"budget {at.noise.budget}", err=True)
-        records.append(run(at)[0])
+    for varied in budget_curve.at_budgets(track, budgets):
+        click.echo(f"budget {varied.noise.budget}", err=True)
+        records.append(run(varied)[0])
     document = budget_curve.curve(track, records)
     _report.print_budgets(records)
-    for suffix, data in (("json", canonical_json(document)), ("svg", figure(document).encode())):
-        path = folder / f"{records[0].filename.rsplit('-', 1)[0]}-budgets.{suffix}"
-        write_atomically(path, data)
+    for suffix, content in (("json", canonical_json(document)), ("svg", figure(document).encode())):
+        path = folder / f"{budget_curve.stem(records)}.{suffix}"
+        _output.write_file(path, content)
         click.echo(f"curve: {path}", err=True)
     if as_json:
         click.echo(canonical_json(document), nl=False)

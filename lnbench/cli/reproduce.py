@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from lnbench.cli import _output
+from lnbench.text import marked
+
 
 @click.command("reproduce")
 @click.argument("names", metavar="NAME...", nargs=-1)
@@ -80,25 +83,26 @@ def _check(out: Path) -> None:
 
 
 def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None, keep_going: bool) -> None:
-    from lnbench.cli import _faults, _progress
+    from lnbench.cli import _progress
     from lnbench.errors import LnbenchError
-    from lnbench.evaluation.conductor import cores
+    from lnbench.evaluation import machine
     from lnbench.thesis import drawing, run
     from lnbench.thesis import experiment as experiments
 
     drawing.require()
     for name in names:
         experiments.load(name)
+    _output.writable(out)
     code = 0
     for name in names:
         try:
             with _progress.reporter() as notify:
-                document = run.measure(name, level, workers or cores(), notify)
+                document = run.measure(name, level, workers or machine.cores(), notify)
             paths = run.write(document, out)
         except LnbenchError as error:
             if not keep_going:
                 raise
-            click.echo(f"error: {name}: {_faults.clean(str(error))}", err=True)
+            click.echo(f"error: {name}: {marked(str(error))}", err=True)
             code = error.exit_code
             continue
         _tell(document, paths)

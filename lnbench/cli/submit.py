@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options, _progress
+from lnbench.cli import _options, _output, _progress
 
 if TYPE_CHECKING:
     from lnbench.poison.submission import Submission
@@ -45,6 +45,7 @@ def command(
     track: str | None,
     settings: dict[str, str],
     unsafe_no_sandbox: bool,
+    log: bool,
     made: Path | None,
     device: str,
     workers: int | None,
@@ -59,57 +60,56 @@ def command(
     """
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)
-    from lnbench import record
     from lnbench.cli import _report
-    from lnbench.contribute import pull_request
-    from lnbench.evaluation import conductor
+    from lnbench.contribute import names, submit
 
-    wish = _options.sandbox(unsafe_no_sandbox, poisoner.file)
-    pull_request.check_metadata(poisoner.details, poisoner.file)
+    names.check(poisoner, attacks=False)
+    sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    folder = _output.records_folder(None if made is None else made.parent, chosen)
+    submit.described(poisoner)
     if made is not None:
-        result, path = record.read(made), made
-        pull_request.check_same(result, poisoner)
+        result, path = submit.made_before(made, poisoner), made
     else:
-        conductor.check(poisoner, chosen, sandbox=wish)
-        click.echo(f"{poisoner.file}: its labels are valid on {chosen.name}; now the victims.", err=True)
-        result = _evaluated(poisoner, chosen, device=device, workers=workers, sandbox=wish)
-        path = Path("records") / chosen.name / result.filename
-        record.write(result, path)
+        valid = f"{poisoner.file}: its labels are valid on {chosen.name}; now the victims."
+        with _progress.reporter() as report:
+            result = submit.scored(
+                poisoner,
+                chosen,
+                sandbox=sandbox,
+                device=device,
+                workers=workers,
+                on_checked=lambda: click.echo(valid, err=True),
+                on_progress=report,
+            )
+        path = _output.write(result, folder)
     _report.print_record(result)
-    text = path.with_suffix(".md")
-    text.write_text(pull_request.text(result), encoding="utf-8")
+    text = submit.write_text(result, path)
     click.echo(f"record: {path}\npull request's text: {text}")
-    _bring(poisoner, result, text, repository, yes)
+    _propose(poisoner, result, text, repository, yes)
 
 
-def _evaluated(poisoner: Submission, track: Any, **options: Any) -> Record:
-    from lnbench.evaluation import conductor
-
-    with _progress.reporter() as report:
-        return conductor.evaluate(poisoner, track, on_progress=report, **options)
-
-
-def _bring(poisoner: Submission, result: Record, text: Path, repository: Path, yes: bool) -> None:
+def _propose(poisoner: Submission, result: Record, text: Path, repository: Path, yes: bool) -> None:
     """Make the branch; push it if the author agrees, or say how."""
+    from lnbench.contribute import branch as branches
     from lnbench.contribute import pull_request
 
-    root, title = pull_request.checkout(repository), pull_request.title(result)
+    root, title = branches.checkout(repository), pull_request.title(result)
     if root is None:
         click.echo(
-            f"\n{repository.resolve()} is no clone of lnbench, so there is no branch. On GitHub, fork lnbench, add "
+            f"\n{repository.resolve()} is not a clone of lnbench, so there is no branch. On GitHub, fork lnbench, add "
             f"your file as submissions/{poisoner.file}, and open a pull request titled {title!r} with the text above."
         )
         return
-    branch = pull_request.branch(root, poisoner)
+    branch = branches.make(root, poisoner)
     click.echo(f"branch: {branch.name}, one commit on {branch.base}")
     if shutil.which("gh") is not None:
         asked = "Push it and open the pull request now?"
         if yes or (sys.stdin.isatty() and click.confirm(asked, default=False)):
-            click.echo(f"pull request: {pull_request.publish(root, branch, title, text)}")
+            click.echo(f"pull request: {branches.publish(root, branch, title, text)}")
             return
         click.echo("\nNothing was pushed. `lnbench submit --yes` does it, or by hand:")
     else:
         click.echo("\nNothing was pushed: GitHub's `gh` is not installed. By hand, FORK being your fork's address:")
-    for step in pull_request.steps(branch, title, text):
+    for step in branches.steps(branch, title, text):
         click.echo(f"  {step}")
     click.echo("The second step is also a button on your fork's page, once the branch is there.")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lnbench.cli import _options, _progress
+from lnbench.cli import _options, _output, _progress
+
+if TYPE_CHECKING:
+    from lnbench.protocol import Track
 
 
 @click.group("tracks", invoke_without_command=True)
@@ -21,28 +24,24 @@ def command(ctx: click.Context) -> None:
 @command.command("list")
 def list_tracks() -> None:
     """One line per track that ships with lnbench."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
+    from lnbench.cli import _tables
     from lnbench.protocol import track as tracks
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("track", "what", "k", "victims", "splits × seeds", "calibrated"):
-        table.add_column(name, overflow="fold")
+    rows = []
     for name in tracks.names():
         track = tracks.load(name)
-        table.add_row(
-            name + (" (default)" if name == tracks.DEFAULT else ""),
-            track.title,
-            str(track.noise.budget),
-            ", ".join(victim.name for victim in track.victims),
-            f"{track.replication.splits} × {track.replication.seeds}",
-            "yes" if track.calibrated else "not yet: cannot rank",
+        rows.append(
+            [
+                name + (" (default)" if name == tracks.DEFAULT else ""),
+                track.title,
+                str(track.noise.budget),
+                ", ".join(victim.name for victim in track.victims),
+                f"{track.replication.splits} × {track.replication.seeds}",
+                "yes" if track.calibrated else "not yet: cannot rank",
+            ]
         )
-    console = Console()
-    console.width = console.width if console.is_terminal else 120
-    console.print(table)
+    head = ["track", "what", "k", "victims", "splits × seeds", "calibrated"]
+    _tables.show(_tables.console(), head, rows, words=["what", "victims", "splits × seeds", "calibrated"])
 
 
 @command.command("show")
@@ -96,23 +95,27 @@ def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, devi
         raise click.exceptions.Exit(1)
 
 
-def _calibrate(name: str, track: Any, path: Path | None, device: str, workers: int | None) -> list[str]:
+def _calibrate(name: str, track: Track, path: Path | None, device: str, workers: int | None) -> list[str]:
     """Run, print and keep the calibration of one track; what keeps it from being called calibrated."""
-    from lnbench import record as records
-    from lnbench.errors import RecordError
-    from lnbench.evaluation import calibration
+    from lnbench.evaluation import calibration, calibration_run
 
-    if path is None:
-        made = _run(calibration.calibrated(track), device, workers)
-    else:
-        made = calibration.calibrate(records.read(path))
-    if made["track_sha256"] != calibration.calibrated(track).sha256:
-        raise RecordError(f"{path}: it is a record of another track or version than {track.name}.")
-    _print(made)
     kept = calibration.place(name)
-    calibration.write(made, kept)
+    _output.writable(kept.parent)
+    if path is not None:
+        made, source = calibration_run.of_record(path), path
+    else:
+        folder = _output.records_folder(None, track)
+        with _progress.reporter() as report:
+            made = calibration_run.run(track, device=device, workers=workers, on_progress=report)
+        source = _output.write(made.record, folder)
+        click.echo(f"record: {source}", err=True)
+        if made.seconds is None:
+            click.echo("some of it came from the store, so seconds and memory were not measured.", err=True)
+    numbers = calibration_run.numbers(track, made, str(source))
+    _print(numbers)
+    calibration.write(numbers, kept)
     click.echo(f"calibration: {kept}", err=True)
-    faults = calibration.faults(track, made)
+    faults = calibration.faults(track, numbers)
     if not faults:
         click.echo(
             f"{track.name} may call itself calibrated"
@@ -121,50 +124,17 @@ def _calibrate(name: str, track: Any, path: Path | None, device: str, workers: i
     return faults
 
 
-def _run(track: Any, device: str, workers: int | None) -> dict[str, Any]:
-    """The calibration run of a track; its time and memory count only if nothing came from the store."""
-    import resource
-
-    from lnbench import record as records
-    from lnbench.evaluation import calibration, conductor
-    from lnbench.poison.run import Submission
-
-    reused = 0
-    with _progress.reporter() as report:
-
-        def notify(progress: conductor.Progress) -> None:
-            nonlocal reused
-            reused = max(reused, progress.reused)
-            report(progress)
-
-        submission = Submission.from_file(conductor.find_submission(calibration.POISONER), {})
-        made = conductor.evaluate(submission, track, device=device, workers=workers, on_progress=notify)
-    path = Path("records") / track.name / made.filename
-    records.write(made, path)
-    click.echo(f"record: {path}", err=True)
-    if reused:
-        click.echo("some of it came from the store, so seconds and memory were not measured.", err=True)
-        return calibration.calibrate(made)
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return calibration.calibrate(made, seconds=made.document["run"]["seconds"], peak_mib=round(peak / 1024))
-
-
 def _print(made: dict[str, Any]) -> None:
     """A calibration as tables and sentences."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from lnbench.cli import _tables
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("architecture", "ε", "AA clean", "random", "at floor", "at ceiling", "memorised", "clean acc."):
-        table.add_column(head, justify="left" if head == "architecture" else "right", no_wrap=True)
+    rows = []
     for name, values in made["architectures"].items():
         shares = ("clean_adv_acc", "random_adv_acc", "random_at_floor", "random_at_ceiling", "random_memorised")
         shown = [f"{100 * values[share]:.1f}" for share in (*shares, "random_clean_acc")]
-        table.add_row(name, f"{values['epsilon']:g}", *shown)
-    console = Console(highlight=False)
-    console.width = console.width if console.is_terminal else 120
-    console.print(table)
+        rows.append([name, f"{values['epsilon']:g}", *shown])
+    head = ["architecture", "ε", "AA clean", "random", "at floor", "at ceiling", "memorised", "clean acc."]
+    _tables.show(_tables.console(), head, rows)
     click.echo("In %. At floor, at ceiling: victims of the random arm with an AA of at most 5 or at least 95 %.")
     parts = {name: "–" if value is None else f"{value:.1f}" for name, value in made["components_pp"].items()}
     click.echo(

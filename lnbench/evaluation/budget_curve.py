@@ -36,6 +36,20 @@ def at_budget(track: Track, budget: int) -> Track:
     return Track.from_document({**track.document, "calibrated": False, "noise": noise})
 
 
+def at_budgets(track: Track, budgets: Sequence[int]) -> list[Track]:
+    """The same track with each of these budgets; one that does not fit is refused before anything is evaluated.
+
+    Raises:
+        ProtocolError, DataError: as `at_budget`.
+    """
+    return [at_budget(track, budget) for budget in budgets]
+
+
+def stem(records: Sequence[Record]) -> str:
+    """The name of the curve's files, without a suffix: it lies beside its records."""
+    return f"{records[0].filename.rpartition('-')[0]}-budgets"
+
+
 def curve(track: Track, records: Sequence[Record]) -> dict[str, Any]:
     """The points of the curve, by rising budget, as a JSON document.
 

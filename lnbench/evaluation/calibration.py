@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
+from lnbench.files import write_atomically
 from lnbench.protocol import ARMS, Track
 from lnbench.protocol import track as tracks
 from lnbench.record.derived import BAND, scored_at
@@ -76,12 +76,9 @@ def write(calibration: Mapping[str, Any], path: Path) -> None:
     Raises:
         UnavailableError: if the place cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(json.dumps(calibration, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_atomically(path, (json.dumps(calibration, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UnavailableError(f"the calibration cannot be written to {path}: {error.strerror}.") from None
 
 

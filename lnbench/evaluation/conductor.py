@@ -1,64 +1,37 @@
 """The conductor: poison every split, train every arm's victims, attack them, score, record.
 
-The only module that knows the order of the stages. The parent process trains nothing and never sees the submission's
-code as code; everything it computes is kept in the store as it arrives, so a killed run resumes.
+The only module that knows the order of the stages. The parent process trains nothing, and a submission's code is never
+code in it; every result is kept in the store as it arrives, so a killed run resumes.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
-import shlex
-import subprocess
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lnbench import __version__, data, record
-from lnbench.errors import ProtocolError, UnavailableError
-from lnbench.evaluation import plan, saved_victims
+from lnbench import data, record
+from lnbench.errors import UnavailableError
+from lnbench.evaluation import machine, plan, provenance, saved_victims
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
 from lnbench.evaluation.stages import poison_all, poison_split, train_all
 from lnbench.evaluation.store import Store
-from lnbench.poison import diagnosis
 from lnbench.poison import sandbox as sandboxes
+from lnbench.poison.in_process import InProcess
 from lnbench.poison.published import Published
 from lnbench.poison.run import PoisonedLabels, Submission
 from lnbench.protocol import PUBLIC_SALT, Flip, Streams, Track, changed, sha256
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import thumbnails
 
-__all__ = ["Checked", "Progress", "check", "cores", "evaluate", "find_submission", "keep_labels", "resolved_sandbox"]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What `check` found on one split.
-
-    Attributes:
-        split: its index.
-        flips: the flips of the first of two runs.
-        trainings: victims the poisoner says it trained.
-        seconds: wall clock of the first run.
-        deterministic: whether the second run flipped the same.
-        sandbox: the mode both ran in.
-    """
-
-    split: int
-    flips: list[Flip]
-    trainings: int
-    seconds: float
-    deterministic: bool
-    sandbox: str
+__all__ = ["CheckedSplit", "Progress", "check", "evaluate", "keep_labels"]
 
 
 def evaluate(
-    submission: Submission | Published,
+    poisoner: Submission | Published | InProcess,
     track: Track,
     *,
     quick: bool = False,
@@ -73,14 +46,14 @@ def evaluate(
     keep_victims: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> Record:
-    """Score a submission on a track.
+    """Score a poisoner on a track.
 
     Args:
-        submission: the poisoner's file, read but not run; or published labels, which stand in for one, unranked.
+        poisoner: a submission's file, read but not run; or, unranked, published labels or a class of this process.
         quick: the track's smaller replication; such a record cannot rank.
         device: `cpu`, `cuda` or `auto`, where victims are trained.
-        workers: processes at once; as many as there are cores (GPUs) if None.
-        sandbox: `auto` takes the best this machine has; `none` runs the submission unprotected, unranked.
+        workers: processes at once; one per core, or one for a GPU, if None.
+        sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
         stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
         store: where results are kept; the default store if None.
@@ -88,37 +61,37 @@ def evaluate(
         on_progress: called as work advances.
 
     Raises:
-        SubmissionError: if the submission breaks the contract, on any split.
+        SubmissionError: if the poisoner breaks the contract, on any split.
         ProtocolError: if a parameter, device or engine does not exist.
         DataError, UnavailableError: if data, a sandbox, a device or stored labels are missing here.
     """
-    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
-    device = _resolved_device(device)
-    store = store or Store()
-    if isinstance(submission, Published):
-        mode = "none"
-    else:
-        mode = sandboxes.BUBBLEWRAP if stored_labels else resolved_sandbox(sandbox)
-    workers = workers or (cores() if device == "cpu" else 1)
-    notify = on_progress or quietly
-    where = environment(device, track)
+    clock, store, notify = provenance.Clock(), store or Store(), on_progress or quietly
+    device = machine.resolved_device(device)
+    workers = machine.workers(workers, device)
+    pool, where = make_engine(engine, workers), environment(device, track)
+    mode = _sandbox(poisoner, "stored" if stored_labels else sandbox)
     streams = Streams(track.sha256, salt)
     splits, seeds = _replication(track, quick)
     points = [data.load(track, split, streams) for split in range(splits)]
 
-    if isinstance(submission, Published):
-        poisoned, same = submission.poisoned(track, [p.labels for p in points]), True
+    if isinstance(poisoner, Published):
+        poisoned, same = poisoner.poisoned(track, [p.labels for p in points]), True
+    elif isinstance(poisoner, InProcess):
+        poisoned, same = poisoner.poisoned(track, points, streams, twice=not quick)
     else:
         ask = _only_stored(notify) if stored_labels else notify
-        poisoned, same = poison_all(submission, track, points, streams, mode, workers, store, ask, twice=not quick)
-    made = [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)]
-    flips = plan.flips_of_arms(track, [p.labels for p in points], made, streams, seeds)
-    cells = plan.plan(track, streams, device, splits, seeds, flips)
-    names = [plan.cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in cells]
-    results = train_all([cell for _, cell in cells], names, make_engine(engine, workers), store, notify)
+        rest, apart = (points, streams, mode, workers, store, ask), season is not None
+        poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart)
+
+    flips = plan.flips_of_arms(track, [p.labels for p in points], _flips(points, poisoned), streams, seeds)
+    planned = plan.plan(track, streams, device, splits, seeds, flips)
+    cells = [cell for _, cell in planned]
+    names = [plan.cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in planned]
+    results = train_all(cells, names, pool, store, notify)
 
     in_parts = any(result["in_parts"] for result in results)
-    found = record.assemble(
+    command = provenance.command(poisoner, track, quick=quick, season=season)
+    made = record.assemble(
         track=track,
         streams_commitment=streams.commitment,
         salt=salt if salt == PUBLIC_SALT else None,
@@ -126,36 +99,25 @@ def evaluate(
         quick=quick,
         splits=splits,
         seeds=seeds,
-        poisoner=_poisoner_block(submission, poisoned[0]),
+        poisoner=provenance.poisoner_block(poisoner, poisoned[0]),
         flips=flips,
         labels_sha256=[sha256(p.labels.astype("<i8").tobytes()) for p in poisoned],
         trainings=[p.trainings for p in poisoned],
-        victims=plan.merged(cells, results),
+        victims=plan.merged(planned, results),
         thumbnails=thumbnails(points, flips["poisoned"]) if data.pictures(track) else None,
         environment=where,
         code_sha256=code_sha256(track),
         sandbox=mode,
         fixed_test_set=data.fixed_test_set(track),
         flags=[flag for flag, raised in (("non-deterministic", not same), ("split-block", in_parts)) if raised],
-        run={
-            "started": started.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
-            "seconds": round(time.monotonic() - clock, 1),
-            "poison_seconds": [round(p.seconds, 2) for p in poisoned],
-            "device": device,
-            "cpu": f"{where['parts'].get('cpu') or platform.machine()}, {cores()} cores",
-            "version": __version__,
-            "commit": _commit(),
-            "command": _command(submission, track, quick, season),
-            "engine": engine,
-            "workers": workers,
-        },
+        run=provenance.run_block(
+            clock, poisoned, where, device=device, engine=engine, workers=workers, command=command
+        ),
     )
     if keep_victims is not None:
-        saved_victims.keep(
-            [cell for _, cell in cells], names, results, keep_victims, make_engine(engine, workers), notify
-        )
-        saved_victims.write_card(found, keep_victims)
-    return found
+        saved_victims.save(cells, names, results, keep_victims, pool, notify)
+        saved_victims.write_card(made, keep_victims)
+    return made
 
 
 def keep_labels(
@@ -174,68 +136,68 @@ def keep_labels(
         SubmissionError: if the submission breaks the contract, on any split.
         DataError, UnavailableError: if data or bubblewrap is missing here.
     """
-    mode, store, streams = resolved_sandbox("auto"), store or Store(), Streams(track.sha256)
-    if mode != sandboxes.BUBBLEWRAP:
-        raise UnavailableError(
-            f"labels for a machine without a sandbox are made in bubblewrap, and here is {mode}: "
-            f"{diagnosis.diagnose().reason} `lnbench doctor` says how to get it."
-        )
+    mode, store, streams = machine.resolved_sandbox("auto"), store or Store(), Streams(track.sha256)
     points = [data.load(track, split, streams) for split in range(track.replication.splits)]
     tell = on_progress or quietly
-    poison_all(submission, track, points, streams, mode, workers or cores(), store, tell, twice=True)
+    poison_all(submission, track, points, streams, mode, machine.workers(workers, "cpu"), store, tell, twice=True)
 
 
-def check(submission: Submission, track: Track, *, sandbox: str = "auto", splits: int = 1) -> list[Checked]:
-    """Poison the first splits twice each, judge the labels, train nothing.
+@dataclass(frozen=True)
+class CheckedSplit:
+    """What `check` saw on one split.
+
+    Attributes:
+        split: its index.
+        flips: the flips of the first of two runs.
+        trainings: victims the poisoner says it trained.
+        seconds: wall clock of the first run.
+        deterministic: whether the second run flipped the same.
+        sandbox: the mode both ran in.
+        log: what the first run printed; a stranger's text, made safe to show line by line behind a prefix.
+    """
+
+    split: int
+    flips: list[Flip]
+    trainings: int
+    seconds: float
+    deterministic: bool
+    sandbox: str
+    log: str = ""
+
+
+def check(
+    poisoner: Submission | InProcess, track: Track, *, sandbox: str = "auto", splits: int = 1
+) -> list[CheckedSplit]:
+    """Poison the first splits twice each and check the labels; train nothing.
 
     Raises:
-        SubmissionError: if the submission breaks the contract.
+        SubmissionError: if the poisoner breaks the contract.
+        ProtocolError: if a parameter does not exist.
+        DataError, UnavailableError: if data or a sandbox is missing here.
     """
-    mode, streams = resolved_sandbox(sandbox), Streams(track.sha256)
-    found = []
+    streams, seen = Streams(track.sha256), []
+    mode = _sandbox(poisoner, sandbox)
     for split in range(splits):
         points = data.load(track, split, streams)
-        twice = [poison_split(submission, track, points, streams, split, mode) for _ in range(2)]
-        flips = [changed(points.labels, p.labels) for p in twice]
-        found.append(
-            Checked(split, flips[0], twice[0].trainings, twice[0].seconds, flips[0] == flips[1], twice[0].sandbox)
-        )
-    return found
+        if isinstance(poisoner, InProcess):
+            first, second = (poisoner.answer(track, split, points, streams) for _ in range(2))
+        else:
+            first, second = (poison_split(poisoner, track, points, streams, split, mode) for _ in range(2))
+        flips, again = _flips([points, points], [first, second])
+        seen.append(CheckedSplit(split, flips, first.trainings, first.seconds, flips == again, mode, first.log))
+    return seen
 
 
-def find_submission(name: str) -> Path:
-    """The file behind a name: a path as it is, or the stem of a bundled attack or template.
-
-    Raises:
-        ProtocolError: if there is no such file or name.
-    """
-    path = Path(name)
-    if path.suffix or path.exists() or len(path.parts) > 1:
-        if not os.path.lexists(path):
-            raise ProtocolError(
-                f"there is no file {name}; give a path to a submission, or one of: {', '.join(_bundled())}."
-            )
-        return path
-    bundled = _bundled()
-    if name not in bundled:
-        raise ProtocolError(f"there is no file or bundled attack called {name!r}; there are: {', '.join(bundled)}.")
-    return bundled[name]
+def _sandbox(poisoner: Submission | Published | InProcess, wish: str) -> str:
+    """The mode that the record names: what the poisoner runs in, or ran in where its labels are stored."""
+    if not isinstance(poisoner, Submission):
+        return sandboxes.NONE
+    return sandboxes.BUBBLEWRAP if wish == "stored" else machine.resolved_sandbox(wish)
 
 
-def resolved_sandbox(wish: str) -> str:
-    """The sandbox mode that will be used.
-
-    Raises:
-        UnavailableError: under CI without a sandbox: what runs there is a stranger's.
-    """
-    if wish == "none":
-        return "none"
-    mode = diagnosis.mode()
-    if mode == "none" and os.environ.get("CI"):
-        raise UnavailableError(
-            f"no sandbox works here, and CI runs no submission without one. {' '.join(diagnosis.diagnose().remedies)}"
-        )
-    return mode
+def _flips(points: Sequence[data.Split], poisoned: Sequence[PoisonedLabels]) -> list[list[Flip]]:
+    """The flips of every answer."""
+    return [changed(p.labels, q.labels) for p, q in zip(points, poisoned, strict=True)]
 
 
 def _only_stored(notify: OnProgress) -> OnProgress:
@@ -255,69 +217,3 @@ def _only_stored(notify: OnProgress) -> OnProgress:
 def _replication(track: Track, quick: bool) -> tuple[int, int]:
     r = track.replication
     return (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
-
-
-def _poisoner_block(submission: Submission | Published, poisoned: PoisonedLabels) -> dict[str, Any]:
-    return {
-        "name": submission.name,
-        "parameters": dict(poisoned.overrides),
-        "description": poisoned.description,
-        "author": poisoned.author,
-        "paper": poisoned.paper,
-        "license": poisoned.license,
-        "source": submission.source,
-        "sha256": submission.sha256,
-    }
-
-
-def _bundled() -> dict[str, Path]:
-    """Stem -> file of every bundled attack and template."""
-    package = Path(__file__).parents[1]
-    folders = [
-        package / "_attacks",
-        package / "_submissions",
-        package.parent / "attacks",
-        package.parent / "submissions",
-    ]
-    if override := os.environ.get("LNBENCH_ATTACKS"):
-        folders.append(Path(override))
-    return {p.stem: p for folder in folders for p in sorted(folder.glob("*.py")) if not p.name.startswith("_")}
-
-
-def _resolved_device(device: str) -> str:
-    if device in ("cpu", "cuda"):
-        return device
-    if device != "auto":
-        raise ProtocolError(f"the device is cpu, cuda or auto; got {device!r}.")
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _commit() -> str | None:
-    """The commit of the checkout this runs from, with `+` when it has changes, or None."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        git = ["git", "-C", str(root)]
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        dirty = subprocess.run([*git, "status", "--porcelain", "--", "lnbench"], capture_output=True, text=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head + ("+" if dirty.strip() else "")
-
-
-def _command(submission: Submission | Published, track: Track, quick: bool, season: str | None) -> str:
-    """The command line that makes this record again, without anything about this machine."""
-    options = ["--track", track.name, *(["--quick"] if quick else [])]
-    options += ["--season", season] if season else []
-    if isinstance(submission, Published):
-        return shlex.join(["lnbench", "evaluate", submission.source, *options])
-    settings = [f"--set={k}={v}" for k, v in sorted(submission.parameters.items())]
-    return shlex.join(["lnbench", "evaluate", submission.name, *options, *settings])

@@ -2,26 +2,30 @@
 
 A network that timm makes by itself gets a folder that timm's own loader takes (`lnbench.evaluation.timm_folder`).
 
-A cell keeps counts, not networks, so what is to be kept is trained again: the same victims, bit for bit, in the same
-environment, which their counts are compared for.
+A cell's result holds counts, not networks, so victims that are to be saved are trained again: in the same environment
+they are the same, bit for bit, and their counts are compared to make sure.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lnbench import templates
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.evaluation import timm_folder
 from lnbench.evaluation.engine import Engine
-from lnbench.evaluation.progress import OnProgress, Progress
+from lnbench.evaluation.progress import OnProgress
+from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.timm_folder import CONFIG, WEIGHTS
-from lnbench.protocol import ARMS, Track, canonical_json
+from lnbench.files import write_atomically
+from lnbench.protocol import Track, arms_of, canonical_json
 from lnbench.record.record import Record
+from lnbench.text import Markdown
 
 if TYPE_CHECKING:
     from lnbench.victims import Victims
@@ -35,7 +39,7 @@ CARD = "README.md"
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class SavedVictim:
     """The victim of one file.
 
     Attributes:
@@ -61,7 +65,7 @@ def by_timm(track: Track, victim: str) -> bool:
     return timm_folder.loadable(spec.architecture, spec.options)
 
 
-def keep(
+def save(
     cells: Sequence[dict[str, Any]],
     names: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
@@ -69,11 +73,11 @@ def keep(
     engine: Engine,
     notify: OnProgress,
 ) -> None:
-    """Train the victims of these cells again and keep them; files that are there and right are left as they are.
+    """Train the victims of these cells again and save them; files that are there and right are left as they are.
 
     Args:
         names: what each cell's result depends on.
-        results: what each cell measured: the kept victims must count the same.
+        results: what each cell measured: the saved victims must count the same.
         folder: made if it is not there.
 
     Raises:
@@ -82,15 +86,9 @@ def keep(
     """
     counts = [[_counts(victim) for victim in result["victims"]] for result in results]
     timm = [by_timm(Track.from_document(cell["track"]), cell["victim"]) for cell in cells]
-    todo = [i for i, name in enumerate(names) if not _there(folder, name, timm[i], counts[i])]
-    total = sum(map(len, counts))
-    reused = done = total - sum(len(counts[i]) for i in todo)
-    notify(Progress("keeping", done, total, reused, None))
-    jobs = [{"cell": cells[i], "name": dict(names[i]), "folder": str(folder.resolve())} for i in todo]
-    for at, _, result in engine.map(_SAVE, jobs):
-        if result is None:
-            continue
-        i = todo[at]
+    jobs = [{"cell": cells[i], "name": dict(names[i]), "folder": str(folder.resolve())} for i in range(len(cells))]
+
+    def check(i: int, result: Result) -> None:
         if result["counts"] != counts[i]:
             for path in _files(names[i], timm[i]):
                 (folder / path).unlink(missing_ok=True)
@@ -98,84 +96,45 @@ def keep(
                 f"the {names[i]['victim']} victims of arm {names[i]['arm']}, (split, seed) {names[i]['places']}, "
                 f"trained again, count {result['counts']} where they counted {counts[i]}; they were not kept."
             )
-        done += len(counts[i])
-        notify(Progress("keeping", done, total, reused, None))
+
+    gather(
+        "keeping",
+        [len(of_cell) for of_cell in counts],
+        load=lambda i: {"counts": counts[i]} if _there(folder, names[i], timm[i], counts[i]) else None,
+        compute=lambda missing: engine.map(_SAVE, [jobs[i] for i in missing]),
+        keep=check,
+        notify=notify,
+    )
 
 
 def write_card(record: Record, folder: Path) -> None:
-    """Write the card of the kept victims of a record."""
+    """Write the card of the saved victims of a record.
+
+    Raises:
+        UnavailableError: if the folder cannot be written.
+    """
     track = record.track
-    replication = f"{record.score['splits']} splits × {record.score['seeds']} seeds"
-    shape = f"{len(track.victims)} architectures × {len(ARMS)} arms × {replication}"
-    names = "\n".join(
-        f"- `{v.name}`: architecture `{v.architecture}`, options `{dict(v.options)}`" for v in track.victims
+    theirs = [v.name for v in track.victims if by_timm(track, v.name)]
+    environment = templates.markdown("lnbench.evaluation")
+    environment.filters["path"] = _path
+    text = environment.get_template("victims.md.jinja").render(
+        record=record,
+        track=track,
+        arms=arms_of(track),
+        first=place(track.victims[0].name, 0, "poisoned", 0, timm=by_timm(track, track.victims[0].name)),
+        theirs=theirs,
+        ours=[v.name for v in track.victims if v.architecture == "timm" and v.name not in theirs],
+        where=Path(place(theirs[0], 0, "poisoned", 0, timm=True)).parent.as_posix() if theirs else "",
     )
-    first = track.victims[0].name
-    text = f"""---
-library_name: lnbench
-tags: [lnbench, label-noise, data-poisoning, adversarial-robustness]
----
-
-# Victims of {record.name} on {track.name}
-
-**Trained on poisoned labels on purpose** (arm `poisoned`; also `random` and `clean`): for research on label noise, not
-for use. {shape}, one file each.
-
-{names}
-
-```python
-from lnbench import kept
-
-victim = kept.load("{place(first, 0, "poisoned", 0, timm=by_timm(track, first))}").victims
-logits = victim(inputs.unsqueeze(0))[0]  # (batch, class)
-```
-{_for_timm(track)}
-- track `{track.name}` version {track.version}, sha256 `{track.sha256}`
-- record sha256 `{record.sha256}`
-"""
     try:
-        _write(folder / CARD, text.encode())
+        write_atomically(folder / CARD, text.encode(), parents=True)
     except OSError as error:
         raise UnavailableError(f"the victims' card cannot be written to {folder}: {error.strerror}.") from None
 
 
-def _for_timm(track: Track) -> str:
-    """What the card says of victims whose architecture is timm's."""
-    ours = [v.name for v in track.victims if v.architecture == "timm" and not by_timm(track, v.name)]
-    theirs = [v.name for v in track.victims if by_timm(track, v.name)]
-    text = ""
-    if theirs:
-        where = Path(place(theirs[0], 0, "poisoned", 0, timm=True)).parent.as_posix()
-        text += f"""
-{_quoted(theirs)}: each victim is a folder that timm loads as it is. Inputs are pixels in [0, 1], not normalised.
-
-```python
-import timm
-
-network = timm.create_model("local-dir:{where}", pretrained=True)
-```
-
-Uploaded as the root of a model repository it loads with `timm.create_model("hf-hub:user/name", pretrained=True)`. From
-the dataset it was pushed with (timm itself reads model repositories only):
-
-```python
-from huggingface_hub import snapshot_download
-
-where = "victims/{where}"
-folder = snapshot_download("user/name", repo_type="dataset", allow_patterns=f"{{where}}/*")
-network = timm.create_model(f"local-dir:{{folder}}/{{where}}", pretrained=True)
-```
-"""
-    if ours:
-        text += f"""
-{_quoted(ours)}: timm's loader cannot make these networks, whose stem for small images replaces layers of timm's; they
-load with `lnbench.evaluation.saved_victims.load` and `lnbench.hub.load_victim` only.
-"""
-    return text
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def _path(path: str) -> Markdown:
+    """A victim's place inside a literal of a code block."""
+    return Markdown(re.sub(r"[^A-Za-z0-9_./-]", "", path))
 
 
 def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
@@ -187,7 +146,7 @@ def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda s
     Returns:
         `counts`: per victim, how many training and test points it gets right.
     """
-    from safetensors.torch import save
+    from safetensors.torch import save as encoded
 
     from lnbench.evaluation import cells
     from lnbench.victims.architecture import BUFFER
@@ -214,18 +173,18 @@ def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda s
                 tensors = {key.removeprefix(BUFFER): value for key, value in tensors.items()}
                 config = timm_folder.config(made.spec.options, tuple(made.base.shape[1:]), made.track.data.classes)
                 facts["timm"] = {"config": config, "buffers": buffers}
-                _write(path.with_name(CONFIG), _config(facts))
-            _write(path, save(tensors, {_KEY: canonical_json(facts).decode().strip()}))
+                write_atomically(path.with_name(CONFIG), _config(facts), parents=True)
+            write_atomically(path, encoded(tensors, {_KEY: canonical_json(facts).decode().strip()}), parents=True)
         except OSError as error:
             raise UnavailableError(f"the victims cannot be written to {path}: {error.strerror}.") from None
     return {"counts": counts}
 
 
-def load(path: str | Path) -> Kept:
+def load(path: str | Path) -> SavedVictim:
     """The victim in a file, on the CPU; no code of the file is run, there is none.
 
     Raises:
-        RecordError: if it is no file of kept victims.
+        RecordError: if it is not a file of saved victims.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -243,14 +202,14 @@ def load(path: str | Path) -> Kept:
     if not tensors or not all(tensor.is_floating_point() for tensor in tensors.values()):
         raise RecordError(f"{path}: it holds no parameters of a victim.")
     named = {BUFFER + key if key in buffers else key: tensor.unsqueeze(0) for key, tensor in tensors.items()}
-    return Kept(Victims(made, named), found)
+    return SavedVictim(Victims(made, named), found)
 
 
 def facts(path: Path) -> Mapping[str, Any]:
     """What a file says of its victim.
 
     Raises:
-        RecordError: if it is no file of kept victims.
+        RecordError: if it is not a file of saved victims.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -258,7 +217,7 @@ def facts(path: Path) -> Mapping[str, Any]:
         with safe_open(path, framework="pt") as file:
             found: dict[str, Any] = json.loads((file.metadata() or {}).get(_KEY, "null"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: it is no safetensors file of lnbench ({str(error)[:160]}).") from None
+        raise RecordError(f"{path}: it is not a safetensors file of lnbench ({str(error)[:160]}).") from None
     if not _is(found, _FACTS) or not _is(found["name"], _NAME):
         raise RecordError(f"{path}: its header does not say whose victim it holds.")
     return found
@@ -269,24 +228,24 @@ def _is(value: Any, fields: Mapping[str, type]) -> bool:
     return isinstance(value, dict) and all(type(value.get(key)) is kind for key, kind in fields.items())
 
 
-def judge(folder: Path, record: Record) -> None:
+def check_folder(folder: Path, record: Record) -> None:
     """Raise RecordError unless a folder holds the card and victims of this record, and nothing else."""
     if not (folder / CARD).is_file():
-        raise RecordError(f"{folder} holds no kept victims: there is no {CARD}.")
+        raise RecordError(f"{folder} holds no saved victims: there is no {CARD}.")
     document, found = record.document, 0
     wanted = record.track.sha256, document["salt_commitment"], document["environment"]["id"], document["code_sha256"]
     of_record = {(v["architecture"], v["split"], v["seed"], v["arm"]): v for v in document["victims"]}
     for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
         where = path.relative_to(folder).as_posix()
         if where == CARD or (path.name == CONFIG and path.with_name(WEIGHTS).is_file()):
-            continue  # a configuration is judged with its weights
+            continue  # a configuration is checked with its weights
         said = facts(path)
         name, split, seed = said["name"], said["split"], said["seed"]
         stated = name["track"], name["salt"], name["environment"], name["code"]
         victim = of_record.get((name["victim"], split, seed, name["arm"]))
         timm = victim is not None and by_timm(record.track, name["victim"])
         if victim is None or stated != wanted or where != place(name["victim"], split, name["arm"], seed, timm=timm):
-            raise RecordError(f"{path}: this is no victim of the record.")
+            raise RecordError(f"{path}: this is not a victim of the record.")
         if timm and not _configured(path, said):
             raise RecordError(f"{path.with_name(CONFIG)}: this is not the configuration of the victim beside it.")
         if said["counts"] != _counts(victim):
@@ -329,14 +288,3 @@ def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[
     if timm and not all(_configured(path, said) for path, said in zip(paths, found, strict=True)):
         return False
     return all(one["name"] == dict(name) for one in found) and [one["counts"] for one in found] == counts
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,22 +1,24 @@
-"""The two stages that take time, each over the store: what is kept is not computed again, what arrives is kept.
+"""The two stages that take time, poisoning and training, each cut into pieces that the store keeps one by one.
 
-`evaluate` knows their order; these know how to cut a stage into pieces, name the pieces, and tell how far they are.
+The conductor knows their order; these know their pieces, and what each piece's result depends on.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lnbench import data
 from lnbench.evaluation.code_hash import guest_code_sha256
 from lnbench.evaluation.engine import Engine
-from lnbench.evaluation.progress import OnProgress, Progress
+from lnbench.evaluation.progress import OnProgress
+from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.store import Store
+from lnbench.poison import caches
 from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.protocol import Streams, Track, applied, changed
 
@@ -32,48 +34,44 @@ def poison_all(
     notify: OnProgress,
     *,
     twice: bool = False,
+    apart: bool = False,
 ) -> tuple[list[PoisonedLabels], bool]:
-    """One sandboxed process per split, `workers` at once; labels are kept as soon as they arrive.
+    """The poisoner's labels for every split: one sandboxed process a split, `workers` at once.
 
     Args:
-        twice: run some splits, drawn in secret, a second time beside the others; kept apart, so that a resumed run
-            says the same.
+        twice: run some splits, drawn in secret, a second time; their answers have a store of their own, so that a
+            resumed run finds both.
+        apart: run one guest at a time and empty the kernel's caches before each, so that none tells another what it
+            was given: for splits that are secret.
 
     Returns:
-        What came of every split, and whether those run twice gave the same labels both times; True unless asked.
+        The answer for every split, and whether those run twice gave the same labels both times; True unless asked.
     """
     runs, repeats = [(split, store) for split in range(len(points))], Store(store.root / "repeats")
     again = _repeated(_labels_name(submission, track, streams, mode, 0), len(points), repeats) if twice else []
     runs += [(split, repeats) for split in again]
     names = [_labels_name(submission, track, streams, mode, split) for split, _ in runs]
-    found: dict[int, PoisonedLabels] = {}
-    for i, (split, place) in enumerate(runs):
-        if (kept := place.get("labels", names[i])) is not None:
-            labels = applied(points[split].labels, kept.pop("flips"))
-            found[i] = PoisonedLabels(labels=labels, **kept)
-    reused, clock = len(found), time.monotonic()
-    todo = [i for i in range(len(runs)) if i not in found]
     cancel = threading.Event()
-    note = f"{submission.name} on {track.name}{f', {len(again)} of {len(points)} splits twice' if twice else ''}"
 
-    def one(i: int) -> PoisonedLabels:
+    def one(i: int) -> Result:
         split, _ = runs[i]
-        return poison_split(submission, track, points[split], streams, split, mode, cancel)
+        if apart:
+            caches.empty()
+        made = poison_split(submission, track, points[split], streams, split, mode, cancel)
+        return _stored(made, points[split])
 
-    def tell() -> None:
-        fresh = len(found) - reused
-        left = (time.monotonic() - clock) / fresh * (len(runs) - len(found)) if fresh else None
-        notify(Progress("poison", len(found), len(runs), reused, left, note))
-
-    tell()
-    for i, made in _in_threads(one, todo, workers, cancel):
-        found[i] = made
-        split, place = runs[i]
-        kept = {k: getattr(made, k) for k in _KEPT_OF_POISONED}
-        place.put("labels", names[i], {**kept, "flips": changed(points[split].labels, made.labels)})
-        tell()
-    same = all((found[split].labels == found[i].labels).all() for i, split in enumerate(again, len(points)))
-    return [found[split] for split in range(len(points))], same
+    results = gather(
+        "poison",
+        [1] * len(runs),
+        load=lambda i: _complete(runs[i][1].get("labels", names[i])),
+        compute=lambda missing: _in_threads(one, missing, 1 if apart else workers, cancel),
+        keep=lambda i, result: runs[i][1].put("labels", names[i], result),
+        notify=notify,
+        note=f"{submission.name} on {track.name}{f', {len(again)} of {len(points)} splits twice' if again else ''}",
+    )
+    poisoned = [_restored(result, points[split]) for result, (split, _) in zip(results, runs, strict=True)]
+    same = all((poisoned[split].labels == poisoned[i].labels).all() for i, split in enumerate(again, len(points)))
+    return poisoned[: len(points)], same
 
 
 def _repeated(name: dict[str, Any], splits: int, store: Store) -> list[int]:
@@ -90,10 +88,23 @@ def _repeated(name: dict[str, Any], splits: int, store: Store) -> list[int]:
     return [int(split) for split in drawn["splits"]]
 
 
-_KEPT_OF_POISONED = (
-    *("trainings", "seconds", "log", "description", "author", "paper", "license"),
-    *("parameters", "overrides", "sandbox", "memory_cap"),
-)
+_STORED = tuple(f.name for f in dataclasses.fields(PoisonedLabels) if f.name != "labels")
+
+
+def _stored(made: PoisonedLabels, points: data.Split) -> Result:
+    """An answer as the store keeps it: the flips instead of all labels."""
+    return {**{name: getattr(made, name) for name in _STORED}, "flips": changed(points.labels, made.labels)}
+
+
+def _complete(result: Result | None) -> Result | None:
+    """A stored answer, unless another version of lnbench kept it with other fields."""
+    return result if result is not None and result.keys() == {*_STORED, "flips"} else None
+
+
+def _restored(result: Result, points: data.Split) -> PoisonedLabels:
+    """The answer that the store kept."""
+    fields = {name: value for name, value in result.items() if name != "flips"}
+    return PoisonedLabels(labels=applied(points.labels, result["flips"]), **fields)
 
 
 def poison_split(
@@ -110,34 +121,34 @@ def poison_split(
 
 
 def _in_threads(
-    function: Callable[[int], PoisonedLabels], items: list[int], threads: int, cancel: threading.Event
-) -> Iterator[tuple[int, PoisonedLabels]]:
-    """Yield results as they come; on an error, or when closed, `cancel` is set and the threads waited for."""
+    function: Callable[[int], Result], items: list[int], threads: int, cancel: threading.Event
+) -> Iterator[tuple[int, float, Result]]:
+    """Yield (place, 1, result) as they come; at the end, also of an error, `cancel` is set and the threads joined."""
     todo: queue.Queue[int] = queue.Queue()
-    results: queue.Queue[tuple[int, PoisonedLabels | BaseException]] = queue.Queue()
-    for item in items:
-        todo.put(item)
+    results: queue.Queue[tuple[int, Result | BaseException]] = queue.Queue()
+    for place in range(len(items)):
+        todo.put(place)
 
     def work() -> None:
         while not cancel.is_set():
             try:
-                item = todo.get_nowait()
+                place = todo.get_nowait()
             except queue.Empty:
                 return
             try:
-                results.put((item, function(item)))
+                results.put((place, function(items[place])))
             except BaseException as error:
-                results.put((item, error))
+                results.put((place, error))
 
     pool = [threading.Thread(target=work, daemon=True) for _ in range(min(threads, len(items)))]
     try:
         for thread in pool:
             thread.start()
         for _ in items:
-            item, result = results.get()
+            place, result = results.get()
             if isinstance(result, BaseException):
                 raise result
-            yield item, result
+            yield place, 1.0, result
     finally:
         cancel.set()
         for thread in pool:
@@ -165,33 +176,19 @@ def train_all(
     *,
     function: str = "lnbench.evaluation.cells:run",
     kind: str = "cells",
-) -> list[dict[str, Any]]:
-    """Every cell's result, from the store or a worker; each is kept as soon as it arrives.
+) -> list[Result]:
+    """Every cell's result, from the store or a worker.
 
     Args:
         names: what each cell's result depends on.
         function: what a worker calls on a cell.
         kind: the results' folder in the store.
     """
-    results: dict[int, dict[str, Any]] = {}
-    for i, name in enumerate(names):
-        if (kept := store.get(kind, name)) is not None:
-            results[i] = kept
-    todo = [i for i in range(len(cells)) if i not in results]
-    total, reused = sum(len(c["places"]) for c in cells), sum(len(cells[i]["places"]) for i in results)
-    clock, shares = time.monotonic(), dict.fromkeys(todo, 0.0)
-    weight = {i: len(cells[i]["places"]) for i in todo}
-
-    def tell() -> None:
-        fresh = sum(weight[i] * shares[i] for i in todo)
-        left = (time.monotonic() - clock) * (total - reused - fresh) / fresh if fresh > 0 else None
-        notify(Progress("victims", reused + fresh, total, reused, left))
-
-    tell()
-    for at, share, result in engine.map(function, [cells[i] for i in todo]):
-        shares[todo[at]] = share
-        if result is not None:
-            results[todo[at]] = result
-            store.put(kind, names[todo[at]], result)
-        tell()
-    return [results[i] for i in range(len(cells))]
+    return gather(
+        "victims",
+        [len(cell["places"]) for cell in cells],
+        load=lambda i: store.get(kind, names[i]),
+        compute=lambda missing: engine.map(function, [cells[i] for i in missing]),
+        keep=lambda i, result: store.put(kind, names[i], result),
+        notify=notify,
+    )

@@ -9,28 +9,31 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lnbench.data.folders import cache_folder
 from lnbench.errors import UnavailableError
 from lnbench.files import write_atomically
 from lnbench.protocol.hashes import canonical_json, sha256_json
 
 
 def default_root() -> Path:
-    """`$LNBENCH_CACHE/store`, or the platform's cache folder for lnbench."""
-    if cache := os.environ.get("LNBENCH_CACHE"):
-        return Path(cache) / "store"
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("lnbench")) / "store"
+    """`store` in the cache folder."""
+    return cache_folder() / "store"
 
 
 class Store:
-    """A folder of results. It is created when the first result is put."""
+    """A folder of results, made when the first result is put.
+
+    Args:
+        root: the folder; `store` in the cache folder if None.
+
+    Raises:
+        UnavailableError: if there is no cache folder; see `lnbench.data.folders.cache_folder`.
+    """
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = Path(root) if root is not None else default_root()
@@ -51,8 +54,8 @@ class Store:
             raise UnavailableError(f"the store {self.root} cannot be read: {_reason(error)}. {_ADVICE}") from None
         try:
             entry = json.loads(data)
-            value, name_found = entry["value"], entry["name"]
-            if canonical_json(entry) == data and entry["sha256"] == sha256_json(value) and name_found == dict(name):
+            value, stated = entry["value"], entry["name"]
+            if canonical_json(entry) == data and entry["sha256"] == sha256_json(value) and stated == dict(name):
                 return dict(value)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
@@ -74,19 +77,37 @@ class Store:
 
     def size(self) -> tuple[int, int]:
         """Number of entries, and their bytes."""
-        sizes = [p.stat().st_size for p in self.root.glob("*/*/*.json")]
+        sizes = [path.stat().st_size for path in self._entries() if path.suffix == ".json"]
         return len(sizes), sum(sizes)
 
     def clear(self) -> None:
-        """Remove every entry."""
-        if self.root.exists():
-            shutil.rmtree(self.root)
+        """Remove every entry, and the folders that are empty then; what is not the store's stays where it is.
+
+        Raises:
+            UnavailableError: if an entry cannot be removed.
+        """
+        try:
+            for path in self._entries():
+                path.unlink(missing_ok=True)
+                for folder in path.parents:  # up to the root; one that is a link to elsewhere stays
+                    if folder == self.root.parent or folder.is_symlink() or any(folder.iterdir()):
+                        break
+                    folder.rmdir()
+        except OSError as error:
+            raise UnavailableError(f"the store {self.root} cannot be cleared: {_reason(error)}.") from None
+
+    def _entries(self) -> list[Path]:
+        """The files of all entries, whole or left half-written; `<kind>` may lie in a folder of its own."""
+        files = [path for depth in ("*", "*/*") for path in self.root.glob(f"{depth}/[0-9a-f][0-9a-f]/*")]
+        return [path for path in files if _ENTRY.fullmatch(path.name) and path.is_file()]
 
     def _path(self, kind: str, name: Mapping[str, Any]) -> Path:
         key = sha256_json(name)
         return self.root / kind / key[:2] / f"{key}.json"
 
 
+_ENTRY = re.compile(r"[0-9a-f]{64}\.json|\.[0-9a-f]{64}\.json\..*")
+"""Names of entries, and of those that were being written when something stopped it."""
 _ADVICE = "Free some space, or set LNBENCH_CACHE to a folder that can be written."
 
 

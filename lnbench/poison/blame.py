@@ -157,6 +157,6 @@ def print_traceback(error: BaseException, path: str) -> None:
 def _code(trace: TracebackType | None) -> str:
     """The line of code that an exception comes from."""
     last = None
-    for last in traceback.walk_tb(trace):
+    for last in traceback.walk_tb(trace):  # noqa: B007
         pass
     return "" if last is None else linecache.getline(last[0].f_code.co_filename, last[1])

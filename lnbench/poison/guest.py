@@ -48,17 +48,17 @@ def main() -> NoReturn:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         faulthandler.enable(all_threads=False)
     try:
-        answer = b"L" + _answer(job, folder)
+        reply = b"L" + _loaded_answer(job, folder)
     except Refused as error:
-        answer = _refusal(str(error))
+        reply = _refusal(str(error))
     except BaseException as error:
-        answer = _refusal(_blamed(error, job, "putting its answer together"))
+        reply = _refusal(_blamed(error, job, "putting its answer together"))
     if os.getpid() != pid:  # a process the submission forked came back from poison() as well
         os._exit(1)
     for stream in streams:
         with contextlib.suppress(Exception):
             stream.flush()
-    _write(result, answer)
+    _write(result, reply)
     os._exit(0)
 
 
@@ -129,18 +129,26 @@ def as_labels(result: Any, n: int) -> np.ndarray:
     return array.astype("<i8")
 
 
-def _answer(job: Mapping[str, Any], folder: Path) -> bytes:
-    """The labels and the number of trainings, as bytes.
-
-    Raises:
-        Refused: with the verdict.
-    """
+def _loaded_answer(job: Mapping[str, Any], folder: Path) -> bytes:
+    """The answer of the submission's class; raises as `answer`."""
     try:
         kind = load(job["submission"])
     except Refused:
         raise
     except BaseException as error:
         raise Refused(_blamed(error, job, "importing it")) from None
+    return answer(kind, job, folder)
+
+
+def answer(kind: type[Poisoner], job: Mapping[str, Any], folder: Path) -> bytes:
+    """The labels and the number of trainings, as bytes.
+
+    Args:
+        folder: holds the problem's arrays.
+
+    Raises:
+        Refused: with the verdict.
+    """
     try:
         poisoner = kind(**job["parameters"])
     except BaseException as error:
@@ -151,7 +159,7 @@ def _answer(job: Mapping[str, Any], folder: Path) -> bytes:
         result = poisoner.poison(problem)
     except BaseException as error:
         raise Refused(_blamed(error, job, "poison()")) from None
-    return as_labels(result, n).tobytes() + struct.pack("<q", _trainings())
+    return as_labels(result, n).tobytes() + struct.pack("<q", trainings())
 
 
 def _blamed(error: BaseException, job: Mapping[str, Any], doing: str) -> str:
@@ -185,7 +193,7 @@ def _problem(job: Mapping[str, Any], folder: Path) -> Problem:
     )
 
 
-def _trainings() -> int:
+def trainings() -> int:
     """Victim trainings that lnbench.surrogates counted in this process, 0 without it."""
     surrogates = sys.modules.get("lnbench.surrogates")
     return 0 if surrogates is None else int(surrogates.trainings_spent())

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lnbench.characters import printable
 from lnbench.errors import SubmissionError
-from lnbench.poison.characters import printable
 
 MAGIC = b"lnbench1"
 """Written by the guest before it loads the submission: an answer without it means that the sandbox never started."""

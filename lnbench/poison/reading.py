@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, cast
 
+from lnbench.characters import first_unseen, named, printable
 from lnbench.errors import ProtocolError, SubmissionError
-from lnbench.poison.characters import first_unseen, named, printable
 
 Scalar = bool | int | float | str
 

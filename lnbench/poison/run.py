@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lnbench.characters import printable, quoted
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
 from lnbench.poison import labels, process, sandbox, scratch
-from lnbench.poison.characters import printable, quoted
 from lnbench.poison.reading import Scalar
 from lnbench.poison.source import compiled_text
 from lnbench.poison.submission import Submission
@@ -60,7 +60,7 @@ class PoisonedLabels:
         parameters: every parameter's value, as it was handed over.
         overrides: those given on the command line that differ from the defaults in the text: part of the row's
             identity.
-        sandbox: `"bubblewrap"`, `"landlock"` or `"none"`.
+        sandbox: `"bubblewrap"` or `"none"`.
         memory_cap: what bounded the memory of all its processes: `"cgroup"`, `"watched"` or `"process"` (each alone).
     """
 
@@ -95,7 +95,7 @@ def poison(
 
     Args:
         data: the split's training set.
-        mode: `"bubblewrap"`, `"landlock"` or `"none"`; see `lnbench.poison.diagnosis.mode`.
+        mode: `"bubblewrap"` or `"none"`; see `lnbench.poison.diagnosis.mode`.
         seconds: wall clock, the track's limit if None.
         device: `"cpu"` or `"cuda"`, as the poisoner is told.
         threads: threads of the guest's numerical libraries.
@@ -111,18 +111,7 @@ def poison(
     clean = np.ascontiguousarray(data.labels, dtype=np.int64)
     noise, classes = track.noise, track.data.classes
     details, values = submission.details, submission.values
-    job = {
-        "parameters": values,
-        "num_classes": classes,
-        "budget": noise.budget,
-        "pairs": [list(pair) for pair in noise.pairs],
-        "threat": _threat(track, track.adversary.epsilon),
-        "threats": {victim.name: _threat(track, track.epsilon(victim)) for victim in track.victims},
-        "entropy": f"{streams.entropy('guest', split):x}",
-        "split": split,
-        "device": device,
-        "bounds": None if data.bounds is None else list(data.bounds),
-    }
+    job = {**problem_of(data, track, split, streams, device), "parameters": values}
     arrays: dict[str, np.ndarray] = {"inputs": np.ascontiguousarray(data.inputs, dtype=np.float32), "labels": clean}
     limits = _Limits(seconds, track.limits.memory_gib, track.limits.scratch_mib, threads, device == "cuda")
     outcome = _run(submission, job, arrays, limits, mode, labels.longest(len(clean)), cancel)
@@ -147,6 +136,21 @@ def poison(
         mode,
         outcome.memory_cap,
     )
+
+
+def problem_of(data: TrainingSet, track: Track, split: int, streams: Streams, device: str = "cpu") -> dict[str, Any]:
+    """What a guest is told of a split besides its arrays: JSON values."""
+    return {
+        "num_classes": track.data.classes,
+        "budget": track.noise.budget,
+        "pairs": [list(pair) for pair in track.noise.pairs],
+        "threat": _threat(track, track.adversary.epsilon),
+        "threats": {spec.name: _threat(track, track.epsilon(spec)) for spec in track.victims},
+        "entropy": f"{streams.entropy('guest', split):x}",
+        "split": split,
+        "device": device,
+        "bounds": None if data.bounds is None else list(data.bounds),
+    }
 
 
 def _threat(track: Track, epsilon: float) -> dict[str, Any]:
@@ -212,7 +216,6 @@ def _run(
                 "limits": limits.resources(mode),
                 "memory_gib": limits.memory_gib,
                 "parent": 0 if mode == sandbox.BUBBLEWRAP else os.getpid(),
-                "landlock": sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None,
                 "seconds": limits.seconds,
             }
             (box.inputs / "job.json").write_text(json.dumps({**job, **rest}), encoding="utf-8")

@@ -11,8 +11,8 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 
+from lnbench.characters import first_unseen, named, printable
 from lnbench.errors import SubmissionError
-from lnbench.poison.characters import first_unseen, named, printable
 
 SOURCE_BYTES = 65536
 """The most a submission may have."""
@@ -31,7 +31,9 @@ def decoded(content: bytes, file: str) -> str:
             hide code or move it out of sight.
     """
     if len(content) > SOURCE_BYTES:
-        raise SubmissionError(f"{file}: expected at most {SOURCE_BYTES} bytes of source, got more; submit code, not data.")
+        raise SubmissionError(
+            f"{file}: expected at most {SOURCE_BYTES} bytes of source, got more; submit code, not data."
+        )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -111,7 +113,9 @@ def _check_names(tree: ast.Module, text: str, file: str) -> None:
             continue
         if kind != "STRING":
             _refuse_name(token.string, token.start[0], file)
-        if "f" in re.split("['\"]", token.string, maxsplit=1)[0].lower():  # before Python 3.12 it holds the names inside
+        if (
+            "f" in re.split("['\"]", token.string, maxsplit=1)[0].lower()
+        ):  # before Python 3.12 it holds the names inside
             for word in re.findall(r"\w+", token.string):
                 if not word.isascii() and unicodedata.normalize("NFKC", word) in known:
                     _refuse_name(word, token.start[0], file)

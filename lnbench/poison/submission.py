@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from lnbench.characters import first_unseen, named, printable
 from lnbench.errors import ProtocolError, SubmissionError
-from lnbench.poison.characters import first_unseen, named, printable
 from lnbench.poison.imports import check_imports
 from lnbench.poison.reading import Details, Scalar, details
 from lnbench.poison.source import SOURCE_BYTES, decoded, parsed

@@ -54,7 +54,7 @@ REPORTED = frozenset({"non-deterministic", "split-block"})
 """Flags that only the run can know; all others follow from the record."""
 
 ZERO_GRADIENT, NOT_MONOTONE = 0.01, 0.02
-"""Shares above which an arm's attack is doubted; `lnbench.adversary.doubt` has the per-example versions."""
+"""Shares above which an arm's attack is doubted; `lnbench.adversary.masking` has the per-example versions."""
 
 BAND = (0.30, 0.70)
 """Where the random arm's adversarial accuracy should lie."""

@@ -8,13 +8,12 @@ nothing but what the cells returned. So a killed run resumes, and every figure a
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from lnbench.errors import ProtocolError
+from lnbench.errors import ProtocolError, nearest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,9 +96,7 @@ def load(name: str) -> Experiment:
     """
     known = names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}."
-        raise ProtocolError(f"no experiment is called {name!r}; {hint}")
+        raise ProtocolError(f"no experiment is called {name!r}; {nearest(name, known)}")
     return cast(Experiment, importlib.import_module(f"lnbench.thesis.experiments.{name.replace('-', '_')}"))
 
 

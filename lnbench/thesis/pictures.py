@@ -82,9 +82,9 @@ def load(cell: Mapping[str, Any], classes: Sequence[int] = tuple(range(10))) -> 
 def load_cifar10(train: int, split: int) -> tuple[str, Split] | None:
     """Which CIFAR-10 is found here, the original before the JPEG copy of a track, and its split; None if neither is."""
     copy = track.load("cifar10jpeg-9to0").data
-    if cifar10.found() is not None:
+    if cifar10.local_folder() is not None:
         return "cifar10", cifar10.load(DataSpec(source="cifar10", train=train, classes=10), split, STREAMS)
-    if parquet.found(copy) is not None:
+    if parquet.local_folder(copy) is not None:
         return "cifar10jpeg", parquet.load(dataclasses.replace(copy, train=train), split, STREAMS)
     return None
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from lnbench.evaluation.code_hash import module_sha256
 from lnbench.evaluation.engine import engine
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import Progress
+from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.store import Store
 from lnbench.files import write_atomically
 from lnbench.protocol import sha256
@@ -44,24 +44,20 @@ def measure(
         "environment": environment()["id"],
     }
     keys = [{"experiment": name, "cell": cell, **run} for cell in cells]
-    results: dict[int, Any] = {i: value for i, key in enumerate(keys) if (value := kept.get(_KIND, key)) is not None}
-    todo, reused, clock = [i for i in range(len(cells)) if i not in results], len(results), time.monotonic()
-    shares = dict.fromkeys(todo, 0.0)
+    requests = [{"experiment": name, "cell": cell} for cell in cells]
+    pool = engine("local", workers)
 
-    def tell() -> None:
-        fresh = sum(shares.values())
-        left = (time.monotonic() - clock) * (len(todo) - fresh) / fresh if fresh > 0 else None
-        notify(Progress(name, reused + fresh, len(cells), reused, left))
+    def keep(i: int, result: Result) -> None:
+        if not result.get(ABSENT):  # the data may be here next time
+            kept.put(_KIND, keys[i], result)
 
-    tell()
-    requests = [{"experiment": name, "cell": cells[i]} for i in todo]
-    for at, share, result in engine("local", workers).map("lnbench.thesis.experiment:run_cell", requests):
-        shares[todo[at]] = share
-        if result is not None:
-            results[todo[at]] = _rounded(result)
-            if not results[todo[at]].get(ABSENT):  # what is missing may be there next time
-                kept.put(_KIND, keys[todo[at]], results[todo[at]])
-        tell()
+    def compute(missing: list[int]) -> Iterator[tuple[int, float, Result | None]]:
+        for at, share, result in pool.map("lnbench.thesis.experiment:run_cell", [requests[i] for i in missing]):
+            yield at, share, None if result is None else _rounded(result)
+
+    results = gather(
+        name, [1] * len(cells), load=lambda i: kept.get(_KIND, keys[i]), compute=compute, keep=keep, notify=notify
+    )
     document = {
         "experiment": name,
         "level": level,

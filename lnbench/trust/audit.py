@@ -77,7 +77,7 @@ def audit(
         make_engine("local", workers),
         store,
         on_progress or (lambda progress: None),
-        function="lnbench.audit:run_cell",
+        function="lnbench.trust.audit:run_cell",
         kind="audits",
     )
     found = {
@@ -163,15 +163,15 @@ def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str
 
 
 def _flags(doubts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
-    """`arm:goal:flag` wherever a share is above its limit; `lnbench.adversary.doubt.DOUBTS` says what each means."""
-    from lnbench.adversary.doubt import DOUBTS
+    """`arm:goal:flag` wherever a share is above its limit; `lnbench.adversary.SIGNS` says what each means."""
+    from lnbench.adversary import SIGNS
 
     return sorted(
         f"{arm}:{goal}:{flag}"
         for arm, of_arm in doubts.items()
         for goal, flags in of_arm.items()
         for flag, share in flags.items()
-        if share > DOUBTS[flag].limit
+        if share > SIGNS[flag].limit
     )
 
 
@@ -217,8 +217,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
     import torch
     from torch import Tensor
 
-    from lnbench.adversary import pgd, strong
-    from lnbench.adversary.doubt import doubts
+    from lnbench.adversary import pgd, signs_of_masking, strong
     from lnbench.evaluation import cells
 
     begin = time.perf_counter()
@@ -288,7 +287,7 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
             entry["broken"][goal] = int(full[row, 0, :m].sum())
             alone = type(once)(once.broken[one], once.zero_gradient[one], once.undefined[one])
             scored = type(once)(plain[one], once.zero_gradient[one], once.undefined[one])
-            curve = doubts(alone, epsilons=made.track.epsilons(made.spec))
-            others = doubts(scored, epsilons=[epsilon], doubled=twice[one], black_box=search[one])
-            entry["doubts"][goal] = rounded({d.flag: d.share for d in (*others, *curve)})
+            at_radius = signs_of_masking(scored, epsilons=[epsilon], doubled=twice[one], black_box=search[one])
+            over_curve = signs_of_masking(alone, epsilons=made.track.epsilons(made.spec))
+            entry["doubts"][goal] = rounded(at_radius | over_curve)
     return {"victims": entries, "seconds": round(time.perf_counter() - begin, 3)}

@@ -14,7 +14,7 @@ import lnbench
 import tiny
 import toy
 from lnbench import data, surrogates
-from lnbench.evaluation.conductor import resolved_sandbox
+from lnbench.evaluation.machine import resolved_sandbox
 from lnbench.poison.run import Submission, poison
 from lnbench.protocol import Streams, Track, changed
 from lnbench.protocol.poisoner import Problem, Threat
@@ -69,11 +69,11 @@ def test_every_attack_spends_its_budget_within_the_rules_and_says_what_it_is(pat
     track = Track.from_document(tiny.document())
     points = data.load(track, 1)
     submission = Submission.from_file(path, CHEAP.get(path.stem, {}))
-    found = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"), seconds=600)
-    assert len(changed(points.labels, found.labels)) == track.noise.budget
-    assert found.description.endswith(".")
-    assert (found.trainings > 0) == ("surrogates" in found.parameters and path.stem not in FOR_FEATURES_ONLY)
-    assert found.trainings <= found.parameters.get("surrogates", 0)
+    poisoned = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"), seconds=600)
+    assert len(changed(points.labels, poisoned.labels)) == track.noise.budget
+    assert poisoned.description.endswith(".")
+    assert (poisoned.trainings > 0) == ("surrogates" in poisoned.parameters and path.stem not in FOR_FEATURES_ONLY)
+    assert poisoned.trainings <= poisoned.parameters.get("surrogates", 0)
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ and the count; results stay in the store, so a killed run resumes.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from scipy import stats
 
-from lnbench.evaluation.conductor import evaluate, find_submission
-from lnbench.poison.run import Submission
+from lnbench.evaluation import submissions
+from lnbench.evaluation.conductor import evaluate
 from lnbench.protocol.track import load
 
 
@@ -28,7 +27,7 @@ def main() -> None:
     parser.add_argument("--poisoner", default="random_flip")
     options = parser.parse_args()
     track = load(options.track)
-    submission = Submission.from_file(Path(find_submission(options.poisoner)))
+    submission = submissions.load(options.poisoner)
     inside = 0
     for salt in range(options.first, options.first + options.salts):
         record = evaluate(submission, track, quick=options.quick, salt=f"null-{salt}")

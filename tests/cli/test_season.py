@@ -128,7 +128,7 @@ def made(place: Path) -> Path:
 
 
 def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conductor, "resolved_sandbox", lambda wish: "bubblewrap")
+    monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
     for name in ("repoison", "retrain"):
         passed = Check(name, True, f"{name} holds.")
         monkeypatch.setattr(rerun, name, lambda *_, passed=passed, **__: passed)
@@ -136,13 +136,13 @@ def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.Monke
     done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader")
     assert done.exit_code == 0 and "verification: leaderboard/verifications/digits-9to0/made_up-" in done.stderr
     assert lnbench("leaderboard", "build").exit_code == 0
-    assert "| verified |" in Path("leaderboard/README.md").read_text()
+    assert "| said by “A. Reader” |" in Path("leaderboard/README.md").read_text()
 
 
 def test_nothing_is_signed_that_was_not_made_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lnbench("verify", made, "--sign", "A. Reader").exit_code == 2
     assert lnbench("verify", made, "--sign", "A. Reader", "--repoison").exit_code == 2
-    monkeypatch.setattr(conductor, "resolved_sandbox", lambda wish: "bubblewrap")
+    monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
     request = ["verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "1"]
     done = lnbench(*request)
     assert done.exit_code == 2 and "is not on the board in leaderboard" in done.stderr

@@ -14,8 +14,8 @@ import pytest
 
 import tiny
 from lnbench.errors import ProtocolError, SubmissionError
-from lnbench.evaluation import cells
-from lnbench.evaluation.conductor import Progress, check, evaluate, find_submission
+from lnbench.evaluation import cells, submissions
+from lnbench.evaluation.conductor import Progress, check, evaluate
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.store import Store
 from lnbench.poison.run import Submission
@@ -95,7 +95,7 @@ def test_a_second_submission_reuses_the_clean_and_random_arms(track: Track, tmp_
 
 def test_a_second_run_tells_whether_labels_can_be_made_again(track: Track, tmp_path: Path) -> None:
     from lnbench import data
-    from lnbench.evaluation.conductor import resolved_sandbox
+    from lnbench.evaluation.machine import resolved_sandbox
     from lnbench.evaluation.stages import poison_all
 
     dice = FIRST.replace(b"import lnbench", b"import random, lnbench").replace(
@@ -141,7 +141,7 @@ def test_a_submission_that_fails_on_its_last_split_leaves_no_victims_behind(trac
 
 def _command(track_file: Path, out: Path) -> list[str]:
     name = ["-m", "lnbench", "evaluate", "random_flip", "--track", str(track_file), "--out", str(out)]
-    return [sys.executable, *name, "--workers", "1"]
+    return [sys.executable, "-P", *name, "--workers", "1"]
 
 
 def test_a_killed_run_resumes_with_the_same_hash_and_computes_nothing_twice(tmp_path: Path) -> None:
@@ -183,15 +183,15 @@ def test_check_judges_labels_without_training(track: Track) -> None:
 
 
 def test_names_and_paths_lead_to_files(tmp_path: Path) -> None:
-    assert find_submission("random_flip") == ROOT / "attacks" / "random_flip.py"
-    assert find_submission("my_poisoner") == ROOT / "submissions" / "my_poisoner.py"
+    assert submissions.find("random_flip") == ROOT / "attacks" / "random_flip.py"
+    assert submissions.find("my_poisoner") == ROOT / "submissions" / "my_poisoner.py"
     file = tmp_path / "x.py"
     file.write_bytes(FIRST)
-    assert find_submission(str(file)) == file
+    assert submissions.find(str(file)) == file
     with pytest.raises(ProtocolError, match=r"there is no file .*/y\.py"):
-        find_submission(str(tmp_path / "y.py"))
+        submissions.find(str(tmp_path / "y.py"))
     with pytest.raises(ProtocolError, match="bundled attack called 'random_filp'; there are: adversarial_path"):
-        find_submission("random_filp")
+        submissions.find("random_filp")
 
 
 def test_a_cell_depends_on_its_labels_and_not_on_its_arm(track: Track) -> None:
@@ -222,7 +222,7 @@ def test_the_environment_names_what_bits_depend_on_and_no_host() -> None:
 def test_timms_version_counts_for_its_victims_alone() -> None:
     document = tiny.document()
     assert environment("cpu", Track.from_document(document)) == environment()
-    victim = {**document["victims"][0], "architecture": "timm", "options": {"model": "resnet18", "stem": "small"}}
+    victim = {**document["victims"][0], "architecture": "timm", "options": {"model": "resnet18", "stem": "cifar"}}
     found = environment("cpu", Track.from_document({**document, "victims": [victim]}))
     assert found["parts"]["libraries"] == environment()["parts"]["libraries"] | {"timm": metadata.version("timm")}
     assert found["id"] != environment()["id"]

@@ -1,4 +1,4 @@
-"""Kept victims: tensors as they were, and files that are something else."""
+"""Saved victims: tensors as they were, and files that are something else."""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ def test_a_file_that_is_something_else_is_refused(facts: object, sentence: str, 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 64, (1 << 62).to_bytes(8, "little") + b"{}"])
 def test_no_safetensors_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(content)
-    with pytest.raises(RecordError, match="it is no safetensors file of lnbench"):
+    with pytest.raises(RecordError, match="it is not a safetensors file of lnbench"):
         saved_victims.load(tmp_path / "a.safetensors")
 
 
 def test_a_folder_without_victims_of_the_record_is_refused(tmp_path: Path) -> None:
     record = factories.make(factories.small(splits=2, seeds=1))
-    with pytest.raises(RecordError, match="holds no kept victims"):
-        saved_victims.judge(tmp_path, record)
+    with pytest.raises(RecordError, match="holds no saved victims"):
+        saved_victims.check_folder(tmp_path, record)
     saved_victims.write_card(record, tmp_path)
     with pytest.raises(RecordError, match="holds no victims"):
-        saved_victims.judge(tmp_path, record)
+        saved_victims.check_folder(tmp_path, record)
     path = tmp_path / saved_victims.place("mlp", 3, "random", 1)
     path.parent.mkdir(parents=True)
     _file(path, _facts())
-    with pytest.raises(RecordError, match="this is no victim of the record"):
-        saved_victims.judge(tmp_path, record)
+    with pytest.raises(RecordError, match="this is not a victim of the record"):
+        saved_victims.check_folder(tmp_path, record)

@@ -136,7 +136,7 @@ with torch.no_grad():
 """
     env = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     env |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert any("GET /somebody/net/resolve/main/config.json" in line for line in hub.took())
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_the_card_says_which_victims_timm_loads(tmp_path: Path) -> None:
     saved_victims.write_card(factories.make(_track(net=RESNET, small=CIFAR)), tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert 'timm.create_model("local-dir:net/split-00/poisoned-seed-0", pretrained=True)' in text
-    assert 'kept.load("net/split-00/poisoned-seed-0/model.safetensors")' in text
+    assert 'saved_victims.load("net/split-00/poisoned-seed-0/model.safetensors")' in text
     assert "`small`: timm's loader cannot make these networks" in text
     saved_victims.write_card(factories.make(factories.small(splits=2, seeds=1)), tmp_path)
     assert "timm" not in (tmp_path / "README.md").read_text()

@@ -225,7 +225,7 @@ def kept_victim() -> Target:
     def read(data: bytes) -> None:
         path.write_bytes(data)
         saved_victims.load(path)
-        saved_victims.judge(folder, made)
+        saved_victims.check_folder(folder, made)
 
     whole = written(text(facts))
     size = int.from_bytes(whole[:8], "little")

@@ -79,7 +79,7 @@ def test_kept_victims_are_the_records(world: tuple[Path, Path]) -> None:
 
     folder, path = world
     made = record.read(path)
-    saved_victims.judge(folder / "victims", made)
+    saved_victims.check_folder(folder / "victims", made)
     files = sorted(p.relative_to(folder / "victims").as_posix() for p in (folder / "victims").rglob("*.safetensors"))
     arms = "clean", "poisoned", "random"
     assert files == [f"mlp/split-0{w}/{arm}-seed-{v}.safetensors" for w in range(2) for arm in arms for v in range(2)]
@@ -126,13 +126,13 @@ def test_victims_go_with_the_labels_and_come_back(
 def test_other_victims_are_not_pushed(client: Any, hub: loopback.Hub, world: tuple[Path, Path], path: Path) -> None:
     folder, mine = world
     done = client.run("push", path, "--repo", REPO, "--victims", folder / "victims")
-    assert done.code == 1 and "this is no victim of the record" in done.error
+    assert done.code == 1 and "this is not a victim of the record" in done.error
     (folder / "victims" / "mlp" / "notes.txt").write_text("x")
     try:
         done = client.run("push", mine, "--repo", REPO, "--victims", folder / "victims")
     finally:
         (folder / "victims" / "mlp" / "notes.txt").unlink()
-    assert done.code == 1 and "it is no safetensors file of lnbench" in done.error
+    assert done.code == 1 and "it is not a safetensors file of lnbench" in done.error
     assert not hub.repos
 
 

@@ -46,7 +46,7 @@ def test_timm_gets_as_many_test_points_right_as_the_record_says(world: tuple[Pat
 
     folder, path = world
     made = record.read(path)
-    saved_victims.judge(folder / "victims", made)
+    saved_victims.check_folder(folder / "victims", made)
     points = data.load(made.track, 0)
     (stated,) = [v for v in made.document["victims"] if (v["split"], v["arm"]) == (0, "poisoned")]
     network = timm.create_model(f"local-dir:{folder / 'victims' / ONE}", pretrained=True).eval()
@@ -104,7 +104,7 @@ def test_a_configuration_without_a_victim_is_not_pushed(
         done = client.run("push", path, "--repo", REPO, "--victims", folder / "victims")
     finally:
         stray.unlink()
-    assert done.code == 1 and "it is no safetensors file of lnbench" in done.error
+    assert done.code == 1 and "it is not a safetensors file of lnbench" in done.error
 
 
 @pytest.mark.slow  # it trains once more

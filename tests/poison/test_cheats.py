@@ -211,9 +211,7 @@ def test_a_submission_is_what_its_text_says(mode: str, data: Any, track: Any, st
         result = poison(Submission.from_file(path, {"bucket": given}), data, track, 0, streams, mode=mode)
         assert (result.description, result.author, result.license) == ("The description.", "The author", "MIT")
         assert (result.parameters, result.overrides) == ({"bucket": given}, overrides)
-        assert np.flatnonzero(result.labels != data.labels).tolist() == (
-            [51, 55, 59] if given == "far" else [3, 7, 11]
-        )
+        assert np.flatnonzero(result.labels != data.labels).tolist() == ([51, 55, 59] if given == "far" else [3, 7, 11])
 
 
 def test_injection_is_defused(mode: str, bait: Bait, data: Any, track: Any, streams: Any) -> None:

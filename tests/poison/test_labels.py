@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lnbench.characters import first_unseen
 from lnbench.errors import LnbenchError, SubmissionError
 from lnbench.poison import guest
-from lnbench.poison.characters import first_unseen
 from lnbench.poison.labels import MAGIC, MESSAGE_CHARACTERS, check_labels, decode, longest
 
 CLEAN = np.arange(60, dtype=np.int64) % 4

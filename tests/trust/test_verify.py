@@ -299,7 +299,7 @@ def test_a_track_that_the_data_cannot_serve_fails_and_does_not_crash(good: Recor
 def test_verifying_needs_no_torch(good: Record, tmp_path: Path) -> None:
     record.write(good, tmp_path / "r.json")
     code = (
-        "import sys; from lnbench.verify import verify; r = verify(sys.argv[1]); "
+        "import sys; from lnbench.trust.verify import verify; r = verify(sys.argv[1]); "
         "assert r.record and not [c for c in r.failures if c.name != 'track'], r; assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "r.json")], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code, str(tmp_path / "r.json")], check=True)

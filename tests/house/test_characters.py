@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lnbench.poison.characters import first_unseen, named, printable, quoted, unseen
+from lnbench.characters import first_unseen, named, printable, quoted, unseen
 
 PERSIAN = "روشِ برنامه\u200cریزی"
 SEEN = [
@@ -60,7 +60,8 @@ def test_what_nobody_sees_is_named_and_replaced(character: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a\u200cb", "a\u200db", "\u200c", "ب\u200c", "\u200cب", "ب\u200c\u200cب", "1\ufe0f", "👩\u200d", "ب\u200d👩"]
+    "text",
+    ["a\u200cb", "a\u200db", "\u200c", "ب\u200c", "\u200cب", "ب\u200c\u200cب", "1\ufe0f", "👩\u200d", "ب\u200d👩"],
 )
 def test_joiners_and_styles_elsewhere_are_unseen(text: str) -> None:
     assert first_unseen(text) is not None and "\ufffd" in printable(text, 100)

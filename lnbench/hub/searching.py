@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lnbench.data import network
 from lnbench.errors import UnavailableError
 from lnbench.hub import card
-from lnbench.hub.client import Address, asked
+from lnbench.hub.address import Address
+from lnbench.hub.failures import ask
 from lnbench.text import plain
 
 MOST = 1000
@@ -20,8 +22,8 @@ _TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
-class Found:
-    """One dataset, as its card describes it; nothing of it is checked before it is pulled.
+class SearchResult:
+    """One dataset, as its card describes it; nothing of which is checked before it is pulled.
 
     Attributes:
         repo: `user/name`.
@@ -44,7 +46,7 @@ class Found:
 
 def search(
     *, track: str | None = None, tags: tuple[str, ...] = (), min_score: float | None = None, limit: int = 100
-) -> list[Found]:
+) -> list[SearchResult]:
     """The datasets with the tag `lnbench`, by falling claimed score.
 
     Args:
@@ -57,15 +59,14 @@ def search(
         UnavailableError: if the Hub cannot be asked.
     """
     wanted = [card.TAG, *([card.track_tag(track)] if track else []), *tags]
-    listed = asked(Address("datasets"), "searching", lambda: _listed(wanted))
-    found = [_found(info) for info in listed]
+    results = [_result(entry) for entry in ask(Address("datasets"), "searching", lambda: _entries(wanted))]
     if min_score is not None:
-        found = [one for one in found if one.score_pp is not None and one.score_pp >= min_score]
-    found.sort(key=lambda one: (one.score_pp is None, -(one.score_pp or 0.0), one.repo))
-    return found[:limit]
+        results = [one for one in results if one.score_pp is not None and one.score_pp >= min_score]
+    results.sort(key=lambda one: (one.score_pp is None, -(one.score_pp or 0.0), one.repo))
+    return results[:limit]
 
 
-def _listed(tags: list[str]) -> list[dict[str, Any]]:
+def _entries(tags: list[str]) -> list[dict[str, Any]]:
     """The Hub's entries with all of these tags, page by page.
 
     Not by `HfApi.list_datasets`: it makes objects of the cards' fields, and one stranger's card with a field called
@@ -74,10 +75,10 @@ def _listed(tags: list[str]) -> list[dict[str, Any]]:
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     url = first = f"{constants.ENDPOINT}/api/datasets"
     query: dict[str, Any] | None = {"filter": tags, "expand": ["cardData", "sha", "tags"], "limit": MOST}
-    while url.startswith(first) and len(found) < MOST:  # never to another host, with the user's token
+    while url.startswith(first) and len(entries) < MOST:  # never to another host, with the user's token
         response = get_session().get(url, params=query, headers=build_hf_headers(), timeout=_TIMEOUT)
         hf_raise_for_status(response)
         try:
@@ -85,20 +86,23 @@ def _listed(tags: list[str]) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             page = None
         if not isinstance(page, list):
-            raise UnavailableError("searching failed: the Hub's answer is no list of datasets; try again later.")
-        found += [entry for entry in page if isinstance(entry, dict)]
+            raise UnavailableError(
+                f"searching failed: {network.shown(network.endpoint())} answered with something else than a list of "
+                "datasets: the login page of a network or proxy, or a server that is not the Hub (HF_ENDPOINT)."
+            )
+        entries += [entry for entry in page if isinstance(entry, dict)]
         url, query = response.links.get("next", {}).get("url", ""), None
-    return found[:MOST]
+    return entries[:MOST]
 
 
-def _found(entry: Mapping[str, Any]) -> Found:
+def _result(entry: Mapping[str, Any]) -> SearchResult:
     """What one entry of the Hub's list says; a stranger's words, cut and cleaned."""
     data, sha = entry.get("cardData"), entry.get("sha")
     facts = data.get("lnbench") if isinstance(data, dict) else None
     facts = facts if isinstance(facts, dict) else {}
     score, splits = facts.get("score_pp"), facts.get("splits")
     sha = sha if isinstance(sha, str) and re.fullmatch(r"[0-9a-f]{40}", sha) else ""
-    return Found(
+    return SearchResult(
         repo=_words(entry.get("id"), 200),
         commit=sha,
         track=_words(facts.get("track"), 40),
@@ -110,5 +114,5 @@ def _found(entry: Mapping[str, Any]) -> Found:
 
 
 def _words(value: Any, most: int) -> str:
-    """A text of a card as one line that is fit to print; nothing for what is no text."""
+    """A text of a card as one line that is fit to print; an empty one for what is not text."""
     return plain(value, most) if isinstance(value, str) else ""

@@ -1,0 +1,27 @@
+"""The attacks and the template that come with lnbench, by the names they can be called by."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def attacks() -> dict[str, Path]:
+    """Stem -> file of every bundled attack; LNBENCH_ATTACKS names one more folder of them."""
+    override = os.environ.get("LNBENCH_ATTACKS")
+    return {**_files("attacks"), **(_stems(Path(override)) if override else {})}
+
+
+def bundled() -> dict[str, Path]:
+    """Stem -> file of every bundled attack and template; a submission never stands for an attack of its name."""
+    return {**attacks(), **{stem: path for stem, path in _files("submissions").items() if stem not in attacks()}}
+
+
+def _files(folder: str) -> dict[str, Path]:
+    """Stem -> file in a folder of the repository, or in what the wheel carries of it."""
+    package = Path(__file__).parents[1]
+    return {**_stems(package / f"_{folder}"), **_stems(package.parent / folder)}
+
+
+def _stems(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")}

@@ -1,0 +1,59 @@
+"""What an evaluation may use of this machine: processors, a device, a sandbox."""
+
+from __future__ import annotations
+
+import os
+
+from lnbench.errors import ProtocolError, UnavailableError
+from lnbench.poison import diagnosis
+from lnbench.poison import sandbox as sandboxes
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers(wanted: int | None, device: str) -> int:
+    """Processes at once: as many as wanted, else one per core, or one for a GPU."""
+    return wanted or (cores() if device == "cpu" else 1)
+
+
+def resolved_device(device: str) -> str:
+    """`cpu` or `cuda`; `auto` takes a GPU that PyTorch can use.
+
+    Raises:
+        ProtocolError: if it is none of the three.
+    """
+    if device in ("cpu", "cuda"):
+        return device
+    if device != "auto":
+        raise ProtocolError(f"the device is cpu, cuda or auto; got {device!r}.")
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def resolved_sandbox(wish: str) -> str:
+    """The sandbox mode that will be used: `none` for that wish alone, never because the sandbox does not work.
+
+    Args:
+        wish: `auto`, or `none`.
+
+    Raises:
+        ProtocolError: if the wish is neither.
+        UnavailableError: if no sandbox works here, with what would get one.
+    """
+    if wish == "none":
+        return sandboxes.NONE
+    if wish != "auto":
+        raise ProtocolError(f"the sandbox is auto or none; got {wish!r}.")
+    mode = diagnosis.mode()
+    if mode == sandboxes.NONE:
+        found = diagnosis.diagnose()
+        advice = f" Try this: {'; '.join(found.remedies)}." if found.remedies else ""
+        raise UnavailableError(
+            f"a submission runs in a sandbox, and none works here: {found.reason}{advice} With --unsafe-no-sandbox "
+            "your own file runs without one, with all your rights, and is not ranked."
+        )
+    return mode

@@ -1,0 +1,146 @@
+"""Verification in full: a record checked by itself, its labels and victims made again, and a statement that it held."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lnbench import __version__
+from lnbench import record as records
+from lnbench.errors import ProtocolError, RecordError, UnavailableError
+from lnbench.evaluation import machine
+from lnbench.evaluation.environment import environment
+from lnbench.evaluation.progress import OnProgress, Progress, quietly
+from lnbench.poison import diagnosis
+from lnbench.protocol import Track
+from lnbench.record import seasons, statement
+from lnbench.record.consistency import Check
+from lnbench.record.record import Record
+from lnbench.record.seasons import Season
+from lnbench.trust import rerun
+from lnbench.trust.retrain import POWER, RAISED_PP
+from lnbench.trust.retrain import retrain as train_again
+from lnbench.trust.verify import Report, verify, verify_record
+
+
+def verify_again(
+    record: str | os.PathLike[str] | Record,
+    *,
+    repoison: bool = False,
+    retrain: int | None = None,
+    track: Track | None = None,
+    device: str = "cpu",
+    workers: int | None = None,
+    salt: str | None = None,
+    known: Mapping[str, Season] | None = None,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Check a record; if that holds, make its labels and some of its victims again.
+
+    Args:
+        repoison: run the record's own source again, sandboxed, and compare the flips.
+        retrain: train this many random cells again and compare.
+        track: the caller's own, for a record whose track does not ship with lnbench.
+        device: where to retrain.
+        workers: processes at once; one per core if None.
+        salt: the salt, for records whose salt is neither public nor revealed in `known`.
+        known: the seasons of the board.
+        on_progress: called as work advances, in splits and cells.
+
+    Raises:
+        DataError: if the track's data is missing here.
+        UnavailableError: if no sandbox works here that the source could be run in, or the device is missing.
+    """
+    if isinstance(record, Record):
+        report = verify_record(record, salt=salt, known=known)
+    else:
+        report = verify(Path(record), salt=salt, known=known)
+    if report.record is None or not report.passed:
+        return report
+    checks, notify = list(report.checks), on_progress or quietly
+    salt = salt or seasons.salt_of(known or {}, report.record.season)
+    if repoison:
+        mode = diagnosis.mode()
+        if mode == "none":
+            raise UnavailableError(
+                "--repoison runs a stranger's source, and no sandbox works here; `lnbench doctor` says how to get one."
+            )
+        tell = _told("poisoning again", notify)
+        checks.append(rerun.repoison(report.record, mode=mode, track=track, salt=salt, on_split=tell))
+    power = 0.0
+    if retrain is not None:
+        retraining = train_again(
+            report.record,
+            retrain,
+            track=track,
+            device=device,
+            workers=workers or machine.cores(),
+            salt=salt,
+            on_cell=_told("training again", notify),
+        )
+        checks.append(retraining.check)
+        power = retraining.power
+    return Report(tuple(checks), report.record, power)
+
+
+def check_signable(record: Path, board: Path, *, repoison: bool, retrain: int | None) -> None:
+    """Find out, before the work, whether a statement about a record could be signed after it.
+
+    Args:
+        record: its file; one that is not a record is left to `verify_again`.
+        board: the board's folder.
+
+    Raises:
+        ProtocolError: if too little would be made again, or the record is not on the board.
+    """
+    if not (repoison and retrain):
+        raise ProtocolError("--sign needs --repoison and --retrain N: what is signed is that the row was made again.")
+    with contextlib.suppress(RecordError):
+        read = records.read(record)
+        if not (board / "records" / read.track.name / read.filename).exists():
+            raise ProtocolError(f"{record} is not on the board in {board}; `lnbench leaderboard add` it first.")
+
+
+def sign(report: Report, by: str, *, cells: int, device: str, board: Path) -> Path:
+    """Write a statement, under a name, that everything a verification looked at held; returns its file.
+
+    Args:
+        report: of `verify_again`, with labels and victims made again.
+        by: who signs.
+        cells: cells that were trained again.
+        device: where they were trained.
+        board: the statement is written to its `verifications`.
+
+    Raises:
+        RecordError: if a check failed, was skipped or is missing.
+        ProtocolError: if the name is not one, or the author's.
+        UnavailableError: if the place cannot be written.
+    """
+    if report.record is None:
+        raise ProtocolError("what is not a record cannot be signed for.")
+    if report.passed and report.power < POWER:
+        raise ProtocolError(
+            f"nothing is signed: {cells} cells trained again find a score raised by {RAISED_PP:g} points with a "
+            f"probability of {100 * report.power:.0f} %, and signing takes {100 * POWER:.0f} %; train more cells."
+        )
+    made = statement.document(
+        report.record,
+        report.checks,
+        by=by,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        cells=cells,
+        sandbox=diagnosis.mode(),
+        environment=environment(device, report.record.track)["id"],
+        version=__version__,
+    )
+    return statement.write(made, report.record, board / "verifications")
+
+
+def _told(stage: str, notify: OnProgress) -> rerun.OnSplit:
+    return lambda done, total: notify(Progress(stage, done, total, 0, None))
+
+
+__all__ = ["Check", "Report", "check_signable", "sign", "verify_again"]
