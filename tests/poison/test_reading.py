@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lnbench.errors import LnbenchError, ProtocolError, SubmissionError
-from lnbench.poison.characters import first_unseen
+from lnbench.characters import first_unseen
 from lnbench.poison.reading import Details
 from lnbench.poison.submission import Submission
 from walk import ROOT, name_of

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lnbench.errors import ProtocolError, SubmissionError
-from lnbench.poison.characters import first_unseen
+from lnbench.characters import first_unseen
 from lnbench.poison.run import Submission
 from lnbench.poison.submission import SOURCE_BYTES
 
