@@ -94,7 +94,7 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "worst_drop_pp": worst["drop_pp"],
         "area_pp": score["area_pp"],
         "untargeted_drop_pp": score["untargeted_drop_pp"],
-        "matched_drop_pp": (score.get("matched") or {}).get("drop_pp"),
+        "matched_drop_pp": score.matched.drop_pp if score.matched else None,
         **arms,
         "trainings": row.trainings,
         "flags": " ".join(record.flags),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +84,7 @@ def load_cifar10(train: int, split: int) -> tuple[str, Split] | None:
     if cifar10.local_folder() is not None:
         return "cifar10", cifar10.load(DataSpec(source="cifar10", train=train, classes=10), split, STREAMS)
     if parquet.local_folder(copy) is not None:
-        return "cifar10jpeg", parquet.load(dataclasses.replace(copy, train=train), split, STREAMS)
+        return "cifar10jpeg", parquet.load(copy.replaced(train=train), split, STREAMS)
     return None
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lnbench.adversary import path_lengths, pgd
-from lnbench.protocol.track import Recipe
+from lnbench.protocol.recipe import Recipe
 from lnbench.thesis import toys
 from lnbench.victims import Architecture, Victims, architecture
 from lnbench.victims import train as train_shared

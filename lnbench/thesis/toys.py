@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lnbench.errors import ProtocolError
-from lnbench.protocol.track import Recipe
+from lnbench.protocol.recipe import Recipe
 from lnbench.victims import Architecture, Parameters, Stateful, Victims, train
 
 Perturb = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]

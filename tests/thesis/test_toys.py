@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lnbench.errors import ProtocolError
-from lnbench.protocol.track import Recipe
+from lnbench.protocol.recipe import Recipe
 from lnbench.thesis import toys
 from lnbench.victims import Victims, architecture, train
 

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from lnbench import graphs
 from lnbench.adversary import pgd
-from lnbench.protocol.track import Recipe
+from lnbench.protocol.recipe import Recipe
 from lnbench.thesis import impact, panel, pictures
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above

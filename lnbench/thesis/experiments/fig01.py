@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.adversary import PRESETS, pgd
-from lnbench.protocol.track import Recipe
+from lnbench.protocol.recipe import Recipe
 from lnbench.thesis import pictures
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, clopper_pearson, interval

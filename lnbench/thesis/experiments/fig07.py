@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lnbench.protocol.track import Recipe
+from lnbench.protocol.recipe import Recipe
 from lnbench.thesis import toys
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, clopper_pearson
