@@ -29,7 +29,10 @@ def cache_folder() -> Path:
     chosen = _chosen("LNBENCH_CACHE")
     if chosen is not None:
         return chosen
-    custom = Path(platformdirs.user_cache_dir("lnbench"))
+    try:
+        custom = Path(platformdirs.user_cache_dir("lnbench"))
+    except RuntimeError:  # as newer versions say what older ones leave as `~`
+        custom = Path("~")
     if not custom.is_absolute():
         raise UnavailableError(
             "this user has no home folder (HOME is not set, or not an absolute path), so there is no cache folder; set "

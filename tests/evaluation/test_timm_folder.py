@@ -156,7 +156,7 @@ def test_the_card_says_which_victims_timm_loads(tmp_path: Path) -> None:
     saved_victims.write_card(factories.make(_track(net=RESNET, small=CIFAR)), tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert 'timm.create_model("local-dir:net/split-00/poisoned-seed-0", pretrained=True)' in text
-    assert 'kept.load("net/split-00/poisoned-seed-0/model.safetensors")' in text
+    assert 'saved_victims.load("net/split-00/poisoned-seed-0/model.safetensors")' in text
     assert "`small`: timm's loader cannot make these networks" in text
     saved_victims.write_card(factories.make(factories.small(splits=2, seeds=1)), tmp_path)
     assert "timm" not in (tmp_path / "README.md").read_text()
