@@ -79,3 +79,17 @@ def test_a_folder_without_victims_of_the_record_is_refused(tmp_path: Path) -> No
     _file(path, _facts())
     with pytest.raises(RecordError, match="this is not a victim of the record"):
         saved_victims.check_folder(tmp_path, record)
+
+
+def test_the_card_names_the_arms_of_its_track_and_a_module_that_is_there(tmp_path: Path) -> None:
+    several = factories.track(
+        noise={"budget": 4, "eta": 0.00446, "pairs": [[9, 0], [3, 5]]},
+        replication=dict(factories.small(2, 1).document["replication"]),
+    )
+    for track, arms in ((factories.small(splits=2, seeds=1), 3), (several, 4)):
+        saved_victims.write_card(factories.make(track), tmp_path)
+        card = (tmp_path / "README.md").read_text()
+        assert f"2 architectures × {arms} arms × 2 splits × 1 seeds" in card
+        assert ("`matched`" in card) == (arms == 4)
+        (line,) = [line for line in card.splitlines() if line.startswith("from lnbench")]
+        exec(line, {})
