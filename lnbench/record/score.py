@@ -136,7 +136,9 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
         untargeted_drop_pp=other.mean,
         untargeted_ci95_pp=other.ends,
         parts_pp=Parts(clean, None if clean is None or drop.mean is None else drop.mean - clean),
-        split_drops_pp=tuple(next(values) if any_valid else None for any_valid in valid.any(axis=(0, 2)).tolist()),
+        split_drops_pp=tuple(
+            next(values) if any_valid else None for any_valid in np.atleast_1d(valid.any(axis=(0, 2)))
+        ),
         matched=_matched(counts) if len(counts.targeted) > INDEX[MATCHED] else UNSET,
     )
 
