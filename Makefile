@@ -24,7 +24,8 @@ type:   ## types of the referee
 test:   ## everything that needs neither a GPU, the network nor minutes
 	pytest
 
-PYTHON = python3
+oldest: PYTHON = python3.11
+newest: PYTHON = python3
 oldest newest: ## the suite in a fresh environment, .venvs/oldest or .venvs/newest, with the versions of constraints/
 	rm -rf .venvs/$@
 	$(PYTHON) -m venv .venvs/$@

@@ -10,7 +10,6 @@ given. Every victim trained is counted; the count is what a record calls `traini
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +22,7 @@ from torch import Tensor
 from lnbench.adversary import pgd
 from lnbench.errors import ProtocolError, nearest
 from lnbench.protocol.poisoner import Problem
-from lnbench.protocol.track import Recipe
+from lnbench.protocol.recipe import Recipe
 from lnbench.victims import Architecture, Victims, architecture
 from lnbench.victims import train as train_victims
 
@@ -100,11 +99,11 @@ def train(
     else:
         made, default = defaults(victim, len(problem.labels), options)
         how = recipe or default
-    known = [f.name for f in dataclasses.fields(Recipe)]
+    known = list(Recipe.__struct_fields__)
     for name in changes:
         if name not in known:
             raise ProtocolError(f"a recipe has no field {name!r}; {nearest(name, known)}")
-    how = dataclasses.replace(how, **changes)
+    how = how.replaced(**changes)
     if seed is None:
         seed = int(problem.rng.integers(2**62))
     words = np.random.SeedSequence(seed).generate_state(2 * len(rows), np.uint64) >> np.uint64(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lnbench.characters import printable, unseen
@@ -92,7 +92,7 @@ def points(value: float | None) -> Markdown:
     return Markdown(shown[1:] if float(shown) == 0 else shown.replace("-", "−"))
 
 
-def interval(ends: list[float] | None) -> Markdown:
+def interval(ends: Sequence[float] | None) -> Markdown:
     """An interval in percentage points.
 
     >>> interval([-1.04, 2.5]), interval(None)

@@ -24,8 +24,8 @@ from lnbench.protocol import (
     sha256,
 )
 from lnbench.protocol import track as tracks
-from lnbench.record.derived import expected_victims, scored_at
 from lnbench.record.record import Record
+from lnbench.record.tables import expected_victims
 
 SOURCE = '"""A test\'s poisoner."""\n'
 
@@ -163,7 +163,7 @@ def _victim(
 ) -> dict[str, Any]:
     sources = [source for source, _ in t.noise.pairs]
     n = int(np.isin(points.test_labels, sources).sum())
-    at, curve = scored_at(t, architecture), len(t.epsilons(t.spec(architecture)))
+    at, curve = t.scored_index(architecture), len(t.epsilons(t.spec(architecture)))
     bits, counts = {}, {}
     level = levels.get(arm, 0.9)
     for goal, share in (("targeted", level), ("untargeted", max(level - 0.1, 0.0))):

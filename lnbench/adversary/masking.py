@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lnbench.adversary.pgd import Attacked
 from lnbench.errors import ProtocolError
+from lnbench.protocol.weakness import NOT_MONOTONE, ZERO_GRADIENT
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Sign:
 
 SIGNS: dict[str, Sign] = {
     "zero-gradient": Sign(
-        0.01,
+        ZERO_GRADIENT,
         "share of (victim, example) whose loss has no input gradient at the clean input: saturated softmax, dead units "
         "or underflow leave a gradient attack nothing to follow; trust the strong adversary's margin and black-box "
         "attacks.",
@@ -42,7 +43,7 @@ SIGNS: dict[str, Sign] = {
         "example counts as not broken.",
     ),
     "not-monotone": Sign(
-        0.02,
+        NOT_MONOTONE,
         "share of (victim, example) broken at some radius and not at a larger one: balls are nested, so the attack at "
         "the larger radius missed a point it could have found; its steps are too long there, or too few.",
     ),

@@ -17,7 +17,7 @@ from lnbench.errors import DataError, RecordError
 from lnbench.protocol import Streams, Track, canonical_json, sha256
 from lnbench.protocol import track as tracks
 from lnbench.protocol.track import DataSpec
-from lnbench.record.against_data import Comparison, compare, streams_of
+from lnbench.record.against_data import Comparison, compare
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season, salt_of
 from lnbench.text import plain
@@ -140,7 +140,7 @@ class DataCheck:
         """Take one more record."""
         season = record.season
         salt = self._salts.get(season or "") or salt_of(self._known, season)
-        if (streams := streams_of(record, salt)) is None:
+        if (streams := record.streams(salt)) is None:
             name = season or "none"
             self._without_salt[name] = self._without_salt.get(name, 0) + 1
             return

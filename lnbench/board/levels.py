@@ -12,16 +12,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lnbench.record.statement import Verification
+from lnbench.record.statement import Statement
 from lnbench.text import plain
 
 
-def statement_is_signed(statement: Verification) -> bool:
+def statement_is_signed(statement: Statement) -> bool:
     """Whether a statement has a signature that was checked; statements have no place for one yet, so none is signed."""
     return False
 
 
-def trust(season: str | None, season_open: bool, statements: Sequence[Verification]) -> str:
+def trust(season: str | None, season_open: bool, statements: Sequence[Statement]) -> str:
     """The column's text.
 
     Args:

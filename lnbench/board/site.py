@@ -94,7 +94,7 @@ def add(
         UnavailableError: if the place cannot be written.
     """
     folder, today = Path(records_dir), _today()
-    known, root = tables.read_seasons(folder), folder.resolve().parents[1]
+    known, root = tables.read_seasons(folder), folder.resolve().parent.parent
     rows, waiting, records = list[Entry](), DataCheck(known), list[Record]()
     for path in map(Path, paths):
         refuse_audit(path)

@@ -17,7 +17,7 @@ from lnbench.record import seasons, statement
 from lnbench.record.folder import records_in
 from lnbench.record.record import Record, read
 from lnbench.record.score import holm, rank_intervals
-from lnbench.record.statement import Verification
+from lnbench.record.statement import Statement
 
 ALPHA = 0.05
 
@@ -42,7 +42,7 @@ class Row:
     ranks: tuple[int, int] | None = None
     p_holm: float | None = None
     season_open: bool = False
-    statements: tuple[Verification, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
     @property
     def drop(self) -> float:
@@ -141,13 +141,15 @@ def load(records_dir: str | Path) -> Board:
         track = tracks_of.setdefault(record.track.sha256, record.track)
         key = track.name, track.version, track.sha256, record.season or ""
         slim = {field: value for field, value in record.document.items() if field != "victims"}
+        statements = stated.pop(record.sha256, ())
+        statement.check_all(statements, record)
         season_open = record.season is not None and known[record.season].is_open
         row = Row(
             Record(slim, track),
             name,
             record.split_accuracies,
             season_open=season_open,
-            statements=stated.pop(record.sha256, ()),
+            statements=statements,
         )
         groups.setdefault(key, []).append(row)
         closed.discard(record.sha256)
@@ -174,7 +176,7 @@ def admissible(record: Record, known: Mapping[str, seasons.Season]) -> None:
     if record.score["drop_pp"] is None or record.score["ci95_pp"] is None:
         raise RecordError("it is ranked without a score.")
     if record.season is not None:
-        seasons.check_record(known, record.season, record.document["salt_commitment"], record.sha256)
+        seasons.check_record(known, record)
     _ = record.split_accuracies
 
 
@@ -183,7 +185,7 @@ def read_seasons(records_dir: Path) -> dict[str, seasons.Season]:
     return seasons.read(records_dir.resolve().parent / "seasons.toml")
 
 
-def read_statements(records_dir: Path) -> dict[str, tuple[Verification, ...]]:
+def read_statements(records_dir: Path) -> dict[str, tuple[Statement, ...]]:
     """The statements in `verifications/` beside the folder of records, by the record's hash.
 
     Raises:

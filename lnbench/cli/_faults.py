@@ -48,7 +48,8 @@ def tell(error: BaseException) -> int | None:
         )
         return MISSING
     if isinstance(error, OSError) and error.errno in _NAMES and error.filename:
-        _say(f"{_NAMES[error.errno]}, got {str(error.filename)[:80]!r}….")
+        name = os.fsdecode(error.filename)
+        _say(f"{_NAMES[error.errno]}, got {name if len(name) <= 80 else f'{name[:80]}…'}")
         return USAGE
     _report(error)
     return BUG

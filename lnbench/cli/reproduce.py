@@ -39,14 +39,15 @@ def command(
 ) -> None:
     """Run experiments of the thesis again, draw them and judge their claims.
 
-    Every claim ends as `agrees`, `disagrees` or `undecided`, by the 95 % interval of what was measured. An interrupted
-    run resumes. `NAME.json` in the folder holds every number.
+    Every claim ends as `agrees`, `disagrees` or `undecided`, by the 95 % interval of what was measured; or as `void`,
+    if the networks have not memorised the flips that it is about. An interrupted run resumes. `NAME.json` in the folder
+    holds every number.
 
     \b
       lnbench reproduce --list
       lnbench reproduce theorem1 --quick
     """
-    from lnbench.thesis import experiment as experiments
+    from lnbench.thesis import experiments
 
     if sum([listed, everything, redraw, check, bool(names)]) != 1:
         raise click.UsageError("give experiments' names, or one of --list, --all, --redraw, --check.")
@@ -86,8 +87,7 @@ def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None,
     from lnbench.cli import _progress
     from lnbench.errors import LnbenchError
     from lnbench.evaluation import machine
-    from lnbench.thesis import drawing, run
-    from lnbench.thesis import experiment as experiments
+    from lnbench.thesis import drawing, experiments, run
 
     drawing.require()
     for name in names:

@@ -42,9 +42,9 @@ def find(name: str) -> Path | None:
     """The first folder `name` that is in one of the places for data; None if there is none.
 
     Raises:
-        DataError: if a place may not be looked into.
+        DataError: if there is none, and a place may not be looked into.
     """
-    return next(_existing(name), None)
+    return _first(name, lambda folder: folder)
 
 
 def read(name: str, reader: Callable[[Path], T], remote: Remote | None, *, sample: str, archive: str = "") -> T:
@@ -62,15 +62,8 @@ def read(name: str, reader: Callable[[Path], T], remote: Remote | None, *, sampl
         DataError: the reader's, about the first folder there is; or if there is none and it cannot be downloaded.
         UnavailableError: if the downloads' folder cannot be written.
     """
-    refused: DataError | None = None
-    for folder in _existing(name):
-        try:
-            return reader(folder)
-        except DataError as error:
-            refused = refused or error
-    if refused is not None:
-        raise refused
-    return reader(_download(name, remote, sample, archive))
+    made = _first(name, reader)
+    return reader(_download(name, remote, sample, archive)) if made is None else made
 
 
 def replace(folder: Path, name: str) -> str:
@@ -87,15 +80,32 @@ def elsewhere(name: str) -> str:
     return f"set LNBENCH_DATA to the folder that holds {name}"
 
 
-def _existing(name: str) -> Iterator[Path]:
+def _first(name: str, reader: Callable[[Path], T]) -> T | None:
+    """What `reader` makes of the first folder `name` that it accepts; None if there is no such folder at all.
+
+    Raises:
+        DataError: the first one there was, if it accepts none.
+    """
+    refused: DataError | None = None
     for place in places():
         try:
-            os.stat(place / name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise DataError(f"{place / name}: cannot be read ({error.strerror}); {elsewhere(name)}.") from None
-        yield place / name
+            if _there(place / name, name):
+                return reader(place / name)
+        except DataError as error:
+            refused = refused or error
+    if refused is not None:
+        raise refused
+    return None
+
+
+def _there(folder: Path, name: str) -> bool:
+    try:
+        os.stat(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror}); {elsewhere(name)}.") from None
+    return True
 
 
 def _download(name: str, remote: Remote | None, sample: str, archive: str) -> Path:
@@ -103,11 +113,11 @@ def _download(name: str, remote: Remote | None, sample: str, archive: str) -> Pa
     missing = f"{name} is not in {' nor in '.join(map(str, places()))}"
     chosen = data_folder()
     hint = lookalikes.advice(chosen / name / sample, chosen, archive) if chosen is not None else ""
-    help = f"{hint or elsewhere(name)}."
+    remedy = f"{hint or elsewhere(name)}."
     if remote is None:
-        raise DataError(f"{missing}, and its track names no place to get it from; {help}")
+        raise DataError(f"{missing}, and its track names no place to get it from; {remedy}")
     if forbidden := offline():
-        raise DataError(f"{missing}, and {forbidden} forbids downloading it; {help}")
+        raise DataError(f"{missing}, and {forbidden} forbids downloading it; {remedy}")
     target = downloads() / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -128,12 +138,12 @@ def _download(name: str, remote: Remote | None, sample: str, archive: str) -> Pa
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise
             why = network.reason(error, remote.url, hub=remote.hub)
-            raise DataError(f"{missing}, and downloading it failed: {why}; {'' if hint else 'or '}{help}") from None
+            raise DataError(f"{missing}, and downloading it failed: {why}; {'' if hint else 'or '}{remedy}") from None
         try:
             (Path(fresh) / name).rename(target)
-        except OSError:
+        except OSError as error:
             if not target.exists():  # else another process was faster: its files are as good
-                raise
+                raise UnavailableError(f"{target} cannot be made ({error.strerror}): what is in its place?") from None
     return target
 
 

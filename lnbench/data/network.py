@@ -19,13 +19,25 @@ HUB = "https://huggingface.co"
 _SCHEMES = {True: ("http", "https", "socks5", "socks5h"), False: ("http", "https")}
 """Proxies that a client can use: huggingface_hub, and urllib."""
 _TIMEOUTS = ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT")
-_NO_NAME = r"gaierror|Name or service not known|name resolution|No address associated|nodename nor servname"
-_NO_TLS = r"WRONG_VERSION_NUMBER|UNEXPECTED_MESSAGE|HTTP_REQUEST|record layer failure"
-_NO_ANSWER = r"Timeout|timed out"
-_NO_TOKEN = r"Unicode(En|De)codeError"
-_NOT_THE_FILE = r"JSONDecodeError|File not found or corrupted"
+_SIGNS = {
+    r"WRONG_VERSION_NUMBER|UNEXPECTED_MESSAGE|HTTP_REQUEST|record layer failure": (
+        "{server} does not speak TLS; if it is the right one, write http:// in place of https://"
+    ),
+    r"gaierror|Name or service not known|name resolution|No address associated|nodename nor servname": (
+        "{server} could not be reached: its name has no address; check it, and the network"
+    ),
+    r"Timeout|timed out": "{server} could not be reached or broke off (it did not answer in time)",
+    r"JSONDecodeError|File not found or corrupted": (
+        "{url} answered with something else than what was asked for: the login page of a network or proxy, or a server "
+        "that is not the right one"
+    ),
+    r"socksio": "{server} speaks SOCKS, for which a package is missing: pip install socksio",
+}
+"""What is in a library's words -> what to say of the server, or of the address that was asked."""
 _TUNNEL = r"(?:ProxyError|Tunnel connection failed): (\d{3})\b"
 _STATUS = r"HTTP Error (\d{3})\b"
+_OF_FILES = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ssl.SSLError)
+"""What certificates raise that cannot be read."""
 
 
 def endpoint() -> str:
@@ -53,30 +65,18 @@ def reason(error: BaseException, url: str, *, hub: bool) -> str:
         return wrong
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return _wrong_authorities() or _unknown_authority(url, said)
-    if re.search(_NO_TLS, said):
-        return f"{_server(url, hub)} speaks no TLS; if it is the right one, write http:// in place of https://"
-    if re.search(_NO_NAME, said):
-        return f"{_server(url, hub)} could not be reached: its name has no address; check it, and the network"
-    if re.search(_NO_ANSWER, said):
-        return f"{_server(url, hub)} could not be reached or broke off (it did not answer in time)"
-    if re.search(_NOT_THE_FILE, said):
-        return (
-            f"{shown(url)} answered with something else than what was asked for: the login page of a network or proxy, "
-            "or a server that is not the right one"
-        )
-    if hub and re.search(_NO_TOKEN, said):
-        return (
-            f"{wrong_token() or 'the token of `hf auth login`'} holds characters that no token has; set HF_TOKEN to one"
-        )
-    if "socksio" in said:
-        return f"{_server(url, hub)} speaks SOCKS, for which a package is missing: pip install socksio"
+    for sign, words in _SIGNS.items():
+        if re.search(sign, said):
+            return words.format(server=_server(url, hub), url=shown(url))
+    if hub and re.search(r"Unicode(En|De)codeError", said):
+        whose = wrong_token() or "the token of `hf auth login`"
+        return f"{whose} holds characters that no token has; set HF_TOKEN to one"
     local = next((one for one in _behind(error) if isinstance(one, OSError) and one.filename), None)
     if local is not None:
         moves = "HF_HOME moves what the Hub's client writes" if hub else "LNBENCH_CACHE moves what lnbench writes"
         return f"{local.filename} cannot be used ({local.strerror}); {moves}"
-    if "ssl" in said.lower() or isinstance(error, OSError):
-        if wrong := _wrong_authorities():
-            return wrong
+    if isinstance(error, _OF_FILES) and (wrong := _wrong_authorities()):
+        return wrong
     return f"{_server(url, hub)} could not be reached or broke off ({scrubbed(_last(error))})"
 
 
@@ -100,11 +100,11 @@ def impatient(seconds: float) -> Iterator[None]:
 
 def answered(status: int, url: str, *, hub: bool) -> str:
     """What an HTTP status that is an error means, as a clause without a full stop."""
-    who = shown(url)
+    who, elsewhere = shown(url), "; check HF_ENDPOINT" if hub and "HF_ENDPOINT" in os.environ else ""
     known = {
-        401: f"{who} asks for a token (HTTP 401): run `hf auth login`, or set HF_TOKEN",
+        401: f"{who} has no such thing, or not without a token (HTTP 401): run `hf auth login`, or set HF_TOKEN",
         403: f"{who} forbids it (HTTP 403)",
-        404: f"{who} has no such thing (HTTP 404){'; check HF_ENDPOINT' if 'HF_ENDPOINT' in os.environ else ''}",
+        404: f"{who} has no such thing (HTTP 404){elsewhere}",
         407: _proxy_refuses(407, url, hub),
         429: f"{who} says that there were too many requests (HTTP 429): try again later",
         451: f"{who} may not give it away in this country, for legal reasons (HTTP 451)",

@@ -8,7 +8,6 @@ they are the same, bit for bit, and their counts are compared to make sure.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.timm_folder import CONFIG, WEIGHTS
+from lnbench.evaluation.victim_header import KEY, facts
 from lnbench.files import write_atomically
 from lnbench.protocol import Track, arms_of, canonical_json
 from lnbench.record.record import Record
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from lnbench.victims import Victims
 
 _SAVE = "lnbench.evaluation.saved_victims:save_cell"
-_KEY = "lnbench"
-_FACTS = {"name": dict, "split": int, "seed": int, "architecture": str, "options": dict, "counts": list}
-_NAME = {"track": str, "salt": str, "environment": str, "code": str, "victim": str, "arm": str}
 SUFFIX = ".safetensors"
 CARD = "README.md"
 
@@ -44,9 +41,7 @@ class SavedVictim:
 
     Attributes:
         victims: a stack of one.
-        facts: what the file says of it: `name` (everything its cell depends on), `split`, `seed`, `architecture`,
-            `options` and `counts` (training and test points it gets right); of one in a folder of timm's also `timm`
-            (`config`, and `buffers`: which of its tensors no gradient reached).
+        facts: what the file says of it, with the keys of `lnbench.evaluation.victim_header.VictimHeader`.
     """
 
     victims: Victims
@@ -157,7 +152,7 @@ def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda s
     counts = [[int(a), int(b)] for a, b in zip(seen, tested, strict=True)]
     timm = by_timm(made.track, made.spec.name)
     for row, ((split, seed), where) in enumerate(zip(job["name"]["places"], _files(job["name"], timm), strict=True)):
-        facts: dict[str, Any] = {
+        header: dict[str, Any] = {
             "name": job["name"],
             "split": split,
             "seed": seed,
@@ -172,9 +167,9 @@ def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda s
                 buffers = [key.removeprefix(BUFFER) for key in tensors if key.startswith(BUFFER)]
                 tensors = {key.removeprefix(BUFFER): value for key, value in tensors.items()}
                 config = timm_folder.config(made.spec.options, tuple(made.base.shape[1:]), made.track.data.classes)
-                facts["timm"] = {"config": config, "buffers": buffers}
-                write_atomically(path.with_name(CONFIG), _config(facts), parents=True)
-            write_atomically(path, encoded(tensors, {_KEY: canonical_json(facts).decode().strip()}), parents=True)
+                header["timm"] = {"config": config, "buffers": buffers}
+                write_atomically(path.with_name(CONFIG), _config(header), parents=True)
+            write_atomically(path, encoded(tensors, {KEY: canonical_json(header).decode().strip()}), parents=True)
         except OSError as error:
             raise UnavailableError(f"the victims cannot be written to {path}: {error.strerror}.") from None
     return {"counts": counts}
@@ -203,29 +198,6 @@ def load(path: str | Path) -> SavedVictim:
         raise RecordError(f"{path}: it holds no parameters of a victim.")
     named = {BUFFER + key if key in buffers else key: tensor.unsqueeze(0) for key, tensor in tensors.items()}
     return SavedVictim(Victims(made, named), found)
-
-
-def facts(path: Path) -> Mapping[str, Any]:
-    """What a file says of its victim.
-
-    Raises:
-        RecordError: if it is not a file of saved victims.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {}).get(_KEY, "null"))
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: it is not a safetensors file of lnbench ({str(error)[:160]}).") from None
-    if not _is(found, _FACTS) or not _is(found["name"], _NAME):
-        raise RecordError(f"{path}: its header does not say whose victim it holds.")
-    return found
-
-
-def _is(value: Any, fields: Mapping[str, type]) -> bool:
-    """Whether a value from JSON is a dict with these fields, of these types."""
-    return isinstance(value, dict) and all(type(value.get(key)) is kind for key, kind in fields.items())
 
 
 def check_folder(folder: Path, record: Record) -> None:

@@ -77,8 +77,8 @@ def poison_all(
 def _repeated(name: dict[str, Any], splits: int, store: Store) -> list[int]:
     """Which splits are run twice: two, or one of two, and not the first alone.
 
-    A poisoner that knew them could draw its luck on the others. They are drawn once for each row of a store, and stay in
-    it, not in the record.
+    A poisoner that knew them could draw its luck on the others. They are drawn once for each row of a store, and stay
+    in it, not in the record.
     """
     name = {**name, "split": None, "splits": splits}
     if (drawn := store.get("splits", name)) is None:

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from lnbench.characters import first_unseen, named, printable
 from lnbench.errors import ProtocolError, SubmissionError
@@ -182,13 +182,13 @@ def _default(name: str, kind: str, node: ast.expr | None, file: str) -> Scalar:
     shown = printable(repr(value), 40)
     if type(value) is not wanted:
         refuse(f"is annotated {kind} and has the default {shown}", f"write a default of type {kind}")
-    if not _fits(value):
+    if not isinstance(value, (bool, int, float, str)) or not _fits(value):
         refuse(f"has the default {shown}", "write a finite number of at most 63 bits")
     if isinstance(value, str) and len(value) > _TEXT:
         refuse(f"has a default of {len(value)} characters", f"write at most {_TEXT}")
     if isinstance(value, str) and (at := first_unseen(value)) is not None:
         refuse(f"has {named(value[at])} in its default", "write text that can be seen")
-    return cast(Scalar, value)
+    return value
 
 
 def _literal(node: ast.expr | None) -> Any:

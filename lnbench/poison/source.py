@@ -70,8 +70,9 @@ def parsed(source: str, file: str) -> ast.Module:
         _check_names(tree, text, file)
     except SyntaxError as error:
         where = f" in line {error.lineno}" if error.lineno else ""
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         raise SubmissionError(
-            f"{file}: expected Python {sys.version_info[0]}.{sys.version_info[1]}, got a syntax error{where}: {printable(error.msg, 200)}."
+            f"{file}: expected Python {version}, got a syntax error{where}: {printable(error.msg, 200)}."
         ) from None
     except (RecursionError, MemoryError, ValueError):
         raise SubmissionError(

@@ -74,7 +74,7 @@ class Problem:
         """A copy of the labels with some points moved along the first pair of their class, (n,) int64.
 
         Args:
-            indices: which points: their numbers, 0 … n − 1, or a mask of n bools. A number that comes twice counts once.
+            indices: which points: their numbers, 0 … n − 1, or a mask of n bools. A number given twice counts once.
 
         Raises:
             ValueError: if they are neither, or a point is of a class that no pair starts from.
@@ -119,9 +119,9 @@ class Poisoner:
 
     Annotated class fields are the attack's parameters: int, float, bool or str, each with a default that is written
     out, a number or text. They can be set with `lnbench evaluate FILE --set name=value`. The subclass becomes a frozen
-    dataclass by itself: it has no `__init__`, and `self` cannot be changed. The first line of the docstring is the row's
-    description on the board. The optional class attributes `author`, `paper` and `license` are shown beside it; they
-    are text that is written out as well, because lnbench reads them without running the file.
+    dataclass by itself: it has no `__init__`, and `self` cannot be changed. The first line of the docstring is the
+    row's description on the board. The optional class attributes `author`, `paper` and `license` are shown beside it;
+    they are text that is written out as well, because lnbench reads them without running the file.
 
         class MyPoisoner(lnbench.Poisoner):
             \"""Flip the first points that may be flipped.\"""

@@ -11,7 +11,7 @@ from typing import Any
 from lnbench import data
 from lnbench.data import Split
 from lnbench.errors import ProtocolError, RecordError
-from lnbench.protocol import MATCHED, PUBLIC_SALT, Flip, Streams, Track, applied, matched_flips, random_flips, sha256
+from lnbench.protocol import MATCHED, Flip, Streams, Track, applied, matched_flips, random_flips, sha256
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import MOST, thumbnails
@@ -22,22 +22,11 @@ _UNFIT = (ProtocolError, ArithmeticError, AttributeError, ImportError, LookupErr
 """What a data source raises for a track that it was never meant to serve: the track in a record is a stranger's."""
 
 
-def streams_of(record: Record, salt: str | None = None) -> Streams | None:
-    """The streams that drew a record's splits: those of its own salt, of this one or of the public one; None if it is
-    drawn by none of them."""
-    for known in (record.document["salt"], salt, PUBLIC_SALT):
-        if known is not None:
-            streams = Streams(record.track.sha256, known)
-            if streams.commitment == record.document["salt_commitment"]:
-                return streams
-    return None
-
-
 def checks(record: Record, streams: Streams | None) -> list[Check]:
     """The checks of `NAMES` for one record.
 
     Args:
-        streams: those of `streams_of`; None if the salt is not known, and nothing can be checked.
+        streams: those of `Record.streams`; None if the salt is not known, and nothing can be checked.
 
     Raises:
         DataError: if the track's data is missing here.

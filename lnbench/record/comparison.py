@@ -86,8 +86,12 @@ def compare(first: Record, second: Record) -> Comparison:
     Raises:
         RecordError: if they are of different tracks or salts, whose splits do not pair, or a record is incomplete.
     """
-    for what, of in (("track", lambda r: r.track.sha256), ("salt", lambda r: r.document["salt_commitment"])):
-        if of(first) != of(second):
+    pairs = (
+        ("track", first.track.sha256, second.track.sha256),
+        ("salt", *(r.document["salt_commitment"] for r in (first, second))),
+    )
+    for what, one, other in pairs:
+        if one != other:
             raise RecordError(
                 f"{first.label} and {second.label} are records of different {what}s ({_told(first, what)}; "
                 f"{_told(second, what)}), and their splits do not pair; compare two of one {what}."

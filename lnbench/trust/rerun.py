@@ -15,7 +15,6 @@ from lnbench.evaluation.plan import plan
 from lnbench.evaluation.stages import poison_split
 from lnbench.poison.run import Submission
 from lnbench.protocol import Streams, Track, changed
-from lnbench.record import against_data
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 
@@ -28,7 +27,7 @@ def streams_of(record: Record, salt: str | None = None) -> Streams:
     Raises:
         RecordError: if its salt is not public and the one given is not the one it committed to.
     """
-    streams = against_data.streams_of(record, salt)
+    streams = record.streams(salt)
     if streams is None:
         raise RecordError("the record's salt is not public; give the season's salt once it is revealed.")
     return streams

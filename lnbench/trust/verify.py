@@ -78,7 +78,7 @@ def verify_record(record: Record, *, salt: str | None = None, known: Mapping[str
     """Check a record that was read; see `verify`."""
     salt = salt or salt_of(known or {}, record.season)
     read = [_track(record) if name == "track" else Check(name, True, sentence) for name, sentence in _READ.items()]
-    compared = against_data.checks(record, against_data.streams_of(record, salt))
+    compared = against_data.checks(record, record.streams(salt))
     return Report((*read, *checks(record), *_against_seasons(record, known), *compared), record)
 
 
@@ -89,7 +89,7 @@ def _against_seasons(record: Record, known: Mapping[str, Season] | None) -> list
     if not known:
         return [Check("season", None, f"the board's seasons.toml is not here, so season {record.season!r} is unknown.")]
     try:
-        sentence = check_record(known, record.season, record.document["salt_commitment"], record.sha256)
+        sentence = check_record(known, record)
     except RecordError as error:
         return [Check("season", False, str(error))]
     return [Check("season", True, sentence)]

@@ -80,7 +80,7 @@ def test_every_attack_spends_its_budget_within_the_rules_and_says_what_it_is(pat
 def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Surrogates that are trained for a moment."""
     short = {
-        name: {10**9: (options, dataclasses.replace(recipe, steps=8, batch=16))}
+        name: {10**9: (options, recipe.replaced(steps=8, batch=16))}
         for name, sizes in surrogates.RECIPES.items()
         for options, recipe in [sizes[1000]]
     }

@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from lnbench.adversary import pgd, strong
 from lnbench.data import digits
+from lnbench.protocol.recipe import Recipe
 from lnbench.protocol.seeds import Streams
-from lnbench.protocol.track import Recipe, load
+from lnbench.protocol.track import load
 from lnbench.victims import Victims, architecture, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")

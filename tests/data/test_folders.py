@@ -108,6 +108,12 @@ def test_a_place_that_may_not_be_looked_into_is_said(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "stat", locked)
     with pytest.raises(DataError, match=r"MNIST: cannot be read \(Permission denied\); set LNBENCH_DATA to the folder"):
         downloads.find("MNIST")
+    (folders.downloads() / "CIFAR").mkdir(parents=True)
+    locked_name = tmp_path / "CIFAR"
+    monkeypatch.setattr(
+        os, "stat", lambda path, *a, **k: locked("MNIST") if path == locked_name else stat(path, *a, **k)
+    )
+    assert downloads.find("CIFAR") == folders.downloads() / "CIFAR", "what is in the cache is not hidden by it"
 
 
 @pytest.mark.parametrize(("name", "value", "off"), [("LNBENCH_OFFLINE", "1", True), ("HF_HUB_OFFLINE", "ON", True)])

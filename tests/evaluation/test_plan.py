@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Any
 
 import pytest
@@ -58,3 +60,11 @@ def test_results_come_back_with_their_arm_and_architecture() -> None:
     assert {(e["arm"], e["architecture"], e["split"], e["seed"]) for e in entries} == {
         (arm, "mlp", split, seed) for arm in ARMS for split in range(2) for seed in range(2)
     }
+
+
+def test_cells_say_nothing_of_the_machine_that_planned_them() -> None:
+    """What a worker computes is the cell's alone: no path, no setting, no variable of the planner's environment."""
+    for _, cell in _plan(4, 2, 2):
+        assert cell.keys() == {"track", "salt", "victim", "places", "flips", "device"}
+        text = json.dumps(cell)
+        assert not any(value in text for value in (os.getcwd(), os.path.expanduser("~"), os.environ["LNBENCH_CACHE"]))

@@ -15,7 +15,8 @@ from lnbench.evaluation import saved_victims
 from lnbench.victims import architecture
 
 OPTIONS = {"width": 4, "depth": 1}
-NAME = {"track": "t", "salt": "s", "victim": "mlp", "arm": "random", "environment": "e", "code": "c"}
+NAME = {name: 64 * "a" for name in ("track", "salt", "labels", "environment", "code")}
+NAME |= {"victim": "mlp", "arm": "random", "places": [[3, 1]]}
 
 
 def _file(path: Path, facts: object) -> Path:
@@ -46,7 +47,10 @@ def test_a_victim_comes_back_as_it_was(tmp_path: Path) -> None:
         ({"name": NAME}, "does not say whose victim"),
         (_facts(name={**NAME, "code": None}), "does not say whose victim"),
         (_facts(name=["track"]), "does not say whose victim"),
-        (_facts(split=True), "does not say whose victim"),
+        (_facts(split=True), "does not say whose victim it holds: split: expected an integer, got true"),
+        (_facts(counts=[1, 2, 3]), "does not say whose victim it holds: counts: expected a list of 2 values"),
+        (_facts(more=1), "does not say whose victim it holds: unknown key 'more'"),
+        (_facts(name={**NAME, "places": [[0, -1]]}), r"name\.places\[0\]\[1\]: expected at least 0, got -1"),
         (_facts(architecture="../x"), "holds no victim"),
         (_facts(options={"width": -1}), "holds no victim"),
     ],
@@ -75,3 +79,17 @@ def test_a_folder_without_victims_of_the_record_is_refused(tmp_path: Path) -> No
     _file(path, _facts())
     with pytest.raises(RecordError, match="this is not a victim of the record"):
         saved_victims.check_folder(tmp_path, record)
+
+
+def test_the_card_names_the_arms_of_its_track_and_a_module_that_is_there(tmp_path: Path) -> None:
+    several = factories.track(
+        noise={"budget": 4, "eta": 0.00446, "pairs": [[9, 0], [3, 5]]},
+        replication=dict(factories.small(2, 1).document["replication"]),
+    )
+    for track, arms in ((factories.small(splits=2, seeds=1), 3), (several, 4)):
+        saved_victims.write_card(factories.make(track), tmp_path)
+        card = (tmp_path / "README.md").read_text()
+        assert f"2 architectures × {arms} arms × 2 splits × 1 seeds" in card
+        assert ("`matched`" in card) == (arms == 4)
+        (line,) = [line for line in card.splitlines() if line.startswith("from lnbench")]
+        exec(line, {})

@@ -94,3 +94,56 @@ def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path: Path, monkeypatc
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
+
+
+# --- where it is
+
+
+def test_the_folder_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LNBENCH_CACHE", "~/cache")
+    assert Store().root == tmp_path / "home" / "cache" / "store"
+    monkeypatch.setenv("LNBENCH_CACHE", "here")
+    assert Store().root == tmp_path / "here" / "store", "absolute: workers may run elsewhere"
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("LNBENCH_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user that no list of users knows
+    with pytest.raises(UnavailableError, match=r"no home folder .* set LNBENCH_CACHE"):
+        Store()
+    assert list(tmp_path.iterdir()) == [], "no folder called ~"
+
+
+@pytest.mark.parametrize("linked", ["store", "store/cells", "store/cells/ab"])
+def test_a_store_that_is_a_link_is_cleared_and_what_is_not_its_own_stays(linked: str, tmp_path: Path) -> None:
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / linked
+    elsewhere.mkdir()
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(elsewhere)
+    store = Store(tmp_path / "store")
+    for split in range(9):
+        store.put("cells", {"split": split}, VALUE)
+    again = Store(store.root / "repeats")
+    again.put("labels", NAME, VALUE)
+    (elsewhere / "mine.txt").write_text("not the store's")
+    (elsewhere / "ab").mkdir(exist_ok=True)
+    (elsewhere / "ab" / "notes.json").write_text("nor this")
+    assert store.size()[0] == 10, "second runs are counted too"
+    store.clear()
+    assert store.size() == (0, 0) and store.get("cells", {"split": 0}) is None and again.get("labels", NAME) is None
+    assert (elsewhere / "mine.txt").exists() and (elsewhere / "ab" / "notes.json").exists() and link.is_symlink()
+    store.put("cells", NAME, VALUE)
+    assert store.get("cells", NAME) == VALUE
+
+
+def test_what_a_killed_write_left_is_cleared(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.put("cells", NAME, VALUE)
+    path = _entry(store)
+    path.with_name(f".{path.name}.x7f3").write_bytes(b"half")
+    store.clear()
+    assert not store.root.exists()

@@ -230,4 +230,4 @@ def test_a_certificate_is_trusted_only_if_the_user_says_so(client: Any, fresh: d
         said = _alone(client, ["pull", REPO], **env, HTTPS_PROXY=f"http://u:{SECRET}@{bouncer}")
         assert f"the proxy (HTTPS_PROXY) does not let it through to {hub.url} (HTTP 403)" in said
     plain = _alone(client, ["pull", REPO], **fresh, HF_ENDPOINT=client.env["HF_ENDPOINT"].replace("http", "https"))
-    assert "(HF_ENDPOINT) speaks no TLS; if it is the right one, write http:// in place of https://" in plain
+    assert "(HF_ENDPOINT) does not speak TLS; if it is the right one, write http:// in place of https://" in plain

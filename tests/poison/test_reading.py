@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lnbench.errors import LnbenchError, ProtocolError, SubmissionError
 from lnbench.characters import first_unseen
+from lnbench.errors import LnbenchError, ProtocolError, SubmissionError
 from lnbench.poison.reading import Details
 from lnbench.poison.submission import Submission
 from walk import ROOT, name_of
@@ -18,7 +18,9 @@ from walk import ROOT, name_of
 POISON = "    def poison(self, problem):\n        return problem.labels\n"
 
 
-def submission(body: str, /, before: str = "import lnbench", base: str = "lnbench.Poisoner", **given: Any) -> Submission:
+def submission(
+    body: str, /, before: str = "import lnbench", base: str = "lnbench.Poisoner", **given: Any
+) -> Submission:
     text = f"{before}\n\nclass Attack({base}):\n{textwrap.indent(textwrap.dedent(body).strip(), '    ')}\n{POISON}"
     return Submission.from_bytes("a.py", text.encode(), given)
 
@@ -190,7 +192,11 @@ def test_every_bundled_file_says_what_its_class_has(path: Any) -> None:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    (kind,) = (v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__ and issubclass(v, lnbench.Poisoner))
+    (kind,) = (
+        v
+        for v in vars(module).values()
+        if isinstance(v, type) and v.__module__ == module.__name__ and issubclass(v, lnbench.Poisoner)
+    )
     read = Submission.from_file(path).details
     assert read.defaults == kind.parameters() and list(read.defaults) == list(kind.parameters())
     assert all(type(read.defaults[k]) is type(v) for k, v in kind.parameters().items())
@@ -199,8 +205,28 @@ def test_every_bundled_file_says_what_its_class_has(path: Any) -> None:
 
 
 _pieces = st.sampled_from(
-    ["import lnbench\n", "class A(lnbench.Poisoner):\n", "    k: int = ", "3\n", "    author = ", "'x'\n", "-", "(", ")", "[", "]"]
-    + ["    '''d'''\n", "    def poison(self, p): return 1\n", "    def __init__(self, a=1): pass\n", "\ufeff", "\x0c", "é", "# coding: "]
+    [
+        "import lnbench\n",
+        "class A(lnbench.Poisoner):\n",
+        "    k: int = ",
+        "3\n",
+        "    author = ",
+        "'x'\n",
+        "-",
+        "(",
+        ")",
+        "[",
+        "]",
+    ]
+    + [
+        "    '''d'''\n",
+        "    def poison(self, p): return 1\n",
+        "    def __init__(self, a=1): pass\n",
+        "\ufeff",
+        "\x0c",
+        "é",
+        "# coding: ",
+    ]
 )
 
 

@@ -27,8 +27,8 @@ import pytest
 import lnbench
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
 from lnbench.poison import memory, process
-from lnbench.protocol.track import load
 from lnbench.poison.run import PoisonedLabels, Submission, poison, quoted
+from lnbench.protocol.track import load
 
 FIRST = """
     import lnbench
@@ -191,12 +191,16 @@ def test_an_architecture_with_its_own_radius(mode: str, data: Any, streams: Any,
     source = FIRST.replace("return ", "print(problem.threat, problem.threats)\n            return ")
     track = load("mnist10k-9to0")
     told = poison(submission(source), replace(data, labels=data.labels * 3), track, 0, streams, mode=mode).log
-    assert told.startswith("Threat(norm='linf', epsilon=0.1, steps=20) {'mlp': Threat(norm='linf', epsilon=0.07, steps=20)")
+    assert told.startswith(
+        "Threat(norm='linf', epsilon=0.1, steps=20) {'mlp': Threat(norm='linf', epsilon=0.07, steps=20)"
+    )
     assert "'cnn': Threat(norm='linf', epsilon=0.1, steps=20)" in told
 
 
 def test_only_what_compiles_may_run(go: Callable[..., PoisonedLabels]) -> None:
-    with pytest.raises(SubmissionError, match=r"attack\.py: importing it raised SyntaxError in line 1: 'return' outside"):
+    with pytest.raises(
+        SubmissionError, match=r"attack\.py: importing it raised SyntaxError in line 1: 'return' outside"
+    ):
         go("return\n" + textwrap.dedent(FIRST))
     with pytest.raises(SubmissionError, match=r"found none; write `class Name\(lnbench.Poisoner\):` there"):
         go("import lnbench\n")
@@ -206,7 +210,10 @@ def test_what_is_compiled_is_the_text_that_was_read(go: Callable[..., PoisonedLa
     first = np.flatnonzero(go("# coding: utf8\n" + textwrap.dedent(FIRST)).labels != data.labels).tolist()
     for text in ("\ufeff" + textwrap.dedent(FIRST), textwrap.dedent(FIRST).replace("\n", "\r\n")):
         made = go(text)
-        assert np.flatnonzero(made.labels != data.labels).tolist() == first and made.description == "Flip the first points."
+        assert (
+            np.flatnonzero(made.labels != data.labels).tolist() == first
+            and made.description == "Flip the first points."
+        )
 
 
 def test_a_verdict_carries_the_log(go: Callable[..., PoisonedLabels]) -> None:
@@ -227,7 +234,9 @@ def test_a_verdict_carries_the_log(go: Callable[..., PoisonedLabels]) -> None:
     lines = quoted(caught.value.log).splitlines()
     assert lines[0] == "  | \ufffd[31mprinted\ufffd before" and lines[1] == "  | ::error::no"
     assert lines[2] == "  | Traceback (most recent call last):" and "line 10, in poison" in lines[3]
-    assert lines[4].strip() == "|     return inner(problem.inputs.reshape(60, -1))" and lines[-1].startswith("  | ValueError")
+    assert lines[4].strip() == "|     return inner(problem.inputs.reshape(60, -1))" and lines[-1].startswith(
+        "  | ValueError"
+    )
     assert not any("guest.py" in line for line in lines)
 
 
@@ -307,9 +316,12 @@ def test_joblib_knows_them_too(mode: str, data: Any, track: Any, streams: Any, t
 
 
 def test_a_pool_whose_processes_cannot_start_fails_and_does_not_hang(go: Callable[..., PoisonedLabels]) -> None:
-    source = POOLS.replace("OFFSET = 0", "raise_in_children = 1 / (mp.parent_process() is None)").replace(
-        "with mp.get_context(self.method).Pool(2) as pool:", "if True:"
-    ).replace("pool.map(same, points)", "points").replace("made = pool.map(self.own, made)", "pass")
+    source = (
+        POOLS.replace("OFFSET = 0", "raise_in_children = 1 / (mp.parent_process() is None)")
+        .replace("with mp.get_context(self.method).Pool(2) as pool:", "if True:")
+        .replace("pool.map(same, points)", "points")
+        .replace("made = pool.map(self.own, made)", "pass")
+    )
     with pytest.raises(SubmissionError, match=r"poison\(\) raised BrokenProcessPool in line"):
         go(source, seconds=60.0)
 
@@ -367,7 +379,10 @@ def test_everyday_calls_work(go: Callable[..., PoisonedLabels], data: Any) -> No
         ("import urllib.request; urllib.request.urlopen('https://example.org')", "asked for the network in line 4"),
         ("import socket; socket.create_connection(('192.0.2.1', 80), timeout=9)", "asked for the network in line 4"),
         ("open('/usr/written', 'w')", "opened a file that is hidden or read-only here in line 4"),
-        ("import os; os.unshare(1) if hasattr(os, 'unshare') else os.chroot('/')", "asked the kernel for what the sandbox"),
+        (
+            "import os; os.unshare(1) if hasattr(os, 'unshare') else os.chroot('/')",
+            "asked the kernel for what the sandbox",
+        ),
         ("input()", "waited for somebody at a keyboard or a debugger in line 4"),
         ("breakpoint()", "waited for somebody at a keyboard or a debugger"),
         ("import nothing_of_this_name", "needs a module that is not here in line 4"),
@@ -397,7 +412,9 @@ def test_an_error_on_the_way_to_another_is_named(go: Callable[..., PoisonedLabel
             except ImportError as error:
                 raise ValueError("no luck") from error
     """
-    with pytest.raises(SubmissionError, match=r"raised ValueError in line \d, because it needs a module that is not here"):
+    with pytest.raises(
+        SubmissionError, match=r"raised ValueError in line \d, because it needs a module that is not here"
+    ):
         go(source)
     with pytest.raises(SubmissionError, match=r"raised ValueError in line \d: no luck\.$"):
         go(source.replace("from error", "from None"))

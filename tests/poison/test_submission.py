@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.characters import first_unseen
+from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.poison.run import Submission
 from lnbench.poison.submission import SOURCE_BYTES
 
@@ -227,7 +227,9 @@ def test_the_referees_own_parts_are_refused(text: str, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["from . import a", "from .a import b", "from .. import a", "def f():\n  from . import a"])
+@pytest.mark.parametrize(
+    "text", ["from . import a", "from .a import b", "from .. import a", "def f():\n  from . import a"]
+)
 def test_a_file_beside_it_is_refused(text: str) -> None:
     assert "imports from a file beside it, and a submission is one file" in refused(text.encode())
 

@@ -1,14 +1,14 @@
-"""The thesis's two theorems as calculators, restated so that they hold, with their proofs (thesis §3.1–3.2).
+"""The two theorems of the thesis as calculators, restated so that they hold, with proofs (thesis §3.1–3.2).
 
-Setting of both. C is a classifier, D the data distribution over ℝᵈ, c the true labelling, ζ a finite set of centres,
-B_ρ(s) the closed ball of radius ρ about s in some norm. S is n i.i.d. draws from D; each label is *wrong* with
-probability η, independently. (The thesis's sentence says "correct with η probability"; its proofs use the reverse.)
-R_Adv^r(C) = P_{x∼D}[∃ x̃ ∈ B_r(x): C(x̃) ≠ c(x)]. Radii are in units of the norm, everything else is a probability or a
-count.
+Both share a setting. C is a classifier, D the data distribution over ℝᵈ, c the true labelling, ζ a finite set of
+centres, and B_ρ(s) the closed ball of radius ρ about s in some norm. S is n i.i.d. draws from D; each label is *wrong*
+with probability η, independently. (The thesis states "correct with η probability"; its proofs use the reverse.)
+R_Adv^r(C) = P_{x∼D}[∃ x̃ ∈ B_r(x): C(x̃) ≠ c(x)]. Radii are in units of the norm; everything else is a probability or
+a count.
 
-The thesis bounds ⟦C(x) ≠ C(x′)⟧ / ‖x − x′‖ by κ, which forces C to be constant: the quotient is unbounded at any
-decision boundary. What its proofs need is that C keeps a memorised wrong label nearby, and that is what is assumed
-here.
+The thesis bounds ⟦C(x) ≠ C(x′)⟧ / ‖x − x′‖ by κ. That forces C to be constant, because the quotient is unbounded at
+any decision boundary. Its proofs need less: that C gives a memorised wrong label also near the point. Here that is the
+assumption.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from collections.abc import Sequence
 from lnbench.errors import ProtocolError
 
 
-def kept_radius(margin: float, lipschitz: float) -> float:
-    """τ = χ / (2L), the radius about a training point within which C keeps the label it gives there.
+def certified_radius(margin: float, lipschitz: float) -> float:
+    """τ = χ / (2L), the radius about a training point within which C gives the label that it gives at the point.
 
     Proof. Let each class probability be L-Lipschitz, p_y(x′) ≥ p_j(x′) + χ for all j ≠ y, and ‖x − x′‖ < τ. Then
     p_y(x) > p_y(x′) − Lτ and p_j(x) < p_j(x′) + Lτ, so p_y(x) − p_j(x) > χ − 2Lτ = 0. ∎
 
     Args:
-        margin: χ in (0, 1], by how much the given class's probability leads.
+        margin: χ in (0, 1], the lead of the probability of that class over the next.
         lipschitz: L > 0, in 1 / distance.
 
     Returns:
-        A distance; the ball it is the radius of is open.
+        The radius of an open ball.
     """
     _check(0 < margin <= 1, "margin", "in (0, 1]", margin)
     _check(lipschitz > 0, "lipschitz", "positive", lipschitz)
@@ -39,11 +39,12 @@ def kept_radius(margin: float, lipschitz: float) -> float:
 
 
 def attack_radius(rho: float, tau: float) -> float:
-    """max(0, 2ρ − τ): theorem 1 holds for every attack radius r above it. τ = 0 is Sanyal et al. 2021.
+    """max(0, 2ρ − τ): theorem 1 holds for every attack radius r above it. For τ = 0 it is that of Sanyal et al. 2021.
 
     Theorem 1. Let (1) D(∪ B_ρ(s)) ≥ c₁, (2) D(B_ρ(s)) ≥ c₂/|ζ| for every s in ζ, (3) c constant on each B_ρ(s), and let
-    every ball hold a mislabelled training point x′ about which C keeps the wrong label on the open τ-ball (at x′ itself
-    if τ = 0). If n ≥ `sample_size`, then with probability at least 1 − δ over S, R_Adv^r(C) ≥ c₁ for all r above this.
+    every ball hold a mislabelled training point x′ such that C gives its wrong label on the open τ-ball about it (at x′
+    itself if τ = 0). If n ≥ `sample_size`, then with probability at least 1 − δ over S, R_Adv^r(C) ≥ c₁ for all r above
+    this.
 
     Proof. With probability ≥ 1 − δ every ball holds a mislabelled point (`sample_size`). Take x in some B_ρ(s) and x′
     there; ‖x − x′‖ ≤ 2ρ. The point x̃ on the segment from x towards x′ at distance min(r, ‖x − x′‖) from x is at most
@@ -51,8 +52,8 @@ def attack_radius(rho: float, tau: float) -> float:
     c(x′) = c(x) by (3). So all of ∪ B_ρ(s) is vulnerable, and its mass is at least c₁. ∎
 
     Args:
-        rho: ρ ≥ 0, the balls' radius.
-        tau: τ ≥ 0, the radius on which wrong labels are kept.
+        rho: ρ ≥ 0, the radius of the balls.
+        tau: τ ≥ 0, the radius within which C gives a wrong label, see `certified_radius`.
     """
     _check(rho >= 0, "rho", "at least 0", rho)
     _check(tau >= 0, "tau", "at least 0", tau)
@@ -80,12 +81,12 @@ def sample_size(balls: int, eta: float, c2: float, delta: float) -> int:
 
 
 def all_hit(masses: Sequence[float], eta: float, n: int) -> float:
-    """The exact probability that n draws put a mislabelled point into each of some disjoint balls.
+    """The exact probability that n draws put a mislabelled point into each of several disjoint balls.
 
     Inclusion–exclusion over the sets A of balls that are missed: Σ_A (−1)^|A| (1 − η·Σ_{s∈A} D(B(s)))ⁿ.
 
     Args:
-        masses: D(B(s)) of each ball, together at most 1; at most 20 balls.
+        masses: D(B(s)) of each ball, in sum at most 1; at most 20 balls.
         eta: η in [0, 1].
         n: draws.
     """
@@ -104,13 +105,13 @@ def isolated_radius(outer: float, inner: float, tau: float) -> float:
     """max(0, R + r − τ): theorem 2 holds for every attack radius above it.
 
     Theorem 2. Let the outer balls B_R(s), s ∈ ζ, be pairwise disjoint, c constant on each, r ≤ R, (1) c_total ≤
-    D(∪ B_R(s)) ≤ c_ceil, (2) D(B_r(s)) ≥ c_in/|ζ| for every s. Let C keep a memorised wrong label on the open τ-ball
-    about a training point whose nearest training point of another label is farther than R − r (the thesis writes τ =
-    1/κ(R − r)). If n ≥ |ζ|, then P[R_Adv^{r′} ≥ c_total] ≥ `isolated_bound` for every r′ above this.
+    D(∪ B_R(s)) ≤ c_ceil, (2) D(B_r(s)) ≥ c_in/|ζ| for every s. Let C give a memorised wrong label on the open τ-ball
+    about its training point if every training point of another label is farther than R − r from it (the thesis writes
+    τ = 1/κ(R − r)). If n ≥ |ζ|, then P[R_Adv^{r′} ≥ c_total] ≥ `isolated_bound` for every r′ above this.
 
-    Proof. Consider the event `isolated`: each inner ball holds exactly one draw, mislabelled, and no other draw lies
+    Proof. Consider the event *isolated*: each inner ball holds exactly one draw, mislabelled, and no other draw lies
     in an outer ball. On it, a mislabelled x′ in B_r(s) has every other draw outside B_R(s), hence farther than R − r.
-    For x in B_R(s), ‖x − x′‖ ≤ R + r, and walking from x towards x′ by r′ > R + r − τ ends where C keeps the wrong
+    For x in B_R(s), ‖x − x′‖ ≤ R + r, and walking from x towards x′ by r′ > R + r − τ ends where C gives the wrong
     label, as in theorem 1. So ∪ B_R(s) is vulnerable, and its mass is at least c_total. ∎
 
     Args:
@@ -122,13 +123,13 @@ def isolated_radius(outer: float, inner: float, tau: float) -> float:
     return max(0.0, outer + inner - tau)
 
 
-def isolated(balls: int, n: int, eta: float, c_in: float, c_ceil: float) -> float:
-    """n!/(n−k)! · (η·c_in/k)^k · (1 − c_ceil)^{n−k}, k = |ζ|: a lower bound of the probability of theorem 2's event.
+def isolated_probability(balls: int, n: int, eta: float, c_in: float, c_ceil: float) -> float:
+    """n!/(n−k)! · (η·c_in/k)^k · (1 − c_ceil)^{n−k}, k = |ζ|: a lower bound of the probability of the event *isolated*.
 
-    Exact where the outer balls are disjoint, their mass is c_ceil, and each inner ball's mass is c_in/k.
+    Exact if the outer balls are disjoint, their mass is c_ceil, and the mass of each inner ball is c_in/k.
 
-    Proof. Choose which draw falls into which inner ball: n!/(n−k)! disjoint ways. Each has probability at least
-    (η·c_in/k)^k for the chosen draws, times at least (1 − c_ceil)^{n−k} for the others. ∎
+    Proof. There are n!/(n−k)! disjoint ways to choose which draw falls into which inner ball. Each has probability at
+    least (η·c_in/k)^k for the chosen draws, times at least (1 − c_ceil)^{n−k} for the others. ∎
 
     Args:
         balls: k = |ζ| ≥ 1.
@@ -141,19 +142,21 @@ def isolated(balls: int, n: int, eta: float, c_in: float, c_ceil: float) -> floa
 
 
 def isolated_bound(balls: int, n: int, eta: float, c_in: float, c_ceil: float) -> float:
-    """(1 − c_ceil)^{n−k} · (η·n·c_in/(e·k))^k · √(2πk), k = |ζ|: the thesis's closed form, at most `isolated`.
+    """(1 − c_ceil)^{n−k} · (η·n·c_in/(e·k))^k · √(2πk), k = |ζ|: the closed form in the thesis.
+
+    It is at most `isolated_probability`.
 
     Proof. n!/(n−k)! = C(n, k)·k! ≥ (n/k)^k · √(2πk)·(k/e)^k = (n/e)^k·√(2πk), by C(n, k) ≥ (n/k)^k and Stirling. ∎
 
-    Disjointness is needed: k copies of one ball of mass k/n give c_in = k·k/n, c_ceil = k/n and a value that exceeds 1
-    (see `overlapping_bound`). Arguments as for `isolated`.
+    The outer balls have to be disjoint: k copies of one ball of mass k/n give c_in = k·k/n, c_ceil = k/n and a value
+    above 1 (see `overlapping_bound`). Arguments as for `isolated_probability`.
     """
     _check_isolated(balls, n, eta, c_in, c_ceil)
     return _closed_form(balls, n, eta, c_in, c_ceil)
 
 
 def overlapping_bound(balls: int, n: int) -> float:
-    """The printed closed form for `balls` copies of one ball of mass balls/n, all labels wrong: no probability.
+    """The closed form as printed for `balls` copies of one ball of mass balls/n, all labels wrong; it can exceed 1.
 
     >>> overlapping_bound(2, 100) < 1 < overlapping_bound(20, 1000)
     True
@@ -164,11 +167,11 @@ def overlapping_bound(balls: int, n: int) -> float:
 
 
 def best_isolated_bound(balls: int, eta: float, n: int | None = None) -> float:
-    """The largest value `isolated_bound` can take over all c_in = c_ceil, for this n or (None) for n → ∞.
+    """The largest value of `isolated_bound` over all c_in = c_ceil, for this n or (None) for n → ∞.
 
     (1 − c)^{n−k}·c^k is largest at c = k/n, where the bound is (1 − k/n)^{n−k}·e^{−k}·√(2πk)·η^k; its limit for n → ∞
-    is e^{−2k}·√(2πk)·η^k, and at n = k it is e^{−k}·√(2πk)·η^k. For k ≥ 5 that is below .04 whatever n and η are:
-    vacuous.
+    is e^{−2k}·√(2πk)·η^k, and at n = k it is e^{−k}·√(2πk)·η^k. For k ≥ 5 that is below .04 for all n and η:
+    the bound is vacuous.
 
     Args:
         balls: k = |ζ| ≥ 1.

@@ -1,48 +1,17 @@
-"""The toy data is what the thesis says, and victims with data of their own train as victims do."""
+"""Victims with training sets of their own train as victims do alone."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from lnbench.errors import ProtocolError
-from lnbench.protocol.track import Recipe
-from lnbench.thesis import toys
+from lnbench.protocol.recipe import Recipe
+from lnbench.thesis.separate_sets import train_separately
 from lnbench.victims import Victims, architecture, train
 
 RECIPE = Recipe(steps=12, batch=8, learning_rate=0.01)
-
-
-def test_gaussians_have_the_stated_means_and_labels() -> None:
-    inputs, labels = toys.gaussians(20000, 9, 1.0, np.random.default_rng(0), sigma=0.5)
-    assert np.allclose(inputs[labels == 1].mean(0), 1.0, atol=0.02)
-    assert np.allclose(inputs[labels == 0].mean(0), -1.0, atol=0.02)
-    assert np.allclose(inputs[labels == 1].std(0), 0.5, atol=0.02)
-    assert (labels == (inputs.sum(1) >= 0)).all()
-
-
-def test_poisons_lie_at_their_distance_and_go_all_ways() -> None:
-    inputs, homes = toys.poisons(500, 4, 2.0, 3.0, np.random.default_rng(1))
-    for home, mean in ((0, -2.0), (1, 2.0)):
-        away = inputs[homes == home] - mean
-        assert np.allclose(np.linalg.norm(away, axis=1), 3.0, atol=1e-5)
-        assert np.abs(away.mean(0)).max() < 0.25
-
-
-def test_a_seed_has_the_same_clean_draws_whatever_the_poisons() -> None:
-    size = {"n": 30, "test": 10, "d": 4, "mu": 1.0, "per_class": 2}
-    clean = toys.poisoned_sets([5, 6], **size, radius=None, third=False)
-    third = toys.poisoned_sets([5, 6], **size, radius=0.0, third=True)
-    assert torch.equal(clean.inputs, third.inputs[:, :30])
-    assert torch.equal(clean.test_inputs, third.test_inputs)
-    assert third.labels[0, 30:].tolist() == [2, 2, 2, 2]
-    assert not torch.equal(clean.inputs[0], clean.inputs[1])
-    far = toys.poisoned_sets([5], **size, radius=50.0, third=False)
-    near = toys.poisoned_sets([5], **size, radius=0.0, third=False)
-    assert near.labels[0, 30:].tolist() == [1, 1, 0, 0] and not near.right.any()
-    assert far.right.any()
 
 
 def _data(victims: int) -> tuple[Tensor, Tensor]:
@@ -55,7 +24,7 @@ def test_victims_with_data_of_their_own_train_as_they_do_alone(family: str) -> N
     inputs, labels = _data(3)
     options = {"width": 7, "depth": 2}
     made = architecture(family, options if family == "mlp" else {"options": options, "last_norm": 5.0})
-    whole = toys.train_each(
+    whole = train_separately(
         made, RECIPE, inputs.double(), labels, init=[1, 2, 3], order=[4, 5, 6], num_classes=3
     ).parameters
     for v in range(3):
@@ -73,9 +42,9 @@ def test_the_victims_that_are_watched_are_the_ones_that_are_trained() -> None:
     def watch(step: int, victims: Victims) -> None:
         seen[step] = {name: value.clone() for name, value in victims.parameters.items()}
 
-    found = toys.train_each(made, RECIPE, inputs, labels, init=[1, 2], order=[3, 4], num_classes=3, watch=watch)
+    victims = train_separately(made, RECIPE, inputs, labels, init=[1, 2], order=[3, 4], num_classes=3, watch=watch)
     assert sorted(seen) == list(range(1, 13))
-    for name, value in found.parameters.items():
+    for name, value in victims.parameters.items():
         assert torch.equal(seen[12][name], value) and not torch.equal(seen[5][name], seen[6][name])
 
 
@@ -83,7 +52,7 @@ def test_victims_that_cannot_compute_at_once_are_refused() -> None:
     inputs, labels = _data(2)
     made = architecture("timm", {"model": "resnet18"})
     with pytest.raises(ProtocolError, match="stacks compute at once"):
-        toys.train_each(made, RECIPE, inputs, labels, init=[1, 2], order=[3, 4], num_classes=3)
+        train_separately(made, RECIPE, inputs, labels, init=[1, 2], order=[3, 4], num_classes=3)
 
 
 def test_what_is_trained_on_is_what_perturb_gives() -> None:
@@ -96,8 +65,8 @@ def test_what_is_trained_on_is_what_perturb_gives() -> None:
         return batch + 1
 
     options = {"init": [1, 2], "order": [3, 4], "num_classes": 3}
-    moved = toys.train_each(made, RECIPE, inputs, labels, **options, perturb=perturb).parameters
-    wanted = toys.train_each(made, RECIPE, inputs + 1, labels, **options).parameters
+    moved = train_separately(made, RECIPE, inputs, labels, **options, perturb=perturb).parameters
+    wanted = train_separately(made, RECIPE, inputs + 1, labels, **options).parameters
     for name, value in wanted.items():
         torch.testing.assert_close(moved[name], value, rtol=1e-5, atol=1e-6)
     for batch, classes in asked:  # each batch's labels are those of its points
@@ -110,4 +79,4 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     inputs, labels = _data(2)
     made = architecture("mlp", {"width": 7, "depth": 2})
     with pytest.raises(ProtocolError, match="one label per input"):
-        toys.train_each(made, RECIPE, inputs, labels[:, :-1], init=[1, 2], order=[3, 4], num_classes=3)
+        train_separately(made, RECIPE, inputs, labels[:, :-1], init=[1, 2], order=[3, 4], num_classes=3)
