@@ -122,7 +122,8 @@ def _start(node: ast.ClassDef | ast.FunctionDef) -> int:
 
 
 def _compiled(source: str, name: str, future: bool) -> types.CodeType:
-    return compile(source, name, "exec", flags=_FUTURE if future else 0, dont_inherit=True)
+    code: types.CodeType = compile(source, name, "exec", flags=_FUTURE if future else 0, dont_inherit=True)
+    return code
 
 
 def _means(text: str, node: ast.stmt) -> bool:

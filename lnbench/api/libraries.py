@@ -18,7 +18,8 @@ def installed(module: str) -> bool:
     if top == "lnbench" or top in sys.stdlib_module_names:
         return True
     found = sys.modules.get(top)
-    places = [found.__file__] if getattr(found, "__file__", None) else list(getattr(found, "__path__", []))
+    file = getattr(found, "__file__", None)
+    places = [file] if file else list(getattr(found, "__path__", []))
     return any(_in_library(Path(os.path.abspath(place))) for place in places if place)
 
 

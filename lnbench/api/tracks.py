@@ -36,7 +36,7 @@ def load_split(track: TrackLike, split: int, streams: Streams | None = None) -> 
         ProtocolError: if there is no such track, or it names a source that does not exist; if this is not a split.
         DataError: if the source's data is missing, truncated or altered.
     """
-    if isinstance(split, bool) or not isinstance(split, int) or split < 0:
+    if type(split) is not int or split < 0:
         raise ProtocolError(f"expected the number of a split, 0 or more, got {str(split)[:80]!r}.")
     return data.load(track_of(track), split, streams)
 

@@ -31,7 +31,7 @@ def cache_folder() -> Path:
         return chosen
     try:
         custom = Path(platformdirs.user_cache_dir("lnbench"))
-    except RuntimeError:  # as newer versions say what older ones leave as `~`
+    except RuntimeError:  # older versions of platformdirs give a relative path instead
         custom = Path("~")
     if not custom.is_absolute():
         raise UnavailableError(

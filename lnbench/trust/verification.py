@@ -52,7 +52,7 @@ def verify_again(
     if isinstance(record, Record):
         report = verify_record(record, salt=salt, known=known)
     else:
-        report = verify(record, salt=salt, known=known)
+        report = verify(Path(record), salt=salt, known=known)
     if report.record is None or not report.passed:
         return report
     checks, notify = list(report.checks), on_progress or quietly

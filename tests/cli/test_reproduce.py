@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lnbench import cli, thesis
+from lnbench import cli
+from lnbench.thesis import experiment as thesis
 
 
 def lnbench(*args: str | Path) -> Result:
