@@ -152,7 +152,7 @@ def _submodules(definition: Definition) -> Iterator[str]:
         for attribute in chain:
             if not isinstance(module, types.ModuleType):
                 break
-            inner = sys.modules.get(f"{module.__name__}.{attribute}")
+            inner: Any = sys.modules.get(f"{module.__name__}.{attribute}")
             if inner is None or inner is not vars(module).get(attribute) or not libraries.installed(inner.__name__):
                 break
             yield inner.__name__
