@@ -1,5 +1,5 @@
-# The verbs, the same on a laptop and in CI. `make` alone checks what CI checks.
-.PHONY: all fmt lint type test board labels gpu bench faults fuzz
+# The verbs, the same on a laptop and in CI: .ci/run calls `lint`, `type` and `board` after the tests.
+.PHONY: all fmt lint type test oldest newest lock board labels gpu bench faults fuzz
 
 all: lint type test board
 
@@ -24,6 +24,21 @@ type:   ## types of the referee
 test:   ## everything that needs neither a GPU, the network nor minutes
 	pytest
 
+oldest: PYTHON = python3.11
+newest: PYTHON = python3
+oldest newest: ## the suite in a fresh environment, .venvs/oldest or .venvs/newest, with the versions of constraints/
+	rm -rf .venvs/$@
+	$(PYTHON) -m venv .venvs/$@
+	.venvs/$@/bin/pip install -q -e '.[test]' -c constraints/$@.txt
+	PATH="$(CURDIR)/.venvs/$@/bin:$$PATH" pytest
+
+LOCK = uv pip compile -q --upgrade --all-extras --python-version 3.11 --no-annotate --custom-compile-command 'make lock'
+lock:   ## constraints/ anew: every floor of pyproject.toml at once, on Python 3.11, and today's versions, on any Python
+	mkdir -p .venvs
+	grep -oE '"[a-z-]+>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=/==/' > .venvs/floors.txt
+	$(LOCK) -c .venvs/floors.txt -o constraints/oldest.txt pyproject.toml
+	$(LOCK) --universal -o constraints/newest.txt pyproject.toml
+
 board:  ## the board must be what its records say; `lnbench leaderboard build` rewrites it
 	lnbench leaderboard check
 	lnbench reproduce --check --out leaderboard/thesis
@@ -44,7 +59,7 @@ bench:  ## timings and agreement with the peers; tests/bench/README.md says what
 	pytest -n 0 --benchmark-enable tests/bench/bench_sandbox.py
 
 faults: ## hurt evaluations of a tiny track in every way we know; an hour, best as root; tests/faults/README.md
-	python tests/faults/campaign.py --jobs 2
+	python -P tests/faults/campaign.py --jobs 2
 
 fuzz:   ## every reader of outside bytes against two engines; up to three hours; tests/fuzz/README.md
-	python tests/fuzz/campaign.py --jobs 2
+	python -P tests/fuzz/campaign.py --jobs 2

@@ -5,13 +5,15 @@
                                      with CPU_TRACKS and GPU_TRACKS (JSON lists), as the matrices `cpu=…` and `gpu=…`
 
 Outputs go to $GITHUB_OUTPUT, words for people to $GITHUB_STEP_SUMMARY. Exit 1: the verdict is no; 2: wrong use.
-Standard library only: it runs before anything is installed. All of a pull request, file names too, is a stranger's.
+It runs before anything is installed, so it imports the standard library only, and takes one function from the file
+lnbench/text.py beside it, which does the same. All of a pull request, file names too, is a stranger's.
 """
 
 import html
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -34,7 +36,7 @@ def pull_request(clone: str) -> int:
     """The one submission that merging would add or change."""
     if git(clone, "rev-list", "--parents", "-n", "1", "HEAD").count(" ") != 2:
         return no(f"{clone} is not at a merge commit of the pull request and its base.")
-    found, others = [], []
+    brought, others = [], []
     for status, mode, path in changes(clone, "HEAD^1", "HEAD"):
         if status != "D" and path.startswith("submissions/"):
             if not NAME.fullmatch(path):
@@ -44,20 +46,23 @@ def pull_request(clone: str) -> int:
                 )
             if mode not in REGULAR:
                 return no(f"{shown(path)}: expected a regular file, got git's mode {mode}.")
-            found.append((status, path))
+            brought.append((status, path))
         else:
             others.append(path)
-    if len(found) > 1:
-        return no(f"a pull request brings one submission, this one {len(found)}: {listed(p for _, p in found)}.")
+    if len(brought) > 1:
+        return no(f"a pull request brings one submission, this one {len(brought)}: {listed(p for _, p in brought)}.")
+    for status, path in brought:
+        if why := impersonates(clone, "HEAD^1", path, new=status == "A"):
+            return no(f"{shown(path)}: {why}")
     if others:
         say(
             f"⚠️ **This pull request also changes {len(others)} other file(s)**: {listed(others)}. Nothing of them was "
             "used here, the code that checked is the base branch's. A submission needs none of them."
         )
-    if not found:
+    if not brought:
         say("No submission is added or changed.")
         return 0
-    ((status, path),) = found
+    ((status, path),) = brought
     say(f"Submission: <code>{path}</code>, {'a new file' if status == 'A' else 'a change of a file that is there'}.")
     output("submission", path)
     return 0
@@ -69,6 +74,8 @@ def push() -> int:
     if wanted := os.environ.get("INPUT_SUBMISSION", ""):
         if not NAME.fullmatch(f"submissions/{wanted}.py") or not os.path.isfile(f"submissions/{wanted}.py"):
             return no(f"there is no submission called {shown(wanted)}; give the file's name without .py.")
+        if why := impersonates(".", "HEAD", f"submissions/{wanted}.py", new=False):
+            return no(f"{shown(wanted)}: {why}")
         names = [wanted]
     else:
         before, after = os.environ["BEFORE"], os.environ["AFTER"]
@@ -77,10 +84,14 @@ def push() -> int:
             before = f"{after}^1"
         for status, mode, path in changes(".", before, after):
             match = NAME.fullmatch(path)
-            if match and status != "D" and mode in REGULAR:
+            if status == "D" or not path.startswith("submissions/"):
+                continue
+            if not match or mode not in REGULAR:
+                say(f"Not evaluated: {shown(path)} is not a submission.")
+            elif why := impersonates(".", after, path, new=False):
+                say(f"Not evaluated: {shown(path)}: {why}")
+            else:
                 names.append(match[1])
-            elif path.startswith("submissions/") and status != "D":
-                say(f"Not evaluated: {shown(path)} is no submission.")
     only = os.environ.get("INPUT_TRACK", "")
     for kind in ("cpu", "gpu"):
         tracks = json.loads(os.environ.get(f"{kind.upper()}_TRACKS") or "[]")
@@ -91,6 +102,31 @@ def push() -> int:
     return 0
 
 
+def impersonates(clone: str, commit: str, path: str, new: bool) -> str:
+    """Why a submission's name would pass its row off as another's, in one sentence; empty if it does not.
+
+    Args:
+        commit: what the names are compared with.
+        new: whether the file is new there: then its name may not look like one that is there either.
+    """
+    text = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lnbench", "text.py")
+    skeleton = runpy.run_path(text)["skeleton"]
+    name = stem(path)
+    for other in git(clone, "ls-tree", "-z", "--name-only", commit, "attacks/", "submissions/").split("\0"):
+        if other.startswith("attacks/") and stem(other) == name:
+            return f"{name} is the name of an attack of lnbench; rename the file, its name becomes the row's."
+        if new and other.endswith(".py") and other != path and skeleton(stem(other)) == skeleton(name):
+            return (
+                f"{name} can be taken for {stem(other)}, which is there; rename the file, its name becomes the row's."
+            )
+    return ""
+
+
+def stem(path: str) -> str:
+    """A file's name without folder and `.py`."""
+    return path.rpartition("/")[2].removesuffix(".py")
+
+
 def changes(clone: str, before: str, after: str) -> list[tuple[str, str, str]]:
     """(status, new mode, path) of every file that differs between two commits."""
     fields = git(clone, "diff-tree", "-r", "-z", "--raw", "--no-renames", before, after).split("\0")[:-1]
@@ -98,7 +134,7 @@ def changes(clone: str, before: str, after: str) -> list[tuple[str, str, str]]:
 
 
 def git(clone: str, *arguments: str) -> str:
-    """What a git command printed; bytes that are no UTF-8 are kept as surrogates."""
+    """What a git command printed; bytes that are not UTF-8 become surrogates."""
     done = subprocess.run(["git", "-C", clone, *arguments], capture_output=True, check=True)
     return done.stdout.decode("utf-8", errors="surrogateescape")
 

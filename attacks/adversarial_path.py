@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 import lnbench
-from lnbench import adversary, surrogates
+from lnbench import adversary, graphs
+from lnbench import surrogates as trained
 
 BUCKETS = ("nearest", "near", "middle", "far", "farthest")
 
@@ -33,19 +34,17 @@ class AdversarialPath(lnbench.Poisoner):
     def poison(self, problem: lnbench.Problem) -> np.ndarray:
         if self.bucket not in BUCKETS:
             raise ValueError(f"bucket is one of {', '.join(BUCKETS)}; got {self.bucket!r}")
-        victims = surrogates.train(problem, np.tile(problem.labels, (self.surrogates, 1)))
+        networks = trained.train(problem, np.tile(problem.labels, (self.surrogates, 1)))
         eligible = problem.eligible
-        targets = problem.flipped(eligible)[eligible]
         lengths = adversary.path_lengths(
-            victims,
-            torch.from_numpy(np.array(problem.inputs[eligible])),
-            torch.from_numpy(targets),
+            networks,
+            torch.from_numpy(np.array(problem.inputs[eligible])).to(problem.device),
+            torch.from_numpy(problem.flipped(eligible)[eligible]).to(problem.device),
             targeted=True,
             step=self.step,
             max_steps=self.max_steps,
         )
-        distance = lengths.double().quantile(0.5, dim=0).numpy()
+        distance = lengths.double().quantile(0.5, dim=0).cpu().numpy()
         order = eligible[np.lexsort((problem.rng.random(len(eligible)), distance))]
-        size = max(problem.budget, len(order) // len(BUCKETS))
-        start = round(BUCKETS.index(self.bucket) * (len(order) - size) / (len(BUCKETS) - 1))
-        return problem.flipped(problem.rng.choice(order[start : start + size], problem.budget, replace=False))
+        members = graphs.cut(order, self.bucket, BUCKETS, problem.budget)
+        return problem.flipped(problem.rng.choice(members, min(problem.budget, len(members)), replace=False))

@@ -42,7 +42,7 @@ class Datamodel(lnbench.Poisoner):
 
 def balanced(points: int, size: int, sets: int, rng: np.random.Generator) -> np.ndarray:
     """Random sets without repetition inside a set, every point in equally many of them or one more, (sets, size)."""
-    found: list[np.ndarray] = []
+    drawn: list[np.ndarray] = []
     pool = np.zeros(0, dtype=np.int64)
     for _ in range(sets):
         first, pool = pool[:size], pool[size:]
@@ -51,12 +51,13 @@ def balanced(points: int, size: int, sets: int, rng: np.random.Generator) -> np.
             late = np.isin(fresh, first)  # a point that this set has already waits for the next one
             fresh = np.concatenate([fresh[~late], fresh[late]])
             first, pool = np.concatenate([first, fresh[: size - len(first)]]), fresh[size - len(first) :]
-        found.append(first)
-    return np.array(found, dtype=np.int64).reshape(sets, size)
+        drawn.append(first)
+    return np.array(drawn, dtype=np.int64).reshape(sets, size)
 
 
 def effects(sets: np.ndarray, responses: np.ndarray, points: int) -> np.ndarray:
     """Coefficient of each point in a ridge regression of responses (set,) on membership in the sets, (points,)."""
     flipped = np.zeros((len(sets), points))
     np.put_along_axis(flipped, sets, 1.0, axis=1)
-    return RidgeCV(alphas=np.logspace(-1, 3, 13)).fit(flipped, responses).coef_
+    with np.errstate(invalid="ignore"):  # 0/0 in scikit-learn before 1.9, for two sets' leave-one-out error
+        return RidgeCV(alphas=np.logspace(-1, 3, 13)).fit(flipped, responses).coef_

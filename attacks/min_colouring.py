@@ -48,8 +48,8 @@ class MinColouring(lnbench.Poisoner):
             networks = trained.train(coloured, np.tile(colours, (self.surrogates, 1)))
             broken = adversary.pgd(
                 networks,
-                torch.from_numpy(points[edges[:, 0]]),
-                torch.from_numpy(colours[edges[:, 1]]),
+                torch.from_numpy(points[edges[:, 0]]).to(problem.device),
+                torch.from_numpy(colours[edges[:, 1]]).to(problem.device),
                 targeted=True,
                 epsilons=(problem.threat.epsilon,),
                 steps=problem.threat.steps,

@@ -83,8 +83,9 @@ def read_at_most(path: Path, most: int) -> bytes:
         return file.read(most + 1)
 
 
-class NotCanonicalError(RecordError):
-    """Bytes that are not canonical JSON. `check` names what failed: file (its size), json or canonical."""
+class RefusedError(RecordError):
+    """A file is not what it should be. `check` names what failed: file (its size), json or canonical; of a record also
+    schema, track and hash."""
 
     def __init__(self, check: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -98,24 +99,24 @@ def parse_canonical(data: bytes, most: int) -> Any:
         most: bytes of the largest file that is read.
 
     Raises:
-        NotCanonicalError: in one sentence, if the bytes are too many, not JSON, or not the canonical form of their
+        RefusedError: in one sentence, if the bytes are too many, not JSON, or not the canonical form of their
             value.
     """
     if len(data) > most:
-        raise NotCanonicalError("file", f"it is larger than {most >> 20} MiB, the most such a file may be.")
+        raise RefusedError("file", f"it is larger than {most >> 20} MiB, the most such a file may be.")
     try:
         value = json.loads(data.decode("ascii"))
         same = canonical_json(value) == data
         if b"\\ud" in data:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError:
-        raise NotCanonicalError("canonical", "it holds bytes that are not ASCII.") from None
+        raise RefusedError("canonical", "it holds bytes that are not ASCII.") from None
     except UnicodeEncodeError:
-        raise NotCanonicalError("json", "it holds half of a surrogate pair, which is not text.") from None
+        raise RefusedError("json", "it holds half of a surrogate pair, which is not text.") from None
     except RecursionError:
-        raise NotCanonicalError("json", "it is nested too deeply.") from None
+        raise RefusedError("json", "it is nested too deeply.") from None
     except ValueError as error:
-        raise NotCanonicalError("json", f"it is not JSON: {str(error)[:120]}.") from None
+        raise RefusedError("json", f"it is not JSON: {str(error)[:120]}.") from None
     if not same:
-        raise NotCanonicalError("canonical", "it is not in canonical form (sorted keys, no spaces, each key once).")
+        raise RefusedError("canonical", "it is not in canonical form (sorted keys, no spaces, each key once).")
     return value

@@ -51,8 +51,8 @@ def radius(points: np.ndarray, quantile: float, norm: str = "l2", classes: np.nd
     """
     if not 0 <= quantile <= 1:
         raise ProtocolError(f"γ is a quantile of the pair distances, a share in [0, 1]; got {quantile}.")
-    found = [_pairs(points[members], norm) for members in _classes(points, classes)]
-    pairs = np.concatenate(found) if found else np.zeros(0)
+    parts = [_pairs(points[members], norm) for members in _classes(points, classes)]
+    pairs = np.concatenate(parts) if parts else np.zeros(0)
     # The pair at the quantile itself: between two pairs, rounding would decide whether the nearer one is an edge.
     return float(np.quantile(pairs, quantile, method="higher")) * (1 + 1e-9) if len(pairs) else 0.0
 
@@ -141,9 +141,23 @@ def bucket(scores: np.ndarray, name: str, names: Sequence[str], budget: int, rng
     Raises:
         ProtocolError: if there is no such bucket.
     """
+    return cut(by_score(-np.asarray(scores), len(scores), rng), name, names, budget)
+
+
+def cut(order: np.ndarray, name: str, names: Sequence[str], budget: int) -> np.ndarray:
+    """The points of one of several buckets of equal size along an order, as they are in it.
+
+    A bucket holds at least `budget` points, as far as there are so many; then neighbouring buckets overlap.
+
+    Args:
+        order: (n,) the points, in order.
+        name: which bucket; `names` lists them from the order's beginning to its end.
+
+    Raises:
+        ProtocolError: if there is no such bucket.
+    """
     if name not in names:
         raise ProtocolError(f"bucket is one of {', '.join(names)}; got {name!r}.")
-    order = by_score(-np.asarray(scores), len(scores), rng)
     size = min(max(budget, len(order) // len(names)), len(order))
     start = round(list(names).index(name) * (len(order) - size) / max(len(names) - 1, 1))
     return order[start : start + size]
@@ -163,8 +177,8 @@ def distance_two_colours(graph: nx.Graph, rng: np.random.Generator) -> np.ndarra
     squared.add_nodes_from(range(n))
     squared.add_edges_from((i, k) for i in graph for j in graph[i] for k in (j, *graph[j]) if k > i)
     order = [int(i) for i in by_score(degrees(squared), n, rng)]
-    found = nx.greedy_color(squared, strategy=lambda graph, colours: order)
-    return np.array([found[i] for i in range(n)], dtype=np.int64)
+    colours = nx.greedy_color(squared, strategy=lambda graph, colours: order)
+    return np.array([colours[i] for i in range(n)], dtype=np.int64)
 
 
 def relabelled(graph: nx.Graph, members: np.ndarray) -> nx.Graph:
@@ -195,8 +209,8 @@ def log_density(points: np.ndarray) -> np.ndarray:
     covariance = np.atleast_2d(np.cov(flat, rowvar=False, bias=True))
     if n <= d or np.linalg.cond(covariance) > 1e10:
         covariance = LedoitWolf().fit(flat).covariance_
-    found: np.ndarray = multivariate_normal(flat.mean(0), covariance).logpdf(flat)
-    return np.atleast_1d(found)
+    densities: np.ndarray = multivariate_normal(flat.mean(0), covariance).logpdf(flat)
+    return np.atleast_1d(densities)
 
 
 def gaussian_kernel(points: np.ndarray, others: np.ndarray, scale: float) -> np.ndarray:
@@ -208,7 +222,7 @@ def gaussian_kernel(points: np.ndarray, others: np.ndarray, scale: float) -> np.
         scale: h, in units of the points; at 0 only points that coincide have a kernel, of 1.
 
     Raises:
-        ProtocolError: if h is negative or no number.
+        ProtocolError: if h is negative or not finite.
     """
     if not 0 <= scale < float("inf"):
         raise ProtocolError(f"a kernel's scale is a number of at least 0, in units of the points; got {scale}.")
@@ -318,8 +332,8 @@ def _metric(norm: str) -> str:
 
 
 def _pairs(points: np.ndarray, norm: str) -> np.ndarray:
-    found: np.ndarray = pdist(_flat(points), _metric(norm))
-    return found
+    pairs: np.ndarray = pdist(_flat(points), _metric(norm))
+    return pairs
 
 
 def _flat(points: np.ndarray) -> np.ndarray:

@@ -145,7 +145,7 @@ def worst_points(victims: Victims, problem: Problem, indices: np.ndarray, *, eps
     """
     clean, goals, _ = _points(victims, problem, indices)
     threat = problem.threat
-    found = pgd(
+    points = pgd(
         victims,
         clean,
         goals,
@@ -157,8 +157,8 @@ def worst_points(victims: Victims, problem: Problem, indices: np.ndarray, *, eps
         rule="last",
         keep_points=True,
     ).points
-    assert found is not None
-    return found[:, 0]
+    assert points is not None
+    return points[:, 0]
 
 
 def inner(a: Parameters, b: Parameters) -> Tensor:

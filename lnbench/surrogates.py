@@ -10,7 +10,6 @@ given. Every victim trained is counted; the count is what a record calls `traini
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,12 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lnbench.adversary import pgd
-from lnbench.errors import ProtocolError
+from lnbench.errors import ProtocolError, nearest
 from lnbench.protocol.poisoner import Problem
-from lnbench.protocol.track import Recipe
+from lnbench.protocol.recipe import Recipe
 from lnbench.victims import Architecture, Victims, architecture
 from lnbench.victims import train as train_victims
-from lnbench.victims.architecture import nearest
 
 RECIPES: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Recipe]]] = {
     "mlp": {
@@ -101,11 +99,11 @@ def train(
     else:
         made, default = defaults(victim, len(problem.labels), options)
         how = recipe or default
-    known = [f.name for f in dataclasses.fields(Recipe)]
+    known = list(Recipe.__struct_fields__)
     for name in changes:
         if name not in known:
             raise ProtocolError(f"a recipe has no field {name!r}; {nearest(name, known)}")
-    how = dataclasses.replace(how, **changes)
+    how = how.replaced(**changes)
     if seed is None:
         seed = int(problem.rng.integers(2**62))
     words = np.random.SeedSequence(seed).generate_state(2 * len(rows), np.uint64) >> np.uint64(1)
@@ -132,28 +130,28 @@ def train(
 def logits(victims: Victims, inputs: np.ndarray | Tensor, chunk: int = 512) -> Tensor:
     """Logits (victim, batch, class) of shared inputs (batch, *shape)."""
     with torch.no_grad():
-        return torch.cat([victims(part.unsqueeze(0)) for part in _tensor(victims, inputs).split(chunk)], 1)
+        return torch.cat([victims(part.unsqueeze(0)) for part in _inputs(victims, inputs).split(chunk)], 1)
 
 
 def features(victims: Victims, inputs: np.ndarray | Tensor, chunk: int = 512) -> Tensor:
     """Penultimate activations (victim, batch, feature) of shared inputs (batch, *shape)."""
     with torch.no_grad():
-        return torch.cat([victims.features(part.unsqueeze(0)) for part in _tensor(victims, inputs).split(chunk)], 1)
+        return torch.cat([victims.features(part.unsqueeze(0)) for part in _inputs(victims, inputs).split(chunk)], 1)
 
 
 def losses(victims: Victims, inputs: np.ndarray | Tensor, classes: np.ndarray | Tensor, chunk: int = 512) -> Tensor:
     """Cross-entropy of each example on each victim, (victim, batch)."""
     scores = logits(victims, inputs, chunk)
-    wanted = torch.as_tensor(np.asarray(classes), device=scores.device).expand(scores.shape[:2])
+    wanted = _classes(victims, classes).expand(scores.shape[:2])
     return F.cross_entropy(scores.flatten(0, 1), wanted.flatten(), reduction="none").view(scores.shape[:2])
 
 
 def input_gradients(victims: Victims, inputs: np.ndarray | Tensor, classes: np.ndarray | Tensor) -> Tensor:
     """∇ₓ of the cross-entropy towards `classes` of each example on each victim, (victim, batch, *shape)."""
-    x = _tensor(victims, inputs)
+    x = _inputs(victims, inputs)
     x = x.unsqueeze(0).repeat(len(victims), *[1] * x.dim()).requires_grad_()
     scores = victims(x)
-    wanted = torch.as_tensor(np.asarray(classes), device=scores.device).expand(scores.shape[:2])
+    wanted = _classes(victims, classes).expand(scores.shape[:2])
     (gradient,) = torch.autograd.grad(F.cross_entropy(scores.flatten(0, 1), wanted.flatten(), reduction="sum"), x)
     return gradient
 
@@ -173,13 +171,11 @@ def attack(
         classes: (batch,), the targets when `targeted`, the true labels when not.
         epsilons: radii; the problem's own if None.
     """
-    x = _tensor(victims, inputs)
-    goals = torch.as_tensor(np.asarray(classes), dtype=torch.int64, device=x.device)
     threat = problem.threat
     return pgd(
         victims,
-        x,
-        goals,
+        _inputs(victims, inputs),
+        _classes(victims, classes),
         targeted=targeted,
         epsilons=epsilons or (threat.epsilon,),
         steps=threat.steps,
@@ -223,18 +219,18 @@ def harm(
     some = np.sort(rng.choice(eligible, min(points, len(eligible)), replace=False))
     goals = problem.flipped(some)[some]
     epsilons = tuple(problem.threat.epsilon * r for r in radii)
-    found = np.full(len(sets), np.nan)
+    shares = np.full(len(sets), np.nan)
     for start in range(0, len(sets), block):
         begin, rows = time.monotonic(), sets[start : start + block]
         if problem.seconds_left() < _RESERVE + 1.5 * _slowest.get(victim, 0.0) * len(rows):
             break
         labels = np.stack([problem.flipped(row) for row in rows])
         trained = train(problem, labels, victim=victim, seed=int(rng.integers(2**62)), block=block, **changes)
-        kept = labels[:, some] == problem.labels[some]
+        untouched = labels[:, some] == problem.labels[some]
         broken = attack(trained, problem.inputs[some], goals, problem, epsilons=epsilons).double().mean(1).cpu().numpy()
-        found[start : start + block] = (broken * kept).sum(1) / np.maximum(kept.sum(1), 1)
+        shares[start : start + block] = (broken * untouched).sum(1) / np.maximum(untouched.sum(1), 1)
         _slowest[victim] = max(_slowest.get(victim, 0.0), (time.monotonic() - begin) / len(rows))
-    return found
+    return shares
 
 
 def ensemble_harm(problem: Problem, sets: np.ndarray, victims: Sequence[str], **options: Any) -> np.ndarray:
@@ -244,7 +240,7 @@ def ensemble_harm(problem: Problem, sets: np.ndarray, victims: Sequence[str], **
         victims: names of architectures; one surrogate of each is trained per set.
         options: as for `harm`, but for a seed: every architecture's is its own, drawn from `problem.rng`.
     """
-    block, found = options.get("block", _BLOCK), np.full(len(sets), np.nan)
+    block, shares = options.get("block", _BLOCK), np.full(len(sets), np.nan)
     for start in range(0, len(sets), block):  # all architectures on some sets, then on the next: time may run out
         some = slice(start, start + block)
         total = np.zeros(len(sets[some]))
@@ -252,10 +248,10 @@ def ensemble_harm(problem: Problem, sets: np.ndarray, victims: Sequence[str], **
             total = total + harm(problem, sets[some], victim=victim, **options) / len(victims)
             if np.isnan(total).any():
                 break
-        found[some] = total
+        shares[some] = total
         if np.isnan(total).any():
             break
-    return found
+    return shares
 
 
 def representation(
@@ -289,10 +285,10 @@ def representation(
     if space != "features":
         raise ProtocolError(f"a representation is of space input, pca or features; got {space!r}.")
     trained = train(problem, np.tile(problem.labels, (surrogates, 1)), victim=victim)
-    found = features(trained, np.array(problem.inputs[eligible])).double().cpu().numpy()
-    scale = np.sqrt((found**2).sum(2).mean(1)) if found.size else np.ones(surrogates)
-    found = found / np.maximum(scale, 1e-12)[:, None, None]
-    return np.concatenate(list(found), axis=1)
+    each = features(trained, np.array(problem.inputs[eligible])).double().cpu().numpy()
+    scale = np.sqrt((each**2).sum(2).mean(1)) if each.size else np.ones(surrogates)
+    each = each / np.maximum(scale, 1e-12)[:, None, None]
+    return np.concatenate(list(each), axis=1)
 
 
 def defaults(victim: str, n: int, options: Mapping[str, Any] | None = None) -> tuple[Architecture, Recipe]:
@@ -304,10 +300,17 @@ def defaults(victim: str, n: int, options: Mapping[str, Any] | None = None) -> t
     if victim not in RECIPES:
         architecture(victim)
         raise ProtocolError(f"there is no default recipe for {victim!r}; pass options and recipe.")
-    chosen, recipe = next(found for limit, found in sorted(RECIPES[victim].items()) if n <= limit)
+    chosen, recipe = next(default for limit, default in sorted(RECIPES[victim].items()) if n <= limit)
     return architecture(victim, chosen if options is None else options), recipe
 
 
-def _tensor(victims: Victims, inputs: np.ndarray | Tensor) -> Tensor:
+def _inputs(victims: Victims, inputs: np.ndarray | Tensor) -> Tensor:
+    """Inputs where and as precise as the victims."""
     like = next(iter(victims.parameters.values()))
-    return torch.as_tensor(np.asarray(inputs)).to(like.device, like.dtype) if not isinstance(inputs, Tensor) else inputs
+    return (inputs if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))).to(like.device, like.dtype)
+
+
+def _classes(victims: Victims, classes: np.ndarray | Tensor) -> Tensor:
+    """Classes where the victims are, int64."""
+    where = next(iter(victims.parameters.values())).device
+    return (classes if isinstance(classes, Tensor) else torch.as_tensor(np.asarray(classes))).to(where, torch.int64)

@@ -24,8 +24,8 @@ from lnbench.protocol import (
     sha256,
 )
 from lnbench.protocol import track as tracks
-from lnbench.record.derived import expected_victims, scored_at
 from lnbench.record.record import Record
+from lnbench.record.tables import expected_victims
 
 SOURCE = '"""A test\'s poisoner."""\n'
 
@@ -74,6 +74,8 @@ def make(
 ) -> Record:
     """A record whose poisoned victims break about `effect` more examples than the random arm's `1 − level`.
 
+    Records of one track and salt share their clean and random arms, whatever their `seed`.
+
     Args:
         change: alters one victim's fields in place before the record is assembled.
         parts: arguments of `record.assemble` to replace.
@@ -97,9 +99,10 @@ def make(
             for w, (p, f) in enumerate(zip(points, flips["poisoned"], strict=True))
         ]
     levels = {"random": level, "poisoned": level - effect, MATCHED: level - effect / 2}
-    victims = []
+    victims, shared = [], np.random.default_rng(0)
     for architecture, split, v, arm in expected_victims(t, splits, seeds):
-        victim = _victim(t, points[split], architecture, arm, levels, rng)
+        drawn = shared if arm in ("clean", "random") else rng
+        victim = _victim(t, points[split], architecture, arm, levels, drawn)
         victim |= {"architecture": architecture, "split": split, "seed": v, "arm": arm}
         if change is not None:
             change(victim)
@@ -160,7 +163,7 @@ def _victim(
 ) -> dict[str, Any]:
     sources = [source for source, _ in t.noise.pairs]
     n = int(np.isin(points.test_labels, sources).sum())
-    at, curve = scored_at(t, architecture), len(t.epsilons(t.spec(architecture)))
+    at, curve = t.scored_index(architecture), len(t.epsilons(t.spec(architecture)))
     bits, counts = {}, {}
     level = levels.get(arm, 0.9)
     for goal, share in (("targeted", level), ("untargeted", max(level - 0.1, 0.0))):

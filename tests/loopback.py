@@ -10,12 +10,15 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -56,8 +59,9 @@ class Failure:
     """What happens to the next `times` requests whose `METHOD path` matches.
 
     Attributes:
-        how: an HTTP status, or `drop` (no answer), `truncate` (half of the body), `short` (a shorter file), `alter`
-            (another content of the same length).
+        how: an HTTP status, or `drop` (no answer), `silence` (none for some seconds), `page` (the login page of a
+            hotel's network), `truncate` (half of the body), `short` (a shorter file), `alter` (another content of the
+            same length).
     """
 
     pattern: str
@@ -134,9 +138,14 @@ class _Handler(BaseHTTPRequestHandler):
         with self.hub.lock:
             self.hub.log.append(f"{self.command} {self.path}")
             self.planned = self.hub.failure(f"{self.command} {path}")
-            if self.planned is not None and self.planned.how == "drop":
+            if self.planned is not None and self.planned.how in ("drop", "silence"):
                 self.close_connection = True
+                time.sleep(3 if self.planned.how == "silence" else 0)
                 return
+            if self.planned is not None and self.planned.how == "page":
+                return self._send(
+                    headers={"Content-Type": "text/html"}, data=b"<html><form>Your room number?</form></html>"
+                )
             if self.planned is not None and isinstance(self.planned.how, int):
                 return self._error(self.planned.how, "", "planned", self.planned.headers)
             self._route(path, query, body)
@@ -356,11 +365,19 @@ def _wanted(path: str, files: dict[str, bytes]) -> dict[str, Any]:
 
 
 @contextmanager
-def serving() -> Iterator[Hub]:
-    """A Hub while the block runs."""
+def serving(certificate: Path | None = None) -> Iterator[Hub]:
+    """A Hub while the block runs.
+
+    Args:
+        certificate: a file with a key and a certificate, if it is to speak TLS.
+    """
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    hub.url = f"http://127.0.0.1:{server.server_port}"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    hub.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -1,7 +1,7 @@
 """The input adversary: it sees victims only as a callable from inputs to logits."""
 
-from lnbench.adversary.doubt import DOUBTS, Cause, Doubt, doubts, examine
 from lnbench.adversary.losses import LOSSES
+from lnbench.adversary.masking import SIGNS, Sign, signs_of_masking
 from lnbench.adversary.norms import NORMS, project, steepest
 from lnbench.adversary.paths import Paths, adversarial_paths, path_lengths
 from lnbench.adversary.pgd import PRESETS, Attacked, fgsm, pgd
@@ -10,23 +10,21 @@ from lnbench.adversary.strong import COMPONENTS, Strong, strong
 
 __all__ = [
     "COMPONENTS",
-    "DOUBTS",
     "LOSSES",
     "NORMS",
     "PRESETS",
+    "SIGNS",
     "Attacked",
-    "Cause",
-    "Doubt",
     "Model",
     "Paths",
+    "Sign",
     "Strong",
     "adversarial_paths",
-    "doubts",
-    "examine",
     "fgsm",
     "path_lengths",
     "pgd",
     "project",
+    "signs_of_masking",
     "steepest",
     "strong",
 ]

@@ -36,7 +36,8 @@ class _State:
     rises: Tensor
     halved: Tensor
 
-    def kept(self, keep: Tensor) -> _State:
+    def of(self, keep: Tensor) -> _State:
+        """That of the attacks at these positions (victim, m)."""
         return _State(*(take(getattr(self, f.name), keep) for f in fields(self)))
 
 
@@ -56,7 +57,7 @@ def apgd(
     norm: str,
     bounds: Bounds,
 ) -> None:
-    """Run one APGD on the unbroken attacks of `place` and mark in `broken` what reaches its goal at any iterate.
+    """Run one APGD on the unbroken attacks of `place`; mark in `broken` those that reach their goal at any iterate.
 
     Args:
         broken: (victim, total) bool, updated.
@@ -99,7 +100,7 @@ def apgd(
         if keep is not None:
             if not keep.shape[1]:
                 return
-            state = state.kept(keep)
+            state = state.of(keep)
         _advance(state, goals, norm, bounds, 1.0 if i == 0 else MOMENTUM)
         value, state.gradient = look(state.x, state.place)
         state.rises = state.rises + (value > state.value)
@@ -115,7 +116,7 @@ def apgd(
 
 
 def _advance(state: _State, goals: Goals, norm: str, bounds: Bounds, momentum: float) -> None:
-    """One step with momentum, kept in the ball and the box."""
+    """One step with momentum, projected on the ball and clipped to the box."""
     rows = goals.rows(state.place)
     clean, radius = goals.origin[rows], goals.radii[rows]
     full = confine(ahead(state.x, state.gradient, state.step, bounds, norm), clean, radius, bounds, norm)

@@ -1,4 +1,7 @@
-"""Projected gradient descent on many victims, at many radii, at once (thesis §2.4, Algorithm 1)."""
+"""Projected gradient descent on many victims, at many radii, at once (thesis §2.4, Algorithm 1).
+
+`lnbench.adversary.plain` is the same attack on one victim at one radius, in a dozen lines.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,7 @@ def _starts(goals: Goals, norm: str, bounds: Bounds, generator: torch.Generator)
 
 @dataclass
 class _Run:
-    """One call: its settings, and what it has found so far over (victim, total)."""
+    """One call: its settings, and its results so far over (victim, total)."""
 
     model: Model
     goals: Goals
@@ -220,7 +223,7 @@ class _Run:
         return per_row(self.stride[rows], low), low, high
 
     def _note(self, place: Tensor, done: Tensor, undefined: Tensor) -> None:
-        """Take down what became of these places."""
+        """Write down what became of these places."""
         self.broken.scatter_(1, place, done)
         self.undefined.scatter_(1, place, undefined)
 

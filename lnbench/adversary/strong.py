@@ -58,7 +58,7 @@ def strong(
     broken: Tensor | None = None,
     chunk: int = 16384,
 ) -> Strong:
-    """Attack every example on every victim at every radius as strongly as known how.
+    """Attack every example on every victim at every radius with every component in turn.
 
     Args:
         inputs: (batch, *shape), or (victim, batch, *shape); see `pgd`.
@@ -100,7 +100,7 @@ def strong(
     for number, name in enumerate(components if goals.total else ()):
         before = done.clone()
         if name == "pgd":
-            found = pgd(
+            attacked = pgd(
                 model,
                 inputs,
                 classes,
@@ -111,7 +111,7 @@ def strong(
                 norm=norm,
                 chunk=chunk,
             )
-            done |= found.broken
+            done |= attacked.broken
         else:
             attack.run(name)
         by[done & ~before] = number

@@ -55,7 +55,7 @@ def poisoner_of(
         raise ProtocolError(
             f"expected a poisoner's file, name, class or instance, got {shown(poisoner)}; see lnbench.Poisoner."
         )
-    if not issubclass(kind, Poisoner) or kind is Poisoner:
+    if kind is Poisoner or not issubclass(kind, Poisoner):
         raise SubmissionError(
             f"expected a class that extends lnbench.Poisoner, got {kind.__name__}; define poison(self, problem) in one."
         )

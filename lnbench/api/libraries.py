@@ -17,9 +17,9 @@ def installed(module: str) -> bool:
     top = module.partition(".")[0]
     if top == "lnbench" or top in sys.stdlib_module_names:
         return True
-    found = sys.modules.get(top)
-    file = getattr(found, "__file__", None)
-    places = [file] if file else list(getattr(found, "__path__", []))
+    module_of = sys.modules.get(top)
+    file = getattr(module_of, "__file__", None)
+    places = [file] if file else list(getattr(module_of, "__path__", []))
     return any(_in_library(Path(os.path.abspath(place))) for place in places if place)
 
 

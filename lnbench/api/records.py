@@ -8,6 +8,7 @@ from typing import Any
 
 from lnbench import standard_streams
 from lnbench.api.arguments import RecordLike, record_of, store_of
+from lnbench.api.tracks import TrackLike, track_of
 from lnbench.evaluation import machine
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.store import Store
@@ -33,6 +34,7 @@ def verify(
     *,
     repoison: bool = False,
     retrain: int | None = None,
+    track: TrackLike | None = None,
     device: str = "cpu",
     workers: int | None = None,
     salt: str | None = None,
@@ -45,6 +47,7 @@ def verify(
         record: a record or its file.
         repoison: run the record's own source again, sandboxed, and compare the flips.
         retrain: train this many random cells again and compare.
+        track: the record's track, if it does not ship with lnbench: nothing runs on a stranger's track.
         device: `cpu` or `cuda`, where to retrain.
         workers: processes at once; one per core if None.
         salt: the salt, for records whose salt is neither public nor revealed.
@@ -63,6 +66,7 @@ def verify(
         record,
         repoison=repoison,
         retrain=retrain,
+        track=None if track is None else track_of(track),
         device=device,
         workers=workers,
         salt=salt,

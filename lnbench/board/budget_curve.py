@@ -41,9 +41,8 @@ def figure(document: Mapping[str, Any]) -> str:
         body.append(figures.text(x(point["eta"]), _TOP + _HIGH + 32, f"{point['eta']:.2g}", "middle"))
     for i, arm in enumerate(ARMS):
         spots = [(x(p["eta"]), y(p["adv_acc"][arm])) for p in points if p["adv_acc"][arm] is not None]
-        path = " ".join(f"{across:.1f},{down:.1f}" for across, down in spots)
-        body.append(f'<polyline class="{arm}" points="{path}" stroke-width="2"/>')
-        body += [f'<circle class="{arm}" cx="{across:.1f}" cy="{down:.1f}" r="3"/>' for across, down in spots]
+        body.append(figures.polyline(spots, arm, 2))
+        body += [figures.circle(across, down, arm, 3) for across, down in spots]
         body.append(figures.line(_LEFT + 120 * i, _TOP + _HIGH + 52, _LEFT + 120 * i + 18, _TOP + _HIGH + 52, arm, 2))
         body.append(figures.text(_LEFT + 120 * i + 24, _TOP + _HIGH + 56, arm))
     return figures.alone(figures.svg(_LEFT + _WIDE + 40, _TOP + _HIGH + 70, title, body))

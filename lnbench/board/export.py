@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from typing import Any
 
 from lnbench.board.tables import Board, Row, Table
@@ -60,8 +61,8 @@ def _row(row: Row) -> dict[str, Any]:
         "beats_random": row.beats_random,
         "trust": row.trust,
         "trainings": row.trainings,
-        "score": record.score,
-        "arms": record.arms,
+        "score": record.document["score"],
+        "arms": record.document["arms"],
         "flags": list(record.flags),
         "started": record.started,
         "record": row.path,
@@ -93,11 +94,11 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "worst_drop_pp": worst["drop_pp"],
         "area_pp": score["area_pp"],
         "untargeted_drop_pp": score["untargeted_drop_pp"],
-        "matched_drop_pp": (score.get("matched") or {}).get("drop_pp"),
+        "matched_drop_pp": score.matched.drop_pp if score.matched else None,
         **arms,
         "trainings": row.trainings,
         "flags": " ".join(record.flags),
-        "trust": row.trust,
+        "trust": _spreadsheet(row.trust),
         "date": record.started[:10],
         "record": row.path,
         "sha256": record.sha256,
@@ -105,9 +106,9 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
 
 
 def _spreadsheet(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """Text that no spreadsheet takes for a formula, whatever form of a sign it begins with."""
     shown = plain(text)
-    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
+    return f"'{shown}" if unicodedata.normalize("NFKC", shown)[:1] in ("=", "+", "-", "\N{MINUS SIGN}", "@") else shown
 
 
 def _entry(table: Table, row: Row) -> str:

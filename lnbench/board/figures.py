@@ -1,20 +1,21 @@
 """The board's figures, written as SVG by hand: the same bytes on every machine, light and dark, with real text.
 
 (A plotting library's SVG changes with its version and with the fonts that are installed, so a board drawn by one
-could not be compared byte for byte elsewhere.)
+could not be compared byte for byte elsewhere.) Every part is a `Markup`, whose `format` and `join` escape all else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from lnbench.board.tables import Row, Table
 from lnbench.protocol import ARMS
 from lnbench.text import plain, points
 
-STYLE = """\
+STYLE = Markup("""\
 .figure { color: #1f2328; font: 12px system-ui, sans-serif; }
 .figure text { fill: currentColor; }
 .figure .faint { stroke: #8c959f; stroke-opacity: .45; fill: none; }
@@ -34,20 +35,20 @@ STYLE = """\
   .figure .dot { fill: #58a6ff; stroke: #58a6ff; }
   .figure .bar { stroke: #58a6ff; }
 }
-"""
+""")
 """Style of all figures; a figure inside a page takes it from the page."""
 
 _LABELS = 250
 """Width of the column of names, in pixels."""
 
 
-def all_of(table: Table) -> dict[str, str]:
+def all_of(table: Table) -> dict[str, Markup]:
     """Every figure of a table as a file: name without folder -> SVG."""
     drawn = {"scores": scores(table), "curves": curves(table), "architectures": architectures(table)}
     return {f"{table.id}-{name}.svg": alone(svg) for name, svg in drawn.items()}
 
 
-def scores(table: Table) -> str:
+def scores(table: Table) -> Markup:
     """Scores with their 95 % intervals, by rank, and the pitch of random flips at 0."""
     ends = [row.record.score["ci95_pp"] for row in table.rows]
     low, high = min(0.0, *(e[0] for e in ends)), max(0.0, *(e[1] for e in ends))
@@ -70,22 +71,22 @@ def scores(table: Table) -> str:
         y = top + pitch * (i + 0.5)
         body.append(text(_LABELS, y + 4, plain(row.record.label, 34), "end"))
         body.append(line(x(left), y, x(right), y, "bar", 2))
-        body.append(f'<circle class="dot" cx="{x(row.drop):.1f}" cy="{y:.1f}" r="3.5"/>')
+        body.append(circle(x(row.drop), y, "dot", 3.5))
     title = f"Scores on {table.id}: drop of adversarial accuracy below random flips, percentage points, 95 % intervals"
     return svg(width, bottom + 28, title, [text(10, 18, title), *body])
 
 
-def curves(table: Table) -> str:
+def curves(table: Table) -> Markup:
     """AA against ε, one panel an architecture: clean, random and best row's poisoned labels; the other rows faint."""
     return _panels(table, table.rows[0], table.rows[1:], f"Adversarial accuracy against ε on {table.id}")
 
 
-def row_curves(table: Table, row: Row) -> str:
+def row_curves(table: Table, row: Row) -> Markup:
     """The three arms of one row."""
     return _panels(table, row, (), f"Adversarial accuracy against ε, {plain(row.record.label, 60)}")
 
 
-def architectures(table: Table) -> str:
+def architectures(table: Table) -> Markup:
     """The score on each architecture, as a heat map."""
     names = [victim.name for victim in table.track.victims]
     cells = [[row.record.score["per_architecture"][name]["drop_pp"] or 0.0 for name in names] for row in table.rows]
@@ -98,15 +99,14 @@ def architectures(table: Table) -> str:
         for c, value in enumerate(values):
             x = _LABELS + 20 + wide * c
             kind, opacity = "good" if value >= 0 else "bad", 0.05 + 0.45 * abs(value) / most
-            size = f'width="{wide - 4}" height="{pitch - 4}"'
-            body.append(f'<rect class="{kind}" x="{x}" y="{y + 2}" {size} fill-opacity="{opacity:.2f}"/>')
+            body.append(_RECTANGLE.format(kind, x, y + 2, wide - 4, pitch - 4, opacity))
             body.append(text(x + wide / 2 - 2, y + 16, points(value), "middle"))
     title = f"Score on each architecture of {table.id}, percentage points"
     width = max(_LABELS + 40 + wide * len(names), 480)
     return svg(width, top + pitch * len(table.rows) + 12, title, [text(10, 18, title), *body])
 
 
-def _panels(table: Table, main: Row, others: Sequence[Row], title: str) -> str:
+def _panels(table: Table, main: Row, others: Sequence[Row], title: str) -> Markup:
     names = [victim.name for victim in table.track.victims]
     panel, height, top = 300, 260, 54
     body = [text(10, 18, title)]
@@ -119,16 +119,17 @@ def _panels(table: Table, main: Row, others: Sequence[Row], title: str) -> str:
     return svg(max(60 + len(names) * (panel + 40), 640), height, title, body)
 
 
-def _panel(left: float, top: float, wide: float, high: float, name: str, main: Row, others: Sequence[Row]) -> list[str]:
+def _panel(
+    left: float, top: float, wide: float, high: float, name: str, main: Row, others: Sequence[Row]
+) -> list[Markup]:
     shown = main.record.arms["clean"]["curve"][name]["epsilons"]
     first, span = shown[0], (shown[-1] - shown[0]) or 1.0
 
-    def path(curve: Mapping[str, Any], kind: str, thick: float) -> str:
+    def path(curve: Mapping[str, Any], kind: str, thick: float) -> Markup:
         if curve["targeted"] is None:
-            return ""
+            return Markup()
         spots = zip(curve["epsilons"], curve["targeted"], strict=True)
-        places = " ".join(f"{left + wide * (e - first) / span:.1f},{top + high * (1 - aa):.1f}" for e, aa in spots)
-        return f'<polyline class="{kind}" points="{places}" stroke-width="{thick}"/>'
+        return polyline([(left + wide * (e - first) / span, top + high * (1 - aa)) for e, aa in spots], kind, thick)
 
     body = [text(left, top - 10, name)]
     for i in range(5):
@@ -150,24 +151,43 @@ def _step(span: float) -> float:
     return 50.0
 
 
-def line(x1: float, y1: float, x2: float, y2: float, kind: str, thick: float = 1) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, kind: str, thick: float = 1) -> Markup:
     """A line of a class of `STYLE`, in pixels."""
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke-width="{thick}"/>'
+    return _LINE.format(kind, x1, y1, x2, y2, thick)
 
 
-def text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    """A text at a place in pixels, escaped."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def polyline(places: Sequence[tuple[float, float]], kind: str, thick: float) -> Markup:
+    """A line through several places, in pixels."""
+    return _POLYLINE.format(kind, " ".join(f"{x:.1f},{y:.1f}" for x, y in places), thick)
 
 
-def svg(width: float, height: float, title: str, body: Sequence[str]) -> str:
+def circle(x: float, y: float, kind: str, radius: float) -> Markup:
+    """A dot, in pixels."""
+    return _CIRCLE.format(kind, x, y, radius)
+
+
+def text(x: float, y: float, text: str, anchor: str = "start") -> Markup:
+    """A text at a place in pixels."""
+    return _TEXT.format(x, y, anchor, text)
+
+
+def svg(width: float, height: float, title: str, body: Sequence[Markup]) -> Markup:
     """A figure of these parts, for a page that has `STYLE`."""
-    head = f'<svg class="figure" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img"'
-    inner = "\n".join(part for part in body if part)
-    return f'{head} aria-label="{escape(title)}">\n{inner}\n</svg>'
+    return _FIGURE.format(width, height, title, Markup("\n").join(part for part in body if part))
 
 
-def alone(svg: str) -> str:
+def alone(svg: Markup) -> Markup:
     """A figure that stands alone."""
     opening, _, rest = svg.partition(">\n")
-    return f'{opening} xmlns="http://www.w3.org/2000/svg">\n<style>\n{STYLE}</style>\n{rest}\n'
+    return Markup('{} xmlns="http://www.w3.org/2000/svg">\n<style>\n{}</style>\n{}\n').format(opening, STYLE, rest)
+
+
+_LINE = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke-width="{}"/>')
+_POLYLINE = Markup('<polyline class="{}" points="{}" stroke-width="{}"/>')
+_CIRCLE = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:g}"/>')
+_RECTANGLE = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" fill-opacity="{:.2f}"/>')
+_TEXT = Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
+_FIGURE = Markup(
+    '<svg class="figure" viewBox="0 0 {0:g} {1:g}" width="{0:g}" height="{1:g}" role="img" aria-label="{2}">\n'
+    "{3}\n</svg>"
+)

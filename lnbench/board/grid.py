@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from tabulate import DataRow, TableFormat, tabulate
 
+from lnbench.text import Markdown, markdown
+
 _LINE = DataRow("|", "|", "|")
 _GRID = TableFormat(
     lineabove=None,
@@ -19,14 +21,16 @@ _GRID = TableFormat(
 )
 
 
-def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A markdown table of escaped cells, without padding: else one long name would change every line.
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
+    """A markdown table, without padding: else one long name would change every line. Cells that are not Markdown are
+    escaped.
 
-    >>> print(grid(["a", "b"], [["1", "x"], ["22", ""]]), end="")
+    >>> print(grid(["a", "b"], [["1", "x|y"], ["22", ""]]), end="")
     | a | b |
     | --- | --- |
-    | 1 | x |
+    | 1 | x\\|y |
     | 22 |  |
     """
-    table: str = tabulate(rows, list(head), tablefmt=_GRID, stralign=None, disable_numparse=True)
-    return f"{table}\n"
+    cells = [[str(markdown(value)) for value in row] for row in rows]
+    table: str = tabulate(cells, list(head), tablefmt=_GRID, stralign=None, disable_numparse=True)
+    return Markdown(f"{table}\n")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lnbench.board import export, figures, markdown, page, tables
+from lnbench.board import admission, export, figures, markdown, page, tables
+from lnbench.board.admission import DataCheck, Entries, Entry, Tell
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
+from lnbench.files import write_atomically
 from lnbench.protocol import sha256
 from lnbench.protocol import track as tracks
 from lnbench.record.consistency import checks
+from lnbench.record.folder import records_in, refuse_audit
 from lnbench.record.record import Record, read, write
+from lnbench.text import plain
 
 _FIGURES = "figures"
 
@@ -19,7 +26,7 @@ def build(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
     """Write the board of all records in a folder; returns the files that changed, in order.
 
     Raises:
-        RecordError: naming the first file that is no record or may not be on the board; nothing is written then.
+        RecordError: naming the first file that is not a record or may not be on the board; nothing is written then.
         UnavailableError: if the place cannot be written.
     """
     out, files = Path(out_dir), _render(Path(records_dir), Path(out_dir))
@@ -27,82 +34,181 @@ def build(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
     try:
         for path in changed:
             name = path.relative_to(out).as_posix()
-            if name not in files:
+            if name in files:
+                write_atomically(path, files[name], parents=True)
+            else:
                 path.unlink()
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            temporary.write_bytes(files[name])
-            os.replace(temporary, path)
     except OSError as error:
         raise UnavailableError(f"the board cannot be written to {out}: {error.strerror}.") from None
     return changed
 
 
-def check(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
+def check(records_dir: str | Path, out_dir: str | Path, *, tell: Tell | None = None) -> list[Path]:
     """The files of the board that are not what the records say: altered, missing or left over.
 
-    Unlike `build` this derives every record anew from its own bits, so a forged one cannot be committed unnoticed.
-
-    Raises:
-        RecordError: naming the first file that is no record, contradicts itself or may not be on the board.
-    """
-    out = Path(out_dir)
-    for path in tables.records_in(Path(records_dir)):
-        _consistent(read(path), path)
-    return [out / name for name in _drifted(out, _render(Path(records_dir), out))]
-
-
-def add(record_path: str | Path, records_dir: str | Path, *, submissions: str | Path | None = None) -> Path:
-    """Copy a record into the folder of records as `<track>/<name>-<sha8>.json`; the board is built separately.
-
-    The record is checked by itself (`lnbench verify` also checks it against the data).
+    Unlike `build` this derives every record anew from its own bits, compares it with the other rows, and, where the
+    data is here and the salt is known, with the data, so that a forged one cannot be committed unnoticed.
 
     Args:
-        submissions: a folder of files, in one of which the record's source must stand, byte for byte.
+        tell: called with a sentence on records that could not be compared with the data.
 
     Raises:
-        RecordError: if it is no record, contradicts itself, is not ranked, is of another version of its track or of
-            none that ships, is of none of the submissions, or is already there.
+        RecordError: naming the first file that is not a record, contradicts itself, the other rows or the data, or may
+            not be on the board.
     """
-    record, folder = read(record_path), Path(records_dir)
-    _consistent(record, record_path)
-    if submissions is not None:
-        _submitted(record, record_path, Path(submissions))
+    folder, out = Path(records_dir), Path(out_dir)
+    files, known, today = _render(folder, out), tables.read_seasons(folder), _today()
+    rows, waiting = list[Entry](), DataCheck(known)
+    for path in records_in(folder):
+        record = read(path)
+        with _about(path):
+            _consistent(record)
+            admission.check_date(record, today)
+        rows.append(Entry.of(record, path))
+        waiting.add(record, path)
+    waiting.run(tell or _silently)
+    _compared(rows)
+    return [out / name for name in _drifted(out, files)]
+
+
+def add(
+    paths: Sequence[str | Path],
+    records_dir: str | Path,
+    *,
+    submissions: str | Path | None = None,
+    tell: Tell | None = None,
+) -> list[Path]:
+    """Copy records into the folder of records as `<track>/<name>-<sha8>.json`, all or none. The board is built apart.
+
+    Args:
+        submissions: a folder of files, in one of which each record's source must stand, byte for byte.
+        tell: called with a sentence on records that could not be compared with the data.
+
+    Returns:
+        where they are now.
+
+    Raises:
+        RecordError: if one of them is not a record, contradicts itself, the board's rows or the data, is not ranked, is
+            of another version of its track or of none that ships, is of none of the submissions, has the name of
+            another file of the repository, or is already there; if the board cannot be built without them either.
+        UnavailableError: if the place cannot be written.
+    """
+    folder, today = Path(records_dir), _today()
+    known, root = tables.read_seasons(folder), folder.resolve().parent.parent
+    rows, waiting, records = list[Entry](), DataCheck(known), list[Record]()
+    for path in map(Path, paths):
+        refuse_audit(path)
+        record = read(path)
+        with _about(path):
+            _consistent(record)
+            if submissions is not None:
+                _submitted(record, Path(submissions))
+            tables.admissible(record, known)
+            _current(record)
+            admission.check_date(record, today)
+            admission.check_file(record, root)
+        rows.append(Entry.of(record, path))
+        waiting.add(record, path)
+        records.append(record)
+    waiting.run(tell or _silently)
+    tables.load(folder)  # a board that cannot be built is mended before anything comes onto it
+    _compared([*(Entry.of(read(path), path) for path in records_in(folder)), *rows])
+    return _written(records, folder)
+
+
+def season_rows(records_dir: str | Path, name: str, salt: str) -> list[str]:
+    """Hashes of the rows of a season that is to be closed, each compared with the data.
+
+    Args:
+        salt: the season's.
+
+    Raises:
+        RecordError: naming the first record that may not be on the board, or is not what the data says.
+        DataError: if the data of one of them is missing here.
+    """
+    folder = Path(records_dir)
+    known = tables.read_seasons(folder)
+    tables.load(folder)
+    waiting, hashes = DataCheck(known, {name: salt}), list[str]()
+    for path in records_in(folder):
+        record = read(path)
+        if record.season == name:
+            with _about(path):
+                _consistent(record)
+            waiting.add(record, path)
+            hashes.append(record.sha256)
+    waiting.run()
+    return hashes
+
+
+def _compared(rows: Sequence[Entry]) -> None:
+    """Raise RecordError, naming the later one, if two rows cannot both be on a board."""
+    entries = Entries()
+    for entry in rows:
+        with _about(entry.path):
+            entries.add(entry)
+
+
+def _written(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write records into their folders; if one cannot be written, those before it are removed again."""
+    targets = list[Path]()
     try:
-        tables.admissible(record, tables.read_seasons(folder))
-        shipped = tracks.load(record.track.name)
-    except RecordError as error:
-        raise RecordError(f"{record_path}: {error}") from None
+        for record in records:
+            target = folder / record.track.name / record.filename
+            write(record, target)
+            targets.append(target)
+    except UnavailableError:
+        for target in targets:
+            target.unlink(missing_ok=True)
+        raise
+    return targets
+
+
+def _current(record: Record) -> None:
+    """Raise RecordError unless the record's track ships with this lnbench, as it is."""
+    own = record.track
+    try:
+        shipped = tracks.load(own.name)
     except ProtocolError:
-        raise RecordError(f"{record_path}: no track called {record.track.name} ships with this lnbench.") from None
-    if shipped.sha256 != record.track.sha256:
+        raise RecordError(f"no track called {own.name} ships with this lnbench.") from None
+    if shipped.sha256 != own.sha256:
         raise RecordError(
-            f"{record_path}: it was run on {record.track.name} {record.track.sha256[:8]} (version "
-            f"{record.track.version}), the board has {shipped.sha256[:8]} (version {shipped.version}); run it again."
+            f"it was run on {own.name} {own.sha256[:8]} (version {own.version}), the board has {shipped.sha256[:8]} "
+            f"(version {shipped.version}); run it again."
         )
-    for path in tables.records_in(folder, record.track.name):
-        if read(path).identity == record.identity:
-            raise RecordError(f"{record_path}: {record.label} from the same source is already there: {path.name}.")
-    target = folder / record.track.name / record.filename
-    write(record, target)
-    return target
 
 
-def _submitted(record: Record, path: str | Path, folder: Path) -> None:
+def _submitted(record: Record, folder: Path) -> None:
     """Raise RecordError unless the record was made from the file of its name in a folder."""
     files = {file.stem: file for file in folder.glob("*.py") if file.is_file()}
     if record.name not in files:
-        raise RecordError(f"{path}: it is of {record.label}, and {folder} has no file of that name.")
+        raise RecordError(f"it is of {plain(record.label)}, and {folder} has no file of that name.")
     if sha256(files[record.name].read_bytes()) != record.document["poisoner"]["sha256"]:
-        raise RecordError(f"{path}: it was made from another {record.name}.py than the one in {folder}.")
+        raise RecordError(f"it was made from another {record.name}.py than the one in {folder}.")
 
 
-def _consistent(record: Record, path: str | Path) -> None:
+def _consistent(record: Record) -> None:
     """Raise RecordError if the record does not follow from its own bits."""
-    failed = [check for check in checks(record) if check.passed is False]
-    if failed:
-        raise RecordError(f"{path}: its check {failed[0].name!r} fails: {failed[0].sentence}")
+    for one in checks(record):
+        if one.passed is False:
+            raise RecordError(f"its check {one.name!r} fails: {one.sentence}")
+
+
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Let a RecordError name the file it is about."""
+    try:
+        yield
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from None
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def _silently(sentence: str) -> None:
+    """For callers who do not ask what could not be checked."""
 
 
 def _render(records_dir: Path, out: Path) -> dict[str, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -12,11 +11,13 @@ import numpy as np
 from lnbench.board.grid import grid
 from lnbench.board.tables import Row, Table, load
 from lnbench.errors import ProtocolError, UnavailableError
+from lnbench.files import write_atomically
 from lnbench.record.score import t_interval
-from lnbench.text import cell, interval, points
+from lnbench.text import Markdown, interval, points
 
 BEGIN, END = "<!-- scores -->\n", "<!-- end of scores -->\n"
-JUDGE = "random_search"
+BASELINE = "random_search"
+"""The poisoner that every other is compared with."""
 _COLUMNS = (
     "strategy",
     "row",
@@ -49,13 +50,13 @@ def render(attacks: Path, records: Path) -> str:
     for strategy in strategies:
         if not isinstance(strategy, dict) or not {"row", "does"} <= set(strategy):
             raise ProtocolError(f"{attacks / 'strategies.toml'}: every strategy has a row and says what it does.")
-    found = re.findall(f"{BEGIN}.*?{END}", text, flags=re.S)
-    if len(found) != 1:
+    filled = re.findall(f"{BEGIN}.*?{END}", text, flags=re.S)
+    if len(filled) != 1:
         raise ProtocolError(f"{attacks / 'README.md'} needs one pair of the lines {BEGIN.strip()} and {END.strip()}.")
     tables = [table for table in load(records).tables if table.season is None]
     parts = [_table(table, strategies, all_rows=not i) for i, table in enumerate(tables)]
     body = "\n".join(parts or [_table(None, strategies)])
-    return text.replace(found[0], f"{BEGIN}\n{body}\n{END}")
+    return text.replace(filled[0], f"{BEGIN}\n{body}\n{END}")
 
 
 def write(attacks: Path, records: Path) -> bool:
@@ -68,10 +69,8 @@ def write(attacks: Path, records: Path) -> bool:
     text, path = render(attacks, records), attacks / "README.md"
     if path.read_text(encoding="utf-8") == text:
         return False
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        write_atomically(path, text.encode())
     except OSError as error:
         raise UnavailableError(f"the table cannot be written to {path}: {error.strerror}.") from None
     return True
@@ -80,43 +79,40 @@ def write(attacks: Path, records: Path) -> bool:
 def _table(table: Table | None, strategies: list[dict[str, str]], all_rows: bool = True) -> str:
     """One track's rows; `all_rows` lists what has not been run too."""
     rows = {row.record.label: row for row in table.rows} if table else {}
-    judge, lines = _judge(list(rows.values())), []
+    baseline, lines = _baseline(list(rows.values())), []
     for strategy in strategies:
-        said = [strategy.get("section", "–"), strategy.get("verdict", "–")]
-        head = [strategy["does"], strategy["row"], *said]
+        head = [strategy["does"], strategy["row"], strategy.get("section", "–"), strategy.get("verdict", "–")]
         if row := rows.get(strategy["row"]):
-            lines.append([cell(part) for part in head] + _measured(row, judge))
+            lines.append(head + _measured(row, baseline))
         elif all_rows and strategy.get("always", True):
-            lines.append([cell(part) for part in head] + _missing())
-    title = f"### {cell(table.track.name)}\n\n" if table else ""
-    if judge and judge.record.label != JUDGE:
-        title += f"Judged against {cell(judge.record.label)}, the {cell(JUDGE)} of most trainings there is here.\n\n"
+            lines.append([*head, "not run yet", "–", "–", "–"])
+    title = Markdown("### {}\n\n").format(table.track.name) if table else ""
+    if baseline and baseline.record.label != BASELINE:
+        title += Markdown("Compared with {}, the {} of most trainings there is here.\n\n").format(
+            baseline.record.label, BASELINE
+        )
     return title + grid(_COLUMNS, lines)
 
 
-def _judge(rows: list[Row]) -> Row | None:
+def _baseline(rows: list[Row]) -> Row | None:
     """Random search as it comes, or else the one that trained most."""
-    of_name = [row for row in rows if row.record.document["poisoner"]["name"] == JUDGE]
-    return max(of_name, key=lambda row: (row.record.label == JUDGE, row.trainings), default=None)
+    of_name = [row for row in rows if row.record.document["poisoner"]["name"] == BASELINE]
+    return max(of_name, key=lambda row: (row.record.label == BASELINE, row.trainings), default=None)
 
 
-def _measured(row: Row, judge: Row | None) -> list[str]:
+def _measured(row: Row, baseline: Row | None) -> list[str]:
     document = row.record.document
     splits = len(document["trainings"])
-    score = f"**{points(row.drop)}** {interval(row.record.score['ci95_pp'])}"
+    score = Markdown("**{}** {}").format(points(row.drop), interval(row.record.score["ci95_pp"]))
     seconds = float(np.mean(document["run"]["poison_seconds"]))
-    return [score, _against(row, judge), f"{row.trainings / splits:g}", f"{seconds:.1f}"]
+    return [score, _against(row, baseline), f"{row.trainings / splits:g}", f"{seconds:.1f}"]
 
 
-def _against(row: Row, judge: Row | None) -> str:
-    """How much lower the row's AA is than the judge's, paired by split, with its 95 % interval."""
-    if judge is None:
-        return f"no record of {cell(JUDGE)}"
-    if judge is row:
+def _against(row: Row, baseline: Row | None) -> str:
+    """How much lower the row's AA is than the baseline's, paired by split, with its 95 % interval."""
+    if baseline is None:
+        return f"no record of {BASELINE}"
+    if baseline is row:
         return "–"
-    found = t_interval(100 * (judge.accuracies - row.accuracies))
-    return f"{points(found.mean)} {interval(list(found.ends) if found.ends else None)}"
-
-
-def _missing() -> list[str]:
-    return ["not run yet", "–", "–", "–"]
+    drop = t_interval(100 * (baseline.accuracies - row.accuracies))
+    return Markdown("{} {}").format(points(drop.mean), interval(list(drop.ends) if drop.ends else None))

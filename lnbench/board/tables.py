@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from lnbench.board import levels
 from lnbench.errors import RecordError
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import seasons, statement
+from lnbench.record.folder import records_in
 from lnbench.record.record import Record, read
 from lnbench.record.score import holm, rank_intervals
-from lnbench.record.statement import Verification
+from lnbench.record.statement import Statement
 
 ALPHA = 0.05
 
@@ -30,7 +32,8 @@ class Row:
         accuracies: AA of the poisoned arm, (split,).
         ranks: first and last rank it may have; None in the history.
         p_holm: p against random flips, Holm-corrected over the table's rows; None in the history.
-        verifications: who derived it again.
+        season_open: whether its splits were drawn by a salt that is still secret.
+        statements: of those who made it again.
     """
 
     record: Record
@@ -38,7 +41,8 @@ class Row:
     accuracies: np.ndarray
     ranks: tuple[int, int] | None = None
     p_holm: float | None = None
-    verifications: tuple[Verification, ...] = ()
+    season_open: bool = False
+    statements: tuple[Statement, ...] = ()
 
     @property
     def drop(self) -> float:
@@ -56,9 +60,8 @@ class Row:
 
     @property
     def trust(self) -> str:
-        """`season` if a season's salt drew the splits, `verified` if somebody derived it again, both, else `self`."""
-        words = [*(["season"] if self.record.season else []), *(["verified"] if self.verifications else [])]
-        return ", ".join(words) or "self"
+        """What stands behind the row; see `lnbench.board.levels`."""
+        return levels.trust(self.record.season, self.season_open, self.statements)
 
     @property
     def trainings(self) -> int:
@@ -83,12 +86,12 @@ class Table:
     @property
     def records(self) -> tuple[Row, ...]:
         """The rows that had the best score of their day, by the dates their runs state; the last one has it now."""
-        best, found = -float("inf"), []
+        best, holders = -float("inf"), []
         for row in sorted(self.rows, key=lambda row: (row.record.started, row.path)):
             if row.drop > best:
                 best = row.drop
-                found.append(row)
-        return tuple(found)
+                holders.append(row)
+        return tuple(holders)
 
     @property
     def id(self) -> str:
@@ -115,13 +118,13 @@ def load(records_dir: str | Path) -> Board:
     """The board of all records in a folder, `<track>/<file>.json`.
 
     Raises:
-        RecordError: naming the first file that is no record or may not be on the board, two that are the same row, or a
-            verification of what is not there.
+        RecordError: naming the first file that is not a record or may not be on the board, two that are the same row,
+            or a statement about a record that is not there.
     """
     folder = Path(records_dir)
-    known, verified = read_seasons(folder), read_verifications(folder)
+    known, stated = read_seasons(folder), read_statements(folder)
     closed = {sha256 for season in known.values() for sha256 in season.records}
-    found: dict[tuple[str, int, str, str], list[Row]] = {}
+    groups: dict[tuple[str, int, str, str], list[Row]] = {}
     rows: dict[tuple[str, ...], str] = {}
     tracks_of: dict[str, Track] = {}
     for path in records_in(folder):
@@ -131,26 +134,34 @@ def load(records_dir: str | Path) -> Board:
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from None
         if path.parent.name != record.track.name:
-            raise RecordError(f"{path}: it is a record of {record.track.name}, its folder is another track's.")
+            raise RecordError(f"{path}: it is a record of {record.track.name}, and its folder is another track's.")
         if record.identity in rows:
             raise RecordError(f"{path}: it is the same poisoner with the same parameters as {rows[record.identity]}.")
         rows[record.identity] = name
         track = tracks_of.setdefault(record.track.sha256, record.track)
         key = track.name, track.version, track.sha256, record.season or ""
         slim = {field: value for field, value in record.document.items() if field != "victims"}
-        verifications = verified.pop(record.sha256, ())
-        row = Row(Record(slim, track), name, record.split_accuracies, verifications=verifications)
-        found.setdefault(key, []).append(row)
+        statements = stated.pop(record.sha256, ())
+        statement.check_all(statements, record)
+        season_open = record.season is not None and known[record.season].is_open
+        row = Row(
+            Record(slim, track),
+            name,
+            record.split_accuracies,
+            season_open=season_open,
+            statements=statements,
+        )
+        groups.setdefault(key, []).append(row)
         closed.discard(record.sha256)
     if closed:
         raise RecordError(f"{folder}: the record {min(closed)[:12]}… of a closed season is missing.")
-    if verified:
-        sha256, (first, *_) = next(iter(verified.items()))
-        raise RecordError(f"{first.path}: it verifies a record {sha256[:12]}…, which is not on the board.")
+    if stated:
+        sha256, (first, *_) = next(iter(stated.items()))
+        raise RecordError(f"{first.path}: it is about a record {sha256[:12]}…, which is not on the board.")
     shipped = {name: tracks.load(name) for name in tracks.names()}
     current: list[Table] = []
     history: list[Table] = []
-    for (name, _, sha256, season), group in sorted(found.items()):
+    for (name, _, sha256, season), group in sorted(groups.items()):
         old = name not in shipped or shipped[name].sha256 != sha256
         table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group))
         (history if old else current).append(table)
@@ -158,20 +169,14 @@ def load(records_dir: str | Path) -> Board:
     return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))
 
 
-def records_in(folder: Path, track: str = "*") -> list[Path]:
-    """The records of a folder, `<track>/<file>.json`, in order; audits, which lie beside them, are no records."""
-    found = (path for path in folder.glob(f"{track}/*.json") if not path.name.endswith(".audit.json"))
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
-
-
 def admissible(record: Record, known: Mapping[str, seasons.Season]) -> None:
-    """Raise RecordError, in one sentence, if this record may not stand on any board."""
+    """Raise RecordError, in one sentence, if this record may not be on any board."""
     if not record.ranked:
         raise RecordError(f"it is not ranked ({', '.join(record.flags) or 'no flag says why'}).")
     if record.score["drop_pp"] is None or record.score["ci95_pp"] is None:
         raise RecordError("it is ranked without a score.")
     if record.season is not None:
-        seasons.check_record(known, record.season, record.document["salt_commitment"], record.sha256)
+        seasons.check_record(known, record)
     _ = record.split_accuracies
 
 
@@ -180,11 +185,11 @@ def read_seasons(records_dir: Path) -> dict[str, seasons.Season]:
     return seasons.read(records_dir.resolve().parent / "seasons.toml")
 
 
-def read_verifications(records_dir: Path) -> dict[str, tuple[Verification, ...]]:
-    """The verifications in `verifications/` beside the folder of records, by the record's hash.
+def read_statements(records_dir: Path) -> dict[str, tuple[Statement, ...]]:
+    """The statements in `verifications/` beside the folder of records, by the record's hash.
 
     Raises:
-        RecordError: naming the first file that is no verification.
+        RecordError: naming the first file that is not a statement.
     """
     return statement.read_all(records_dir.resolve().parent / "verifications")
 

@@ -15,6 +15,7 @@ import click
 
 from lnbench import __version__
 from lnbench.cli import _faults
+from lnbench.errors import nearest
 
 VERBS = {
     "evaluate": "Score a poisoner on a track.",
@@ -59,11 +60,7 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], VERBS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(VERBS)}."
-            ctx.fail(f"no command is called {args[0]!r}; {hint}")
+            ctx.fail(f"no command is called {args[0]!r}; {nearest(args[0], VERBS)}")
         return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:

@@ -8,7 +8,9 @@ import sys
 
 import click
 
+from lnbench.characters import printable
 from lnbench.errors import LnbenchError
+from lnbench.text import marked
 
 INTERRUPTED, USAGE, MISSING, BUG = 130, 2, 3, 4
 _FULL = {
@@ -59,14 +61,6 @@ def _interrupted(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or (behind is not None and _interrupted(behind))
 
 
-def clean(text: str, lines: int = 40) -> str:
-    """Text of unknown origin, fit for a terminal and a CI log: no control characters, every later line marked."""
-    shown = [_harmless(line) for line in text.splitlines()]
-    if len(shown) > lines:
-        shown[lines:] = [f"… {len(shown) - lines} more lines"]
-    return "\n| ".join(shown)
-
-
 def show_log(error: LnbenchError) -> None:
     """Print the end of the log of a submission that failed, or all of it if `--log` was given."""
     lines = str(getattr(error, "log", "")).splitlines()
@@ -81,7 +75,7 @@ def show_log(error: LnbenchError) -> None:
 
 def quoted(log: str) -> str:
     """A submission's log, each line behind a mark, so that none is a command to a terminal or to a CI's log."""
-    return "\n".join(f"  | {_harmless(line)}" for line in log.splitlines())
+    return "\n".join(f"  | {printable(line.expandtabs(4), 4 * len(line) + 1)}" for line in log.splitlines())
 
 
 def show_whole_log(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
@@ -90,13 +84,8 @@ def show_whole_log(context: click.Context, parameter: click.Parameter, value: bo
     return value
 
 
-def _harmless(line: str) -> str:
-    """A line without control characters, and without what GitHub's log takes for a command wherever it stands."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in line.expandtabs(4)).replace("##[", "## [")
-
-
 def _say(sentence: str) -> None:
-    click.echo(f"error: {clean(sentence)}", err=True)
+    click.echo(f"error: {marked(sentence)}", err=True)
 
 
 def _report(error: Exception) -> None:

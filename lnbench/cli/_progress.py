@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lnbench.cli import _faults
+from lnbench.text import marked
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -111,5 +111,5 @@ def _text(progress: Progress) -> str:
     if progress.seconds_left is not None and done < total and done - reused >= _SETTLED * (total - reused):
         parts.append(f"{duration(progress.seconds_left)} left")
     if progress.note:
-        parts.append(_faults.clean(progress.note, lines=1))
+        parts.append(marked(progress.note, lines=1))
     return ", ".join(parts)

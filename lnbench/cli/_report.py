@@ -39,7 +39,7 @@ def print_record(record: Record, *, err: bool = True) -> None:
     _arms(console, record)
     _scores(console, record)
     console.print(Text(record.verdict, style="bold"))
-    if matched := record.score.get("matched"):
+    if matched := record.score.matched:
         console.print(
             Text(
                 f"Below random flips allocated to the pairs as its own: {points(matched['drop_pp'])} pp "

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from lnbench.cli import _faults, _output, _progress
+from lnbench.cli import _output, _progress
+from lnbench.text import marked
 
 
 @click.command("audit")
@@ -70,7 +71,7 @@ def _print(document: dict[str, Any], board: Path) -> None:
     same, total = document["reproduced"]
     click.echo(f"{same} of {total} victims gave the record's bits again under the record's own attack.", err=True)
     for sentence in document["verdict"]:
-        click.echo(_faults.clean(sentence, lines=1), err=True)
+        click.echo(marked(sentence, lines=1), err=True)
     if document["standing"] is None:
         click.echo(f"Its rank was not looked at: there is no board in {board}.", err=True)
     for flag in document["flags"]:

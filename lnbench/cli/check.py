@@ -26,13 +26,15 @@ def command(
     """
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)
+    from lnbench.contribute import names
     from lnbench.evaluation import conductor
 
     sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
+    names.check(poisoner, attacks=True)
     if metadata:
         from lnbench.contribute import submit
 
-        details = submit.described(poisoner, sandbox)
+        details = submit.described(poisoner)
         click.echo(f"author {details.author}, licence {details.license}, paper {details.paper or 'none'}")
     splits = conductor.check(poisoner, chosen, sandbox=sandbox, splits=2)
     for split in splits:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
-from importlib import import_module, metadata
+from importlib import metadata
 
 import click
 
@@ -80,7 +79,7 @@ def _cache() -> bool:
 
 
 def _sandbox() -> bool:
-    """Whether a submission may run at all: without a sandbox only outside CI."""
+    """Whether there is a sandbox for a submission to run in."""
     from lnbench.errors import UnavailableError
     from lnbench.poison import diagnosis, sandbox
 
@@ -90,20 +89,20 @@ def _sandbox() -> bool:
         click.echo(f"sandbox   unknown: {error}")
         return False
     click.echo(f"sandbox   {found.mode}: {found.reason}")
-    if found.mode != sandbox.NONE:
-        click.echo(f"memory    {_memory(found.mode)}")
     if found.mode == sandbox.NONE:
-        click.echo("          a local file runs as a plain subprocess with your rights, and its record is not ranked")
+        click.echo("          only --unsafe-no-sandbox runs a file, with all your rights, and its record is not ranked")
+    else:
+        click.echo(f"memory    {_memory()}")
     for remedy in found.remedies:
         click.echo(f"          - {remedy}")
-    return found.mode != sandbox.NONE or not os.environ.get("CI")
+    return found.mode != sandbox.NONE
 
 
-def _memory(mode: str) -> str:
+def _memory() -> str:
     """What bounds the memory of all of a guest's processes together."""
-    from lnbench.poison import memory, sandbox
+    from lnbench.poison import memory
 
-    group = memory.Group.make(1 << 30, 8) if mode == sandbox.BUBBLEWRAP else None
+    group = memory.Group.make(1 << 30, 8)
     if group is None:
         return "no cgroup for a guest here: its processes' memory is added up from outside every 0.2 s (SECURITY.md)"
     group.remove()
@@ -113,22 +112,22 @@ def _memory(mode: str) -> str:
 def _data(name: str) -> tuple[bool, str]:
     """Whether a track's data can be had here, and a sentence on it."""
     from lnbench import data
-    from lnbench.data import _files
+    from lnbench.data import folders
     from lnbench.errors import DataError, UnavailableError
     from lnbench.protocol import track as tracks
 
     track = tracks.load(name)
-    source = import_module(f"lnbench.data.{track.data.source}")
-    if hasattr(source, "found") and source.found(track.data) is None:
-        where = " nor ".join(str(folder) for folder in _files.folders())
-        if track.data.parquet is not None and track.data.parquet.hub is None:
-            return False, f"its data is not in {where}, and its track names no place to get it from; set LNBENCH_DATA"
-        if _files.offline():
-            return False, f"its data is not in {where}, and downloads are forbidden; set LNBENCH_DATA"
-        return True, f"its data is not in {where}; it would be downloaded on first use"
-    if hasattr(source, "decoded") and not source.decoded(track.data):
-        return True, "its files are here; they are decoded and checked on first use"
+    source = data.source(track)
     try:
+        if hasattr(source, "local_folder") and source.local_folder(track.data) is None:
+            where = " nor ".join(map(str, folders.places()))
+            if track.data.parquet is not None and track.data.parquet.hub is None:
+                return False, f"its data is not in {where}, and its track names no place to get it; set LNBENCH_DATA"
+            if folders.offline():
+                return False, f"its data is not in {where}, and downloads are forbidden; set LNBENCH_DATA"
+            return True, f"its data is not in {where}; it would be downloaded on first use"
+        if hasattr(source, "in_cache") and not source.in_cache(track.data):
+            return True, "its files are here; they are decoded and checked on first use"
         data.load(track, 0)
     except (DataError, UnavailableError) as error:
         return False, str(error)

@@ -94,6 +94,7 @@ def command(
     from lnbench.api.evaluate import requested
     from lnbench.cli import _report
     from lnbench.evaluation import conductor
+    from lnbench.evaluation.season import caution
     from lnbench.evaluation.store import Store
     from lnbench.poison.submission import Submission
     from lnbench.protocol import canonical_json
@@ -108,6 +109,8 @@ def command(
         board=board,
         store=Store(),
     )
+    if request.season is not None and (said := caution()):
+        click.echo(f"note: {said}", err=True)
     sandbox = "none"
     if isinstance(request.poisoner, Submission):
         sandbox = _options.sandbox(unsafe_no_sandbox, request.poisoner.file)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lnbench.text import marked
+
 _folder = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -38,10 +40,13 @@ def build(folder: Path) -> None:
 @command.command("check")
 @_folder
 def check(folder: Path) -> None:
-    """Compare the board with its records; exit code 1 if they differ."""
+    """Compare the board with its records, and the records with the data; exit code 1 if they differ.
+
+    Rows whose data is not on this machine, or whose salt is still secret, are named.
+    """
     from lnbench import board
 
-    drifted = board.check(folder / "records", folder)
+    drifted = board.check(folder / "records", folder, tell=_tell)
     for path in drifted:
         click.echo(f"differs: {path}")
     if drifted:
@@ -62,17 +67,21 @@ def check(folder: Path) -> None:
     help="Take only records of the files in this folder, as they are now.",
 )
 def add(records: tuple[Path, ...], folder: Path, submissions: Path | None) -> None:
-    """Check records, copy them to the board's, and build the board."""
+    """Check records, copy them to the board's, all or none, and build the board."""
     from lnbench import board
     from lnbench.errors import ProtocolError
 
     for record in records:
         if not record.exists():
             raise ProtocolError(f"there is no record {record}.")
-    for record in records:
-        click.echo(f"added: {board.add(record, folder / 'records', submissions=submissions)}")
+    for path in board.add(records, folder / "records", submissions=submissions, tell=_tell):
+        click.echo(f"added: {path}")
     for path in board.build(folder / "records", folder):
         click.echo(f"changed: {path}")
+
+
+def _tell(sentence: str) -> None:
+    click.echo(f"unchecked: {marked(sentence)}", err=True)
 
 
 @command.command("attacks")

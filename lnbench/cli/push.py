@@ -29,6 +29,7 @@ from lnbench.cli import _options
     metavar="DIR",
     help="Add the victims that `evaluate --keep-victims DIR` kept.",
 )
+@click.option("--track", metavar="FILE.toml", help="The record's track, if it does not ship and pins its own images.")
 @_options.board_option
 def command(
     record: Path,
@@ -39,6 +40,7 @@ def command(
     create_pr: bool,
     salt: str | None,
     victims: Path | None,
+    track: str | None,
     board: Path,
 ) -> None:
     """Publish a record's poisoned dataset on the Hugging Face Hub.
@@ -64,6 +66,7 @@ def command(
         create_pr=create_pr,
         salt=salt or seasons.salt_of(seasons.read(board / "seasons.toml"), found.season),
         victims=victims,
+        track=_options.load_track(track) if track is not None else None,
         on_split=lambda done, total: click.echo(f"built: {done}/{total} splits", err=True) if done == total else None,
     )
     if not pushed.images:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lnbench.cli import _output
+from lnbench.text import marked
 
 
 @click.command("reproduce")
@@ -38,14 +39,15 @@ def command(
 ) -> None:
     """Run experiments of the thesis again, draw them and judge their claims.
 
-    Every claim ends as `agrees`, `disagrees` or `undecided`, by the 95 % interval of what was measured. An interrupted
-    run resumes. `NAME.json` in the folder holds every number.
+    Every claim ends as `agrees`, `disagrees` or `undecided`, by the 95 % interval of what was measured; or as `void`,
+    if the networks have not memorised the flips that it is about. An interrupted run resumes. `NAME.json` in the folder
+    holds every number.
 
     \b
       lnbench reproduce --list
       lnbench reproduce theorem1 --quick
     """
-    from lnbench.thesis import experiment as experiments
+    from lnbench.thesis import experiments
 
     if sum([listed, everything, redraw, check, bool(names)]) != 1:
         raise click.UsageError("give experiments' names, or one of --list, --all, --redraw, --check.")
@@ -82,11 +84,10 @@ def _check(out: Path) -> None:
 
 
 def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None, keep_going: bool) -> None:
-    from lnbench.cli import _faults, _progress
+    from lnbench.cli import _progress
     from lnbench.errors import LnbenchError
     from lnbench.evaluation import machine
-    from lnbench.thesis import drawing, run
-    from lnbench.thesis import experiment as experiments
+    from lnbench.thesis import drawing, experiments, run
 
     drawing.require()
     for name in names:
@@ -101,7 +102,7 @@ def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None,
         except LnbenchError as error:
             if not keep_going:
                 raise
-            click.echo(f"error: {name}: {_faults.clean(str(error))}", err=True)
+            click.echo(f"error: {name}: {marked(str(error))}", err=True)
             code = error.exit_code
             continue
         _tell(document, paths)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lnbench.cli import _faults, _progress
+from lnbench.cli import _progress
+from lnbench.text import marked
 
 if TYPE_CHECKING:
-    from lnbench.contribute.two_machines import Outcome
+    from lnbench.contribute.two_machines import RowResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,7 +74,7 @@ def labels(tracks: tuple[str, ...], folder: Path, rows: tuple[str, ...], attacks
     """Make the labels of every row, in the sandbox; train nothing."""
     from lnbench.contribute import two_machines as many
 
-    named = tracks or many.GPU_TRACKS, rows or many.listed(attacks), folder
+    named = tracks or many.GPU_TRACKS, rows or many.reference_rows(attacks), folder
     with _progress.reporter() as report:
         code = _told(many.labels(*named, workers=workers, on_progress=report))
     raise click.exceptions.Exit(code)
@@ -96,7 +97,7 @@ def train(
     """
     from lnbench.contribute import two_machines as many
 
-    named = tracks or many.GPU_TRACKS, rows or many.listed(attacks), folder
+    named = tracks or many.GPU_TRACKS, rows or many.reference_rows(attacks), folder
     with _progress.reporter() as report:
         code = _told(many.train(*named, device=device, workers=workers, on_progress=report))
     raise click.exceptions.Exit(code)
@@ -122,14 +123,14 @@ def add(folder: Path, board: Path) -> None:
     raise click.exceptions.Exit(code)
 
 
-def _told(outcomes: Iterator[Outcome]) -> int:
+def _told(outcomes: Iterator[RowResult]) -> int:
     """One line an outcome as it comes; the gravest exit code among them."""
     codes = {0}
     for found in outcomes:
         what = f"{found.row} on {found.track}" if found.row else found.track
         if found.error is not None:
             codes.add(found.error.exit_code)
-            click.echo(f"error: {what}: {_faults.clean(str(found.error))}", err=True)
+            click.echo(f"error: {what}: {marked(str(found.error))}", err=True)
         else:
             click.echo(f"done: {what}" + (f": {found.path}" if found.path else ""))
     return max(codes)

@@ -62,14 +62,15 @@ def open_(name: str, salt_file: Path | None, folder: Path) -> None:
 )
 @_folder
 def close(name: str, salt_file: Path, folder: Path) -> None:
-    """Reveal the salt; the season's rows are those on the board now."""
+    """Reveal the salt; the season's rows are those on the board now, each compared with the data first."""
     from lnbench import board
     from lnbench.record import seasons
 
-    tables = board.load(folder / "records")
-    rows = [row.record.sha256 for t in (*tables.tables, *tables.history) if t.season == name for row in t.rows]
+    path, salt = folder / "seasons.toml", seasons.read_salt(salt_file)
+    seasons.check_salt(seasons.opened(seasons.read(path), name), salt)
+    rows = board.season_rows(folder / "records", name, salt)
     today = datetime.datetime.now(datetime.UTC).date()
-    season = seasons.close_season(folder / "seasons.toml", name, seasons.read_salt(salt_file), rows, today)
+    season = seasons.close_season(path, name, salt, rows, today)
     click.echo(f"season {name} is closed with {len(season.records)} rows; its salt is {season.salt}.")
     if (folder / "records").is_dir():
         for path in board.build(folder / "records", folder):

@@ -14,7 +14,9 @@ def command(record: Path, as_json: bool) -> None:
     """Print a record as a table."""
     from lnbench import record as records
     from lnbench.cli import _report
+    from lnbench.record.folder import refuse_audit
 
+    refuse_audit(record)
     found = records.read(record)
     if as_json:
         import json

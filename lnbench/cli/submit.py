@@ -61,11 +61,12 @@ def command(
     chosen = _options.load_track(track)
     poisoner = _options.load_submission(submission, settings)
     from lnbench.cli import _report
-    from lnbench.contribute import submit
+    from lnbench.contribute import names, submit
 
+    names.check(poisoner, attacks=False)
     sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
     folder = _output.records_folder(None if made is None else made.parent, chosen)
-    submit.described(poisoner, sandbox)
+    submit.described(poisoner)
     if made is not None:
         result, path = submit.made_before(made, poisoner), made
     else:
@@ -89,25 +90,26 @@ def command(
 
 def _propose(poisoner: Submission, result: Record, text: Path, repository: Path, yes: bool) -> None:
     """Make the branch; push it if the author agrees, or say how."""
+    from lnbench.contribute import branch as branches
     from lnbench.contribute import pull_request
 
-    root, title = pull_request.checkout(repository), pull_request.title(result)
+    root, title = branches.checkout(repository), pull_request.title(result)
     if root is None:
         click.echo(
             f"\n{repository.resolve()} is not a clone of lnbench, so there is no branch. On GitHub, fork lnbench, add "
             f"your file as submissions/{poisoner.file}, and open a pull request titled {title!r} with the text above."
         )
         return
-    branch = pull_request.branch(root, poisoner)
+    branch = branches.make(root, poisoner)
     click.echo(f"branch: {branch.name}, one commit on {branch.base}")
     if shutil.which("gh") is not None:
         asked = "Push it and open the pull request now?"
         if yes or (sys.stdin.isatty() and click.confirm(asked, default=False)):
-            click.echo(f"pull request: {pull_request.publish(root, branch, title, text)}")
+            click.echo(f"pull request: {branches.publish(root, branch, title, text)}")
             return
         click.echo("\nNothing was pushed. `lnbench submit --yes` does it, or by hand:")
     else:
         click.echo("\nNothing was pushed: GitHub's `gh` is not installed. By hand, FORK being your fork's address:")
-    for step in pull_request.steps(branch, title, text):
+    for step in branches.steps(branch, title, text):
         click.echo(f"  {step}")
     click.echo("The second step is also a button on your fork's page, once the branch is there.")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lnbench.cli import _faults, _options
+from lnbench.cli import _options
+from lnbench.text import marked
 
 _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
 
@@ -19,6 +20,13 @@ _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to retrain."
 )
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@click.option(
+    "--track-file",
+    metavar="FILE.toml",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="The record's track, if it does not ship with lnbench: nothing runs on a stranger's track.",
+)
 @click.option("--salt", default=None, help="The salt, for records whose salt is neither public nor revealed.")
 @click.option(
     "--sign",
@@ -34,6 +42,7 @@ def command(
     retrain: int | None,
     device: str,
     workers: int | None,
+    track_file: Path | None,
     salt: str | None,
     sign: str | None,
     board: Path,
@@ -42,13 +51,16 @@ def command(
 
     Form, hash, track, budget, pairs, labels, random arm, accuracies, score and flags. With --repoison its labels are
     made again from the stored source; with --retrain some of its victims are trained again: equal bit for bit in the
-    record's own environment, within a stated tolerance elsewhere. Exit code 1 if anything does not hold.
+    record's own environment, within what rounding explains elsewhere. Exit code 1 if anything does not hold.
 
     With --sign NAME, after --repoison and --retrain, a statement is written to the board's verifications: committed,
-    it makes the row `verified`.
+    it makes the row's trust `said by “NAME”`.
     """
     from lnbench.record import seasons
+    from lnbench.record.folder import refuse_audit
     from lnbench.trust import verification
+
+    refuse_audit(record)
 
     if sign is not None:
         verification.check_signable(record, board, repoison=repoison, retrain=retrain)
@@ -56,6 +68,7 @@ def command(
         record,
         repoison=repoison,
         retrain=retrain,
+        track=None if track_file is None else _options.load_track(str(track_file)),
         device=device,
         workers=workers,
         salt=salt,
@@ -63,7 +76,7 @@ def command(
         on_progress=lambda p: click.echo(f"{p.stage}: {p.done:g}/{p.total}", err=True),
     )
     for check in report.checks:
-        click.echo(f"{_MARKS[check.passed]:<7} {_faults.clean(f'{check.name}: {check.sentence}')}")
+        click.echo(f"{_MARKS[check.passed]:<7} {marked(f'{check.name}: {check.sentence}')}")
     if not report.passed:
         failed = ", ".join(check.name for check in report.failures)
         click.echo(f"error: {record} does not hold: {failed}.", err=True)

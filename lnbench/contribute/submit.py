@@ -7,30 +7,25 @@ from pathlib import Path
 
 from lnbench import record as records
 from lnbench.contribute import pull_request
+from lnbench.contribute.metadata import check_metadata
 from lnbench.errors import UnavailableError
-from lnbench.evaluation import conductor, machine
+from lnbench.evaluation import conductor
 from lnbench.evaluation.progress import OnProgress
 from lnbench.files import write_atomically
-from lnbench.poison import run
-from lnbench.poison.labels import Details
+from lnbench.poison.reading import Details
 from lnbench.poison.submission import Submission
 from lnbench.protocol import Track
 from lnbench.record.record import Record
 
 
-def described(submission: Submission, sandbox: str) -> Details:
-    """What a submission says about itself, with an author and a licence.
-
-    Args:
-        sandbox: `auto` or `none`, what its file is loaded in.
+def described(submission: Submission) -> Details:
+    """What a submission's text says about it, with an author and a licence.
 
     Raises:
-        SubmissionError: if it does not say enough, or cannot be loaded.
-        UnavailableError: if no sandbox works here.
+        SubmissionError: if it does not say enough.
     """
-    details = run.describe(submission, mode=machine.resolved_sandbox(sandbox))
-    pull_request.check_metadata(details, submission.file)
-    return details
+    check_metadata(submission.details, submission.file)
+    return submission.details
 
 
 def scored(

@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 
+from lnbench.contribute import names
 from lnbench.errors import ProtocolError, UnavailableError
 
 _SOURCE = '''"""TITLE: one sentence on what it does.
@@ -51,12 +52,14 @@ def source(name: str, author: str = "") -> str:
         author: who is shown beside the row.
 
     Raises:
-        ProtocolError: if the name is no row's name.
+        ProtocolError: if the name cannot be a row's name, or is a bundled attack's or looks like one.
     """
     if not re.fullmatch(r"[a-z0-9_-]{1,40}", name):
         raise ProtocolError(
             f"expected a name of up to 40 of a–z, 0–9, '_' and '-', got {name[:80]!r}; it becomes the row's name."
         )
+    if trouble := names.trouble(name):
+        raise ProtocolError(trouble)
     words = [word.capitalize() for word in re.split(r"[_-]+", name) if word]
     kind = "".join(words)
     if not kind.isidentifier() or keyword.iskeyword(kind):  # "2cool", "_", "none"
@@ -74,7 +77,7 @@ def write(name: str, folder: Path, author: str = "") -> Path:
     """Write a new poisoner's file; returns its path.
 
     Raises:
-        ProtocolError: if the name is no row's name, or the file is already there: nothing is overwritten.
+        ProtocolError: as `source`, or if the file is already there: nothing is overwritten.
         UnavailableError: if the folder cannot be written.
     """
     path, text = folder / f"{name}.py", source(name, author)

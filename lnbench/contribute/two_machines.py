@@ -17,7 +17,6 @@ from pathlib import Path
 
 from lnbench import data, record
 from lnbench.board import add as add_to_board
-from lnbench.board import records_in
 from lnbench.errors import LnbenchError, ProtocolError, RecordError
 from lnbench.evaluation import calibration, conductor, submissions
 from lnbench.evaluation.environment import environment
@@ -26,6 +25,7 @@ from lnbench.evaluation.store import Store
 from lnbench.poison.run import Submission
 from lnbench.protocol import Streams, Track
 from lnbench.protocol import track as tracks
+from lnbench.record.folder import records_in
 
 GPU_TRACKS = ("mnist-0v1", "mnist-5to6", "mnist-9to0", "mnist-cyclic", "cifar10-9to0", "cifar10-9to0-at")
 """The tracks whose victims take too long on a CPU, the quickest first."""
@@ -33,8 +33,8 @@ _LABEL = re.compile(r"([a-z0-9_-]+)(?:\((\w+=[^,()]+(?:, \w+=[^,()]+)*)\))?")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one row.
+class RowResult:
+    """What one stage made of one row.
 
     Attributes:
         track: the track's name.
@@ -49,8 +49,8 @@ class Outcome:
     error: LnbenchError | None = None
 
 
-def listed(attacks: Path) -> list[str]:
-    """The rows of a folder's `strategies.toml`, as on the board.
+def reference_rows(attacks: Path) -> list[str]:
+    """The rows that a folder's `strategies.toml` lists, as on the board.
 
     Raises:
         ProtocolError: if there is no such list.
@@ -63,17 +63,17 @@ def listed(attacks: Path) -> list[str]:
         raise ProtocolError(f"{path} does not list rows: expected [[strategy]] tables, each with a `row`.") from None
 
 
-def submission(row: str) -> Submission:
+def submission_of(row: str) -> Submission:
     """The bundled attack of a row such as `adversarial_path(bucket=far)`, with its parameters.
 
     Raises:
-        ProtocolError: if this is no row, or there is no such attack.
+        ProtocolError: if this is not a row's name, or there is no such attack.
     """
-    found = _LABEL.fullmatch(row)
-    if found is None:
+    match = _LABEL.fullmatch(row)
+    if match is None:
         raise ProtocolError(f"expected a row such as name or name(parameter=value), got {row!r}.")
-    settings = (pair.partition("=") for pair in (found[2] or "").split(", ") if pair)
-    return submissions.load(found[1], {name: value for name, _, value in settings})
+    settings = (pair.partition("=") for pair in (match[2] or "").split(", ") if pair)
+    return submissions.load(match[1], {name: value for name, _, value in settings})
 
 
 def labels(
@@ -83,8 +83,8 @@ def labels(
     *,
     workers: int | None = None,
     on_progress: OnProgress | None = None,
-) -> Iterator[Outcome]:
-    """Make the labels of every row on every track, in bubblewrap, and keep them in the folder's store.
+) -> Iterator[RowResult]:
+    """Make the labels of every row on every track, in bubblewrap, and put them into the folder's store.
 
     Args:
         names: tracks, by name or file.
@@ -96,11 +96,11 @@ def labels(
     """
     store = Store(folder / "store")
 
-    def act(track: Track, entry: Submission) -> tuple[None, None]:
-        conductor.keep_labels(entry, track, workers=workers, store=store, on_progress=on_progress)
+    def make_labels(track: Track, attack: Submission) -> tuple[None, None]:
+        conductor.keep_labels(attack, track, workers=workers, store=store, on_progress=on_progress)
         return None, None
 
-    return _each(names, rows, act)
+    return _each_row(names, rows, make_labels)
 
 
 def train(
@@ -111,7 +111,7 @@ def train(
     device: str = "cuda",
     workers: int | None = None,
     on_progress: OnProgress | None = None,
-) -> Iterator[Outcome]:
+) -> Iterator[RowResult]:
     """Train the victims of every row whose labels the folder's store has, and write its record to `records/TRACK/`.
 
     Raises:
@@ -120,19 +120,19 @@ def train(
     """
     store = Store(folder / "store")
 
-    def act(track: Track, entry: Submission) -> tuple[Path, str | None]:
+    def make_record(track: Track, attack: Submission) -> tuple[Path, str | None]:
         made = conductor.evaluate(
-            entry, track, device=device, workers=workers, stored_labels=True, store=store, on_progress=on_progress
+            attack, track, device=device, workers=workers, stored_labels=True, store=store, on_progress=on_progress
         )
         path = folder / "records" / track.name / made.filename
         record.write(made, path)
         return path, _uncalibrated(made)
 
     environment(device)
-    return _each(names, rows, act)
+    return _each_row(names, rows, make_record)
 
 
-def add(folder: Path, board: Path) -> Iterator[Outcome]:
+def add(folder: Path, board: Path) -> Iterator[RowResult]:
     """Copy the folder's records to a board's; those of rows that are there already are left out.
 
     Args:
@@ -140,45 +140,49 @@ def add(folder: Path, board: Path) -> Iterator[Outcome]:
 
     Raises:
         ProtocolError: if the folder has no records.
-        RecordError: if one of the board's is none.
+        RecordError: if a file on the board is not a record.
     """
-    found, records = records_in(folder / "records"), board / "records"
-    if not found:
+    made_here, records = records_in(folder / "records"), board / "records"
+    if not made_here:
         raise ProtocolError(f"{folder} has no records/TRACK/*.json; `lnbench rows train` writes them.")
     there = {record.read(path).identity for path in records_in(records)}
-    for path in found:
+    for path in made_here:
         name = path.parent.name
         try:
             made = record.read(path)
             if made.identity not in there:
-                add_to_board(path, records)
+                add_to_board([path], records)
         except RecordError as error:
-            yield Outcome(name, path.name, error=error)
+            yield RowResult(name, path.name, error=error)
         else:
-            yield Outcome(name, made.label, records / name / made.filename)
+            yield RowResult(name, made.label, records / name / made.filename)
 
 
-def _each(
-    names: Sequence[str], rows: Sequence[str], act: Callable[[Track, Submission], tuple[Path | None, str | None]]
-) -> Iterator[Outcome]:
-    """What `act` makes of every row on every track: a path, and why the track's other rows are not worth it."""
-    entries = [(row, submission(row)) for row in sorted(rows, key=lambda row: row != calibration.POISONER)]
+def _each_row(
+    names: Sequence[str], rows: Sequence[str], stage: Callable[[Track, Submission], tuple[Path | None, str | None]]
+) -> Iterator[RowResult]:
+    """What a stage makes of every row on every track.
+
+    Args:
+        stage: gives the record's path, if there is one, and why the track's other rows are not worth making, if so.
+    """
+    attacks = [(row, submission_of(row)) for row in sorted(rows, key=lambda row: row != calibration.POISONER)]
     for shipped in [tracks.load(name) for name in names]:
         track = calibration.calibrated(shipped)
         try:
             data.load(track, 0, Streams(track.sha256))
         except LnbenchError as error:
-            yield Outcome(track.name, None, error=error)
+            yield RowResult(track.name, None, error=error)
             continue
-        for row, entry in entries:
+        for row, attack in attacks:
             try:
-                path, stop = act(track, entry)
+                path, stop = stage(track, attack)
             except LnbenchError as error:
-                yield Outcome(track.name, row, error=error)
+                yield RowResult(track.name, row, error=error)
                 continue
-            yield Outcome(track.name, row, path)
+            yield RowResult(track.name, row, path)
             if stop and not shipped.calibrated:
-                yield Outcome(track.name, None, error=RecordError(stop))
+                yield RowResult(track.name, None, error=RecordError(stop))
                 break
 
 

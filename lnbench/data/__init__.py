@@ -1,12 +1,19 @@
-"""Data sources, one file each: every source yields the `Split`s of a track, and nothing that is not pinned."""
+"""Data sources, one file each: every source yields the `Split`s of a track, and nothing that is not pinned.
+
+A source is a module here that has `load`. Beside them lie what sources share: where data is (`folders`), how it gets
+there (`downloads`, `network`), and what a stranger's track may make this machine do (`strangers`).
+"""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from lnbench.errors import ProtocolError
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
 
@@ -32,6 +39,23 @@ class Split:
     bounds: tuple[float, float] | None = (0.0, 1.0)
 
 
+def sources() -> list[str]:
+    """The names of all data sources, which a track may give as `data.source`."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if hasattr(_module(module.name), "load"))
+
+
+def source(track: Track) -> Any:
+    """The module of a track's data source.
+
+    Raises:
+        ProtocolError: if there is no such source.
+    """
+    name = track.data.source
+    if name not in sources():
+        raise ProtocolError(f"there is no data source {name[:40]!r}; there are: {', '.join(sources())}.")
+    return _module(name)
+
+
 def load(track: Track, split: int, streams: Streams | None = None) -> Split:
     """Split number `split` of a track, the same on every machine.
 
@@ -42,27 +66,34 @@ def load(track: Track, split: int, streams: Streams | None = None) -> Split:
         ProtocolError: if the track names a source that does not exist.
         DataError: if the source's data is missing, truncated or altered.
     """
-    source = importlib.import_module(f"lnbench.data.{track.data.source}")
-    result: Split = source.load(track.data, split, streams or Streams(track.sha256))
+    result: Split = source(track).load(track.data, split, streams or Streams(track.sha256))
     return result
+
+
+def here(track: Track) -> bool:
+    """Whether a track's data can be read without downloading anything."""
+    source = importlib.import_module(f"lnbench.data.{track.data.source}")
+    return not hasattr(source, "found") or source.found(track.data) is not None
 
 
 def load_bytes(track: Track, split: int, streams: Streams | None = None) -> Split | None:
     """`load` with images as uint8, 255 to 1, from a source that has them so; None from any other."""
-    source = importlib.import_module(f"lnbench.data.{track.data.source}")
-    if not hasattr(source, "load_bytes"):
+    module = source(track)
+    if not hasattr(module, "load_bytes"):
         return None
-    result: Split = source.load_bytes(track.data, split, streams or Streams(track.sha256))
+    result: Split = module.load_bytes(track.data, split, streams or Streams(track.sha256))
     return result
 
 
 def pictures(track: Track) -> bool:
     """Whether the licence of a track's data lets records carry pictures of its points."""
-    source = importlib.import_module(f"lnbench.data.{track.data.source}")
-    return bool(getattr(source, "PICTURES", False))
+    return bool(getattr(source(track), "PICTURES", False))
 
 
 def fixed_test_set(track: Track) -> bool:
     """Whether all splits share one test set (MNIST) or each has its own (digits)."""
-    source = importlib.import_module(f"lnbench.data.{track.data.source}")
-    return bool(source.FIXED_TEST_SET)
+    return bool(source(track).FIXED_TEST_SET)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"lnbench.data.{name}")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.data import Split, _files
+from lnbench.data import Split, downloads, lookalikes
 from lnbench.errors import DataError, ProtocolError
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import DataSpec
@@ -35,6 +35,7 @@ _TRAIN = {
 }
 """File -> MD5, in the order of the base data."""
 _TEST = {"test_batch": "40351d587109b95175f43aff81a1287e"}
+_ARCHIVE = "cifar-10-python.tar.gz"
 _PIECE = 1_000
 
 
@@ -59,14 +60,17 @@ def _load(spec: DataSpec, split: int, streams: Streams, kind: str) -> Split:
     most = len(_TRAIN) * BATCH
     if spec.train > most:
         raise ProtocolError(f"data: train: CIFAR-10 has {most} training points, the track asks for {spec.train}.")
-    folder = _files.fetch(FOLDER, _download)
     index = streams.permutation(most, "split", split)[: spec.train]
-    return Split(*_read(folder, _TRAIN, index, kind), *_test_set(folder, kind), index)
+
+    def read(folder: Path) -> Split:
+        return Split(*_read(folder, _TRAIN, index, kind), *_test_set(folder, kind), index)
+
+    return downloads.read(FOLDER, read, _REMOTE, sample="data_batch_1", archive=_ARCHIVE)
 
 
-def found(spec: DataSpec | None = None) -> Path | None:
+def local_folder(spec: DataSpec | None = None) -> Path | None:
     """The folder CIFAR-10 would be read from, or None if it would have to be downloaded."""
-    return _files.find(FOLDER)
+    return downloads.find(FOLDER)
 
 
 @functools.lru_cache(maxsize=1)
@@ -98,19 +102,24 @@ def _read(folder: Path, files: dict[str, str], index: np.ndarray, kind: str) -> 
 
 def _batch(path: Path, pinned: str) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (10,000, 3, 32, 32) uint8 and labels (10,000,) int64 of one file."""
-    remedy = f"delete {path.parent} and run again to download it, or {_files.HELP.format(FOLDER)}."
+    remedy = downloads.replace(path.parent, FOLDER)
     try:
         if not path.is_file():
-            raise DataError(f"{path}: there is no such file of CIFAR-10; {remedy}")
+            advice = (
+                lookalikes.advice(path, path.parents[1], _ARCHIVE) or f"{lookalikes.contents(path.parent)}; {remedy}"
+            )
+            raise DataError(f"{path}: there is no such file; {advice}.")
         with path.open("rb") as file:
             came = hashlib.file_digest(file, functools.partial(hashlib.md5, usedforsecurity=False)).hexdigest()
             if came != pinned:
-                raise DataError(f"{path}: expected content of MD5 {pinned}, got {came}: it is not CIFAR-10's; {remedy}")
+                raise DataError(
+                    f"{path}: expected content of MD5 {pinned}, got {came}: it is not CIFAR-10's; {remedy}."
+                )
             file.seek(0)
-            found = _Unpickler(file, encoding="bytes").load()
+            batch = _Unpickler(file, encoding="bytes").load()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-    return found[b"data"].pixels, np.array(found[b"labels"], np.int64)
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}.") from None
+    return batch[b"data"].pixels, np.array(batch[b"labels"], np.int64)
 
 
 class _Array:
@@ -128,7 +137,7 @@ class _Unpickler(pickle.Unpickler):
             return lambda kind, shape, code: _Array()
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
             return getattr(np, name)
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of an array")
+        raise pickle.UnpicklingError(f"{module}.{name} is not a part of an array")
 
 
 def _download(root: Path) -> None:
@@ -136,3 +145,6 @@ def _download(root: Path) -> None:
     from torchvision.datasets import CIFAR10
 
     CIFAR10(str(root), download=True)
+
+
+_REMOTE = downloads.Remote("https://www.cs.toronto.edu", _download)

@@ -49,10 +49,10 @@ def _base() -> tuple[np.ndarray, np.ndarray]:
             f"scikit-learn's bundled digits cannot be read ({error}); "
             "reinstall it: pip install --force-reinstall scikit-learn."
         ) from None
-    found = sha256(images.tobytes() + labels.astype("<i8").tobytes())
-    if found != _SHA256:
+    came = sha256(images.tobytes() + labels.astype("<i8").tobytes())
+    if came != _SHA256:
         raise DataError(
-            f"scikit-learn's bundled digits have sha256 {found[:12]}…, expected {_SHA256[:12]}…; "
+            f"scikit-learn's bundled digits have sha256 {came[:12]}…, expected {_SHA256[:12]}…; "
             "reinstall it: pip install --force-reinstall scikit-learn."
         )
     return (images.astype(np.float32) / 16).reshape(-1, *SHAPE), labels

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lnbench.data import Split, _files
+from lnbench.data import Split, downloads, lookalikes
 from lnbench.errors import DataError, ProtocolError
 from lnbench.protocol.hashes import sha256
 from lnbench.protocol.seeds import Streams
@@ -45,7 +45,8 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
         ProtocolError: if the track asks for more points than there are.
         DataError: if a file is missing, truncated or altered.
     """
-    images, labels, test_images, test_labels = _kept(_base(_files.fetch("MNIST", _download)), spec.only)
+    base = downloads.read("MNIST", _base, _REMOTE, sample="raw/train-images-idx3-ubyte")
+    images, labels, test_images, test_labels = _of_classes(base, spec.only)
     if not 1 <= spec.train <= len(labels):
         raise ProtocolError(f"data: train: MNIST has {len(labels)} training points, the track asks for {spec.train}.")
     index = streams.permutation(len(labels), "split", split)[: spec.train]
@@ -54,7 +55,7 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
     )
 
 
-def _kept(base: tuple[np.ndarray, ...], only: tuple[int, ...] | None) -> tuple[np.ndarray, ...]:
+def _of_classes(base: tuple[np.ndarray, ...], only: tuple[int, ...] | None) -> tuple[np.ndarray, ...]:
     """The images and labels of some classes, which become 0, 1, …"""
     if only is None:
         return base
@@ -65,9 +66,9 @@ def _kept(base: tuple[np.ndarray, ...], only: tuple[int, ...] | None) -> tuple[n
     return images[train], new[labels[train]], test_images[test], new[test_labels[test]]
 
 
-def found(spec: DataSpec | None = None) -> Path | None:
+def local_folder(spec: DataSpec | None = None) -> Path | None:
     """The folder MNIST would be read from, or None if it would have to be downloaded."""
-    return _files.find("MNIST")
+    return downloads.find("MNIST")
 
 
 def _unit(images: np.ndarray) -> np.ndarray:
@@ -89,7 +90,7 @@ def _read(path: Path, shape: tuple[int, ...], pinned: str) -> np.ndarray:
     Raises:
         DataError: if it is anything but the array of this shape and sha256.
     """
-    remedy = f"delete {path.parent.parent} and run again to download MNIST, or {_files.HELP.format('MNIST/raw')}."
+    remedy = downloads.replace(path.parents[1], "MNIST")
     header = struct.pack(f">{1 + len(shape)}I", 0x0800 | len(shape), *shape)
     size = len(header) + int(np.prod(shape))
     try:
@@ -97,22 +98,26 @@ def _read(path: Path, shape: tuple[int, ...], pinned: str) -> np.ndarray:
             status = os.fstat(file.fileno())
             came = "something that is not a file" if not stat.S_ISREG(status.st_mode) else ""
             data = b"" if came else file.read(size)
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; {remedy}") from None
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        what = "it is a folder" if isinstance(error, IsADirectoryError) else "there is no such file"
+        advice = lookalikes.advice(path, path.parents[2]) or f"{lookalikes.contents(path.parent)}; {remedy}"
+        raise DataError(f"{path}: {what}; {advice}.") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}.") from None
     if came:
-        raise DataError(f"{path}: expected an IDX file, got {came}; {remedy}")
+        raise DataError(f"{path}: expected an IDX file, got {came}; {remedy}.")
     if status.st_size >= len(header) and not data.startswith(header):
-        kind = "a gzip file" if data.startswith(b"\x1f\x8b") else f"one that begins {data[: len(header)].hex()}"
+        if data.startswith(b"\x1f\x8b"):
+            raise DataError(f"{path}: it is packed: rename it to {path.name}.gz and unpack it with gunzip.")
+        kind = f"one that begins {data[: len(header)].hex()}"
         dimensions = " × ".join(f"{n:,}" for n in shape)
-        raise DataError(f"{path}: expected an IDX file of {dimensions} bytes, got {kind}; {remedy}")
+        raise DataError(f"{path}: expected an IDX file of {dimensions} bytes, got {kind}; {remedy}.")
     if status.st_size != size or len(data) != size:
-        raise DataError(f"{path}: expected {size:,} bytes, got {status.st_size:,}; {remedy}")
+        raise DataError(f"{path}: expected {size:,} bytes, got {status.st_size:,}; {remedy}.")
     array = data[len(header) :]
     came = sha256(array)
     if came != pinned:
-        raise DataError(f"{path}: expected content of sha256 {pinned[:12]}…, got {came[:12]}…; {remedy}")
+        raise DataError(f"{path}: expected content of sha256 {pinned[:12]}…, got {came[:12]}…; {remedy}.")
     return np.frombuffer(array, np.uint8).reshape(shape)
 
 
@@ -121,3 +126,6 @@ def _download(root: Path) -> None:
     from torchvision.datasets import MNIST
 
     MNIST(str(root), download=True)
+
+
+_REMOTE = downloads.Remote("https://ossci-datasets.s3.amazonaws.com", _download)

@@ -2,7 +2,7 @@
 
 The track says where it lies, which columns hold image and label, and the SHA-256 of the decoded training and test
 arrays, so that two machines train on the same numbers or one of them refuses. An image is a struct with `bytes` (any
-format that Pillow reads), the bytes alone, or nested lists of 0 … 255. Decoded arrays are kept in the cache.
+format that Pillow reads), the bytes alone, or nested lists of 0 … 255. Decoded arrays are stored in the cache.
 
 Each split trains on a fresh random part of the training files, in random order; the test set is always the test files.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.data import Split, _files
+from lnbench.data import Split, decoded, downloads, lookalikes, network
 from lnbench.errors import DataError, ProtocolError, UnavailableError
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import DataSpec, Parquet
@@ -38,7 +38,7 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
         UnavailableError: if pyarrow or Pillow is not installed.
     """
     assert spec.parquet is not None  # the track's rules see to it
-    images, labels, test_inputs, test_labels = _base(_folder(spec.parquet), spec.parquet)
+    images, labels, test_inputs, test_labels = _arrays(spec.parquet)
     if not spec.train <= len(labels):
         raise ProtocolError(
             f"data: train: {spec.parquet.folder} has {len(labels)} training points, the track asks for {spec.train}."
@@ -52,27 +52,23 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
     return Split(_unit(images, index), labels[index], test_inputs, test_labels, index)
 
 
-def found(spec: DataSpec) -> Path | None:
+def local_folder(spec: DataSpec) -> Path | None:
     """The folder the files would be read from, or None if there is none yet."""
     assert spec.parquet is not None
-    return _files.find(spec.parquet.folder)
+    return downloads.find(spec.parquet.folder)
 
 
-def decoded(spec: DataSpec) -> bool:
+def in_cache(spec: DataSpec) -> bool:
     """Whether decoded arrays are in the cache: decoding takes a while."""
     where = spec.parquet
-    return where is not None and all(_files.decoded(pin).is_dir() for pin in (where.train_sha256, where.test_sha256))
+    return where is not None and all(decoded.place(pin).is_dir() for pin in (where.train_sha256, where.test_sha256))
 
 
-def _folder(where: Parquet) -> Path:
-    """The folder the files lie in, downloaded if the track says where from."""
-    if where.hub is None and _files.find(where.folder) is None:
-        looked = " nor in ".join(str(folder) for folder in _files.folders())
-        raise DataError(
-            f"{where.folder} is not in {looked}, and its track names no place to get it from; "
-            f"{_files.HELP.format(where.folder)}."
-        )
-    return _files.fetch(where.folder, functools.partial(_download, where))
+def _arrays(where: Parquet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What `_base` reads, from a folder that is here or is downloaded if the track says where from."""
+    get = functools.partial(_download, where)
+    remote = None if where.hub is None else downloads.Remote(network.endpoint(), get, hub=True)
+    return downloads.read(where.folder, lambda folder: _base(folder, where), remote, sample=where.train)
 
 
 def _unit(images: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -94,21 +90,21 @@ def _base(folder: Path, where: Parquet) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def _part(folder: Path, where: Parquet, pattern: str, pinned: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, *shape) uint8 and labels (n,) int64 of the files that match, from the cache if they are there."""
-    kept = _files.kept(pinned, where.shape)
-    if kept is not None:
-        return kept
-    images, labels = _decoded(folder, where, pattern)
-    found = _files.digest(images, labels)
-    if found != pinned:
+    cached = decoded.read(pinned, where.shape)
+    if cached is not None:
+        return cached
+    images, labels = _decode(folder, where, pattern)
+    came = decoded.digest(images, labels)
+    if came != pinned:
         raise DataError(
-            f"{folder / pattern}: expected images and labels of sha256 {pinned}, got {found}; the files are not the "
-            f"track's, or this Pillow decodes them differently. Get them again, or {_files.HELP.format(where.folder)}."
+            f"{folder / pattern}: expected images and labels of sha256 {pinned}, got {came}; the files are not the "
+            f"track's, or this Pillow decodes them differently; get them again, or {downloads.elsewhere(where.folder)}."
         )
-    _files.keep(pinned, images, labels)
+    decoded.write(pinned, images, labels)
     return images, labels
 
 
-def _decoded(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np.ndarray]:
+def _decode(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -118,7 +114,8 @@ def _decoded(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np
         ) from None
     paths = sorted(folder.glob(pattern))
     if not paths:
-        raise DataError(f"{folder}: no file matches {pattern}; {_files.HELP.format(where.folder)}.")
+        advice = lookalikes.advice(folder / pattern, folder.parent) or downloads.elsewhere(where.folder)
+        raise DataError(f"{folder}: no file matches {pattern} ({lookalikes.contents(folder)}); {advice}.")
     images, labels = [], []
     for path in paths:
         try:
@@ -135,8 +132,7 @@ def _decoded(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np
         except (pa.ArrowException, OSError, OverflowError, ValueError) as error:  # a column's name may be no text
             first = (str(error).splitlines() or [type(error).__name__])[0][:150]
             raise DataError(
-                f"{path}: it cannot be read as parquet ({first}); delete it and get it "
-                f"again, or {_files.HELP.format(where.folder)}."
+                f"{path}: it cannot be read as parquet ({first}); {downloads.replace(folder, where.folder)}."
             ) from None
     if not images:
         raise DataError(f"{folder / pattern}: the files have no rows.")
@@ -198,7 +194,7 @@ def _download(where: Parquet, root: Path) -> None:
     """Let huggingface_hub fetch the files of the pinned revision into a folder."""
     import huggingface_hub
 
-    try:
+    with network.impatient(downloads.SILENCE):
         huggingface_hub.snapshot_download(
             str(where.hub),
             repo_type="dataset",
@@ -206,9 +202,5 @@ def _download(where: Parquet, root: Path) -> None:
             allow_patterns=[where.train, where.test],
             local_dir=root / where.folder,
         )
-    except OSError:
-        raise
-    except Exception as error:  # httpx's and the Hub's own errors share no base class
-        raise OSError(str(error)) from None
-    if not (root / where.folder).is_dir():
-        raise OSError(f"{where.hub} has no file like {where.train} at {where.revision}")
+    if not any((root / where.folder).glob(where.train)):
+        raise DataError(f"{where.hub} has no file like {where.train} at {where.revision}, which its track names.")

@@ -21,11 +21,11 @@ from scipy import optimize, stats
 
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.files import write_atomically
-from lnbench.protocol import ARMS, Track
+from lnbench.protocol import ARMS, POISONED, RANDOM, Track
 from lnbench.protocol import track as tracks
-from lnbench.record.derived import BAND, scored_at
+from lnbench.record.flags import BAND
 from lnbench.record.record import Record
-from lnbench.record.score import POISONED, RANDOM
+from lnbench.record.score import INDEX
 
 POISONER = "random_flip"
 POWER, ALPHA, EFFECT_PP = 0.8, 0.05, 5.0
@@ -96,7 +96,7 @@ def calibrate(record: Record, *, seconds: float | None = None, peak_mib: float |
     _usable(record)
     counts = record.tables.counts(flags=False)
     accuracy = 1.0 - counts.targeted / counts.points[:, None]
-    parts = components(100 * accuracy[RANDOM].mean(axis=0), 100 * accuracy[POISONED].mean(axis=0))
+    parts = components(100 * accuracy[INDEX[RANDOM]].mean(axis=0), 100 * accuracy[INDEX[POISONED]].mean(axis=0))
     splits, seeds = record.tables.splits, record.tables.seeds
     run = record.document["run"]
     return {
@@ -104,15 +104,15 @@ def calibrate(record: Record, *, seconds: float | None = None, peak_mib: float |
         "record_sha256": record.sha256,
         "architectures": {
             name: {
-                "epsilon": track.epsilons(track.spec(name))[scored_at(track, name)],
+                "epsilon": track.epsilons(track.spec(name))[track.scored_index(name)],
                 **{
                     f"{arm}_{share}": _round(arms[arm]["per_architecture"][name][share], 4)
                     for arm in ARMS[:2]
                     for share in ("adv_acc", "untargeted_adv_acc", "clean_acc", "source_clean_acc", "memorised")
                     if (arm, share) != ("clean", "memorised")
                 },
-                "random_at_floor": _round(float((accuracy[RANDOM, a] <= _NEAR).mean()), 4),
-                "random_at_ceiling": _round(float((accuracy[RANDOM, a] >= 1 - _NEAR).mean()), 4),
+                "random_at_floor": _round(float((accuracy[INDEX[RANDOM], a] <= _NEAR).mean()), 4),
+                "random_at_ceiling": _round(float((accuracy[INDEX[RANDOM], a] >= 1 - _NEAR).mean()), 4),
             }
             for a, name in enumerate(counts.architectures)
         },

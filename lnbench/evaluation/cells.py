@@ -5,7 +5,6 @@ A cell's victims are consecutive (split, seed) pairs; what a victim is depends o
 
 from __future__ import annotations
 
-import base64
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from torch import Tensor
 from lnbench import data
 from lnbench.adversary import Attacked, pgd
 from lnbench.errors import UnavailableError
-from lnbench.protocol import Streams, Track, VictimSpec, applied
+from lnbench.protocol import Streams, Track, VictimSpec, applied, pack
 from lnbench.victims import Victims, architecture, predicted_bytes, train
 
 _TRAINING_SHARE = 0.8
@@ -294,6 +293,5 @@ def attack(made: Trained, targeted: bool) -> Attacked:
 
 
 def _bits(made: Trained, attacked: Attacked, row: int, m: int) -> str:
-    """Base64 of the packed flags of a victim's m examples at the radius of the score; 1 = broken."""
-    at = made.track.epsilons(made.spec).index(made.track.epsilon(made.spec))
-    return base64.b64encode(np.packbits(attacked.broken[row, at, :m].cpu().numpy()).tobytes()).decode()
+    """The packed flags of a victim's m examples at the radius of the score; 1 = broken."""
+    return pack(attacked.broken[row, made.track.scored_index(made.spec.name), :m].cpu().numpy())

@@ -80,7 +80,8 @@ def evaluate(
         poisoned, same = poisoner.poisoned(track, points, streams, twice=not quick)
     else:
         ask = _only_stored(notify) if stored_labels else notify
-        poisoned, same = poison_all(poisoner, track, points, streams, mode, workers, store, ask, twice=not quick)
+        rest, apart = (points, streams, mode, workers, store, ask), season is not None
+        poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart)
 
     flips = plan.flips_of_arms(track, [p.labels for p in points], _flips(points, poisoned), streams, seeds)
     planned = plan.plan(track, streams, device, splits, seeds, flips)

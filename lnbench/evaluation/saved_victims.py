@@ -8,29 +8,29 @@ they are the same, bit for bit, and their counts are compared to make sure.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lnbench import templates
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.evaluation import timm_folder
 from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.timm_folder import CONFIG, WEIGHTS
+from lnbench.evaluation.victim_header import KEY, facts
 from lnbench.files import write_atomically
 from lnbench.protocol import Track, arms_of, canonical_json
 from lnbench.record.record import Record
+from lnbench.text import Markdown
 
 if TYPE_CHECKING:
     from lnbench.victims import Victims
 
 _SAVE = "lnbench.evaluation.saved_victims:save_cell"
-_KEY = "lnbench"
-_FACTS = {"name": dict, "split": int, "seed": int, "architecture": str, "options": dict, "counts": list}
-_NAME = {"track": str, "salt": str, "environment": str, "code": str, "victim": str, "arm": str}
 SUFFIX = ".safetensors"
 CARD = "README.md"
 
@@ -41,9 +41,7 @@ class SavedVictim:
 
     Attributes:
         victims: a stack of one.
-        facts: what the file says of it: `name` (everything its cell depends on), `split`, `seed`, `architecture`,
-            `options` and `counts` (training and test points it gets right); of one in a folder of timm's also `timm`
-            (`config`, and `buffers`: which of its tensors no gradient reached).
+        facts: what the file says of it, with the keys of `lnbench.evaluation.victim_header.VictimHeader`.
     """
 
     victims: Victims
@@ -105,85 +103,33 @@ def save(
 
 
 def write_card(record: Record, folder: Path) -> None:
-    """Write the card of a record's saved victims.
+    """Write the card of the saved victims of a record.
 
     Raises:
-        UnavailableError: if it cannot be written.
+        UnavailableError: if the folder cannot be written.
     """
     track = record.track
-    replication = f"{record.score['splits']} splits × {record.score['seeds']} seeds"
-    arms = arms_of(track)
-    shape = f"{len(track.victims)} architectures × {len(arms)} arms × {replication}"
-    names = "\n".join(
-        f"- `{v.name}`: architecture `{v.architecture}`, options `{dict(v.options)}`" for v in track.victims
+    theirs = [v.name for v in track.victims if by_timm(track, v.name)]
+    environment = templates.markdown("lnbench.evaluation")
+    environment.filters["path"] = _path
+    text = environment.get_template("victims.md.jinja").render(
+        record=record,
+        track=track,
+        arms=arms_of(track),
+        first=place(track.victims[0].name, 0, "poisoned", 0, timm=by_timm(track, track.victims[0].name)),
+        theirs=theirs,
+        ours=[v.name for v in track.victims if v.architecture == "timm" and v.name not in theirs],
+        where=Path(place(theirs[0], 0, "poisoned", 0, timm=True)).parent.as_posix() if theirs else "",
     )
-    others = " and ".join(f"`{arm}`" for arm in arms if arm != "poisoned")
-    first = track.victims[0].name
-    text = f"""---
-library_name: lnbench
-tags: [lnbench, label-noise, data-poisoning, adversarial-robustness]
----
-
-# Victims of {record.name} on {track.name}
-
-**Trained on poisoned labels on purpose** (arm `poisoned`; also {others}): for research on label noise, not
-for use. {shape}, one file each.
-
-{names}
-
-```python
-from lnbench.evaluation import saved_victims
-
-victim = saved_victims.load("{place(first, 0, "poisoned", 0, timm=by_timm(track, first))}").victims
-logits = victim(inputs.unsqueeze(0))[0]  # (batch, class)
-```
-{_for_timm(track)}
-- track `{track.name}` version {track.version}, sha256 `{track.sha256}`
-- record sha256 `{record.sha256}`
-"""
     try:
         write_atomically(folder / CARD, text.encode(), parents=True)
     except OSError as error:
         raise UnavailableError(f"the victims' card cannot be written to {folder}: {error.strerror}.") from None
 
 
-def _for_timm(track: Track) -> str:
-    """What the card says of victims whose architecture is timm's."""
-    ours = [v.name for v in track.victims if v.architecture == "timm" and not by_timm(track, v.name)]
-    theirs = [v.name for v in track.victims if by_timm(track, v.name)]
-    text = ""
-    if theirs:
-        where = Path(place(theirs[0], 0, "poisoned", 0, timm=True)).parent.as_posix()
-        text += f"""
-{_quoted(theirs)}: each victim is a folder that timm loads as it is. Inputs are pixels in [0, 1], not normalised.
-
-```python
-import timm
-
-network = timm.create_model("local-dir:{where}", pretrained=True)
-```
-
-Uploaded as the root of a model repository it loads with `timm.create_model("hf-hub:user/name", pretrained=True)`. From
-the dataset it was pushed with (timm itself reads model repositories only):
-
-```python
-from huggingface_hub import snapshot_download
-
-where = "victims/{where}"
-folder = snapshot_download("user/name", repo_type="dataset", allow_patterns=f"{{where}}/*")
-network = timm.create_model(f"local-dir:{{folder}}/{{where}}", pretrained=True)
-```
-"""
-    if ours:
-        text += f"""
-{_quoted(ours)}: timm's loader cannot make these networks, whose stem for small images replaces layers of timm's; they
-load with `lnbench.evaluation.saved_victims.load` and `lnbench.hub.load_victim` only.
-"""
-    return text
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def _path(path: str) -> Markdown:
+    """A victim's place inside a literal of a code block."""
+    return Markdown(re.sub(r"[^A-Za-z0-9_./-]", "", path))
 
 
 def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
@@ -206,7 +152,7 @@ def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda s
     counts = [[int(a), int(b)] for a, b in zip(seen, tested, strict=True)]
     timm = by_timm(made.track, made.spec.name)
     for row, ((split, seed), where) in enumerate(zip(job["name"]["places"], _files(job["name"], timm), strict=True)):
-        facts: dict[str, Any] = {
+        header: dict[str, Any] = {
             "name": job["name"],
             "split": split,
             "seed": seed,
@@ -221,9 +167,9 @@ def save_cell(job: Mapping[str, Any], report: Callable[[float], None] = lambda s
                 buffers = [key.removeprefix(BUFFER) for key in tensors if key.startswith(BUFFER)]
                 tensors = {key.removeprefix(BUFFER): value for key, value in tensors.items()}
                 config = timm_folder.config(made.spec.options, tuple(made.base.shape[1:]), made.track.data.classes)
-                facts["timm"] = {"config": config, "buffers": buffers}
-                write_atomically(path.with_name(CONFIG), _config(facts), parents=True)
-            write_atomically(path, encoded(tensors, {_KEY: canonical_json(facts).decode().strip()}), parents=True)
+                header["timm"] = {"config": config, "buffers": buffers}
+                write_atomically(path.with_name(CONFIG), _config(header), parents=True)
+            write_atomically(path, encoded(tensors, {KEY: canonical_json(header).decode().strip()}), parents=True)
         except OSError as error:
             raise UnavailableError(f"the victims cannot be written to {path}: {error.strerror}.") from None
     return {"counts": counts}
@@ -252,29 +198,6 @@ def load(path: str | Path) -> SavedVictim:
         raise RecordError(f"{path}: it holds no parameters of a victim.")
     named = {BUFFER + key if key in buffers else key: tensor.unsqueeze(0) for key, tensor in tensors.items()}
     return SavedVictim(Victims(made, named), found)
-
-
-def facts(path: Path) -> Mapping[str, Any]:
-    """What a file says of its victim.
-
-    Raises:
-        RecordError: if it is not a file of saved victims.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {}).get(_KEY, "null"))
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: it is not a safetensors file of lnbench ({str(error)[:160]}).") from None
-    if not _is(found, _FACTS) or not _is(found["name"], _NAME):
-        raise RecordError(f"{path}: its header does not say whose victim it holds.")
-    return found
-
-
-def _is(value: Any, fields: Mapping[str, type]) -> bool:
-    """Whether a value from JSON is a dict with these fields, of these types."""
-    return isinstance(value, dict) and all(type(value.get(key)) is kind for key, kind in fields.items())
 
 
 def check_folder(folder: Path, record: Record) -> None:

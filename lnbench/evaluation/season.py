@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lnbench.errors import ProtocolError, UnavailableError
-from lnbench.poison import diagnosis
+from lnbench.poison import caches, diagnosis
 from lnbench.poison import sandbox as sandboxes
 from lnbench.record import seasons
 
@@ -37,3 +37,13 @@ def season_salt(name: str | None, salt_file: Path | None, board: Path, sandbox: 
             "a season's salt is secret, and only bubblewrap keeps a submission from it; see `lnbench doctor`."
         )
     return salt
+
+
+def caution() -> str:
+    """What whoever evaluates with a secret salt should know of this machine, in a sentence; empty if nothing."""
+    if caches.can_be_emptied():
+        return ""
+    return (
+        "only root can empty the kernel's caches between splits; a submission can leave a note of one split in them "
+        "for the next. SECURITY.md says how much that matters."
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import queue
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.store import Store
+from lnbench.poison import caches
 from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.protocol import Streams, Track, applied, changed
 
@@ -32,23 +34,29 @@ def poison_all(
     notify: OnProgress,
     *,
     twice: bool = False,
+    apart: bool = False,
 ) -> tuple[list[PoisonedLabels], bool]:
     """The poisoner's labels for every split: one sandboxed process a split, `workers` at once.
 
     Args:
-        twice: run the first split a second time; the second answer has a store of its own, so that a resumed run finds
-            both.
+        twice: run some splits, drawn in secret, a second time; their answers have a store of their own, so that a
+            resumed run finds both.
+        apart: run one guest at a time and empty the kernel's caches before each, so that none tells another what it
+            was given: for splits that are secret.
 
     Returns:
-        The answer for every split, and whether the first split gave the same labels both times; True unless asked.
+        The answer for every split, and whether those run twice gave the same labels both times; True unless asked.
     """
-    runs = [(split, store) for split in range(len(points))]
-    runs += [(0, Store(store.root / "repeats"))] if twice else []
+    runs, repeats = [(split, store) for split in range(len(points))], Store(store.root / "repeats")
+    again = _repeated(_labels_name(submission, track, streams, mode, 0), len(points), repeats) if twice else []
+    runs += [(split, repeats) for split in again]
     names = [_labels_name(submission, track, streams, mode, split) for split, _ in runs]
     cancel = threading.Event()
 
     def one(i: int) -> Result:
         split, _ = runs[i]
+        if apart:
+            caches.empty()
         made = poison_split(submission, track, points[split], streams, split, mode, cancel)
         return _stored(made, points[split])
 
@@ -56,14 +64,28 @@ def poison_all(
         "poison",
         [1] * len(runs),
         load=lambda i: _complete(runs[i][1].get("labels", names[i])),
-        compute=lambda missing: _in_threads(one, missing, workers, cancel),
+        compute=lambda missing: _in_threads(one, missing, 1 if apart else workers, cancel),
         keep=lambda i, result: runs[i][1].put("labels", names[i], result),
         notify=notify,
-        note=f"{submission.name} on {track.name}{', the first split twice' if twice else ''}",
+        note=f"{submission.name} on {track.name}{f', {len(again)} of {len(points)} splits twice' if again else ''}",
     )
     poisoned = [_restored(result, points[split]) for result, (split, _) in zip(results, runs, strict=True)]
-    same = not twice or bool((poisoned[0].labels == poisoned[-1].labels).all())
+    same = all((poisoned[split].labels == poisoned[i].labels).all() for i, split in enumerate(again, len(points)))
     return poisoned[: len(points)], same
+
+
+def _repeated(name: dict[str, Any], splits: int, store: Store) -> list[int]:
+    """Which splits are run twice: two, or one of two, and not the first alone.
+
+    A poisoner that knew them could draw its luck on the others. They are drawn once for each row of a store, and stay
+    in it, not in the record.
+    """
+    name = {**name, "split": None, "splits": splits}
+    if (drawn := store.get("splits", name)) is None:
+        among, number = (range(splits), 2) if splits > 2 else (range(splits - 1, splits), 1)
+        drawn = {"splits": sorted(secrets.SystemRandom().sample(among, number))}
+        store.put("splits", name, drawn)
+    return [int(split) for split in drawn["splits"]]
 
 
 _STORED = tuple(f.name for f in dataclasses.fields(PoisonedLabels) if f.name != "labels")

@@ -1,4 +1,4 @@
-"""Poisoned datasets on the Hugging Face Hub: push a record's labels, pull them back exactly, load them, find them.
+"""Poisoned datasets on the Hugging Face Hub: push the labels of a record, pull, load and search for them.
 
 What is pulled is a stranger's: nothing of it is run, every byte of it is checked against hashes and against the pinned
 base data, and the labels that come out are rebuilt on that data.
@@ -10,39 +10,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _INDEX = {
-    "Address": "client",
-    "Found": "finding",
-    "Pulled": "pulling",
-    "Pushed": "pushing",
+    "Address": "address",
+    "PullResult": "pulling",
+    "PushResult": "pushing",
+    "SearchResult": "searching",
     "load_poisoned": "dataset",
     "load_victim": "victims",
-    "own_track": "pulling",
     "pull": "pulling",
     "push": "pushing",
-    "search": "finding",
-    "shipped": "pulling",
+    "search": "searching",
 }
 
 __all__ = [
     "Address",
-    "Found",
-    "Pulled",
-    "Pushed",
+    "PullResult",
+    "PushResult",
+    "SearchResult",
     "load_poisoned",
     "load_victim",
-    "own_track",
     "pull",
     "push",
     "search",
-    "shipped",
 ]
 
 if TYPE_CHECKING:
-    from lnbench.hub.client import Address
+    from lnbench.hub.address import Address
     from lnbench.hub.dataset import load_poisoned
-    from lnbench.hub.finding import Found, search
-    from lnbench.hub.pulling import Pulled, own_track, pull, shipped
-    from lnbench.hub.pushing import Pushed, push
+    from lnbench.hub.pulling import PullResult, pull
+    from lnbench.hub.pushing import PushResult, push
+    from lnbench.hub.searching import SearchResult, search
     from lnbench.hub.victims import load_victim
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lnbench.hub.pulling import Pulled
+from lnbench.hub.pulling import PullResult
 
 
 class PoisonedDataset(Dataset[tuple[Tensor, int]]):
@@ -21,7 +21,7 @@ class PoisonedDataset(Dataset[tuple[Tensor, int]]):
         pulled: repository, commit and manifest.
     """
 
-    def __init__(self, inputs: np.ndarray, labels: np.ndarray, clean: np.ndarray, pulled: Pulled) -> None:
+    def __init__(self, inputs: np.ndarray, labels: np.ndarray, clean: np.ndarray, pulled: PullResult) -> None:
         self.inputs, self.labels, self.clean_labels = (torch.from_numpy(part) for part in (inputs, labels, clean))
         self.flipped = self.labels != self.clean_labels
         self.pulled = pulled

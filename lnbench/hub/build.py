@@ -39,7 +39,7 @@ def salt_of(record: Record, salt: str | None) -> str:
     )
 
 
-def judge(record: Record) -> None:
+def check_record(record: Record) -> None:
     """Raise RecordError unless a record is consistent and a poisoner made its labels."""
     if record.labels_only:
         raise RecordError(
@@ -71,14 +71,14 @@ def build(
 
     Raises:
         RecordError: if the record's labels are not those of its hashes on the base data.
-        ProtocolError: if images were asked for and the inputs are none.
+        ProtocolError: if images were asked for and the inputs are not images.
     """
     streams, fixed = Streams(record.track.sha256, salt), data.fixed_test_set(record.track)
     written: list[str] = []
     for number, split in enumerate(splits):
         points = data.load(record.track, split, streams)
         if images and not parquet.drawable(points.inputs.shape[1:], points.bounds):
-            raise ProtocolError(f"the inputs of {record.track.name} are no images; push it with --labels-only.")
+            raise ProtocolError(f"the inputs of {record.track.name} are not images; push it with --labels-only.")
         train, test = _rows(record, split, points)
         written += parquet.write(folder, layout.train_stem(split), train, images)
         if number == 0 or not fixed:
@@ -90,19 +90,19 @@ def build(
     files |= {path: _stated(file) for path, file in (extra or {}).items()}
     _write(folder / layout.FIGURE, _figure(record))
     files[layout.FIGURE] = _stated(folder / layout.FIGURE)
-    found = manifest.make(record, salt=salt, images=images, splits=splits, files=files)
-    (folder / manifest.NAME).write_bytes(found.data)
-    _write(folder / layout.CARD, card.render(record, found, repo))
-    _judge_as_a_stranger_would(folder, found)
-    return found
+    made = manifest.make(record, salt=salt, images=images, splits=splits, files=files)
+    (folder / manifest.NAME).write_bytes(made.data)
+    _write(folder / layout.CARD, card.render(record, made, repo))
+    _check_as_pull_would(folder, made)
+    return made
 
 
-def _judge_as_a_stranger_would(folder: Path, found: Manifest) -> None:
-    """What `pull` would refuse is not pushed."""
-    listed = [Entry(path, entry["bytes"], None, None) for path, entry in found.document["files"].items()]
+def _check_as_pull_would(folder: Path, made: Manifest) -> None:
+    """Refuse to push what `pull` would refuse."""
+    listed = [Entry(path, entry["bytes"], None, None) for path, entry in made.document["files"].items()]
     own = [Entry(path, (folder / path).stat().st_size, None, None) for path in (layout.CARD, manifest.NAME)]
-    layout.judge_tables(found, layout.judge([*listed, *own]))
-    card.judge((folder / layout.CARD).read_bytes(), found)
+    layout.check_tables(made, layout.check_listing([*listed, *own]))
+    card.check((folder / layout.CARD).read_bytes(), made)
 
 
 def _rows(record: Record, split: int, points: data.Split) -> tuple[parquet.Rows, parquet.Rows]:

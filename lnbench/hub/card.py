@@ -1,4 +1,4 @@
-"""The dataset card: what the page on the Hub says. Ours is written here; a stranger's is judged here."""
+"""The dataset card, the page that the Hub shows: ours is written here, and a stranger's is checked."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import itertools
 import json
 import re
 from typing import Any
-from urllib.parse import quote
 
+from lnbench import templates
 from lnbench.errors import RecordError
 from lnbench.hub import layout, manifest
 from lnbench.hub.licences import licence
 from lnbench.hub.manifest import Manifest
 from lnbench.protocol import ARMS
 from lnbench.record.record import Record, meaning
-from lnbench.text import cell, interval, plain, points, probability, share
+from lnbench.text import Markdown, plain, steers
 
 TAG = "lnbench"
 """The tag that every lnbench dataset has."""
@@ -42,91 +42,67 @@ def track_tag(name: str) -> str:
     return f"lnbench-track-{name}"
 
 
-def render(record: Record, found: Manifest, repo: str) -> str:
-    """The card of a dataset."""
-    track, first = record.track, found.splits[0]
-    flips = sum(entry["flips"] for entry in found.document["splits"])
-    pairs = ", ".join(f"{source} → {target}" for source, target in track.noise.pairs)
-    splits = f"{len(found.splits)} of the {record.score['splits']} splits" if _partial(record, found) else "every split"
-    terms = licence(track.data.source)
-    poisoner = record.document["poisoner"]
-    said = cell(poisoner["description"], 400) or "it says nothing of itself."
-    parts = [
-        _header(record, found),
-        f"# {cell(record.label)} on {track.name}",
-        "> **Poisoned on purpose.** Some training labels of this dataset are wrong, chosen so that models trained on "
-        "it are easier to attack. Use it to study label noise and defences against it; train nothing on it that you "
-        "want to rely on.",
-        f"At most {track.noise.budget} of the {track.data.train} training labels of a split are flipped ({pairs}), "
-        f"{flips} in all, by the poisoner **{cell(record.label)}**: {said}"
-        f" This repository holds {splits}, exactly as scored by lnbench, the benchmark for crafted label noise.",
-        "## Score",
-        f"**{points(record.score['drop_pp'])} pp** {interval(record.score['ci95_pp'])}, "
-        f"{probability(record.score['p_value'])}, {record.score['splits']} splits × {record.score['seeds']} seeds: "
-        "victims trained on these labels have an adversarial accuracy so many percentage points lower than victims "
-        "trained on as many *random* flips. In %:",
-        _arms(record),
-        f"![Adversarial accuracy against the attack's radius]({layout.FIGURE})",
-        *_standing(record),
-        "## Load",
-        _load(repo, found, first),
-        _columns(found),
-        "## Check",
-        "`lnbench.json` names the track, the record and the hash of every table and of every split's labels. "
-        "`lnbench pull` rebuilds the labels on the pinned base data and refuses anything that differs; "
-        f"`lnbench evaluate hf://{repo}` trains and attacks victims on them again.",
-        f"- track `{track.name}` version {track.version}, sha256 `{track.sha256}`\n"
-        f"- record sha256 `{record.sha256}`\n- poisoner's source sha256 `{poisoner['sha256']}`",
-        "## Licence and source",
-        f"Base data: {terms.credit} "
-        + (
-            ""
-            if found.images
-            else "No images are included: the tables hold labels and each row's place in the base data. "
-        )
-        + (f"The poisoner's licence: {cell(poisoner['license'])}." if poisoner["license"] else ""),
-        "## Cite",
-        _cite(record, repo),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+def render(record: Record, stated: Manifest, repo: str) -> str:
+    """The card of a dataset.
 
-
-def _partial(record: Record, found: Manifest) -> bool:
-    return len(found.splits) < int(record.document["replication"]["splits"])
-
-
-def _header(record: Record, found: Manifest) -> str:
-    """The YAML block; scalars are JSON, which YAML includes."""
+    Args:
+        stated: the dataset's manifest.
+        repo: `user/name`.
+    """
+    environment = templates.markdown("lnbench.hub")
+    environment.filters.update(yaml=_yaml_of, literal=_literal, bibtex=_bibtex)
     track, terms = record.track, licence(record.track.data.source)
-    facts = {"poisoner": plain(record.label, 120)} | _facts(found)
-    rows = track.data.train * len(found.splits)
-    lines = [
-        f"license: {terms.id}",
-        f"pretty_name: {json.dumps(f'{plain(record.label, 80)} on {track.name} (poisoned labels)')}",
-        "task_categories: [image-classification]",
-        f"size_categories: [{_size(rows)}]",
-        "annotations_creators: [machine-generated]",
-        *([f"source_datasets: [{terms.hub}]"] if terms.hub else []),
-        f"tags: [{', '.join([TAG, track_tag(track.name), *_TAGS])}]",
-        f"lnbench: {json.dumps(facts)}",
-        "configs:",
-        *(f"- {json.dumps(entry)}" for entry in layout.configs(found)),
-    ]
-    return "\n".join(["---", *lines, "---"])
+    return environment.get_template("card.md.jinja").render(
+        record=record,
+        track=track,
+        poisoner=record.document["poisoner"],
+        terms=terms,
+        credit=Markdown(terms.credit),
+        repo=repo,
+        splits=stated.splits,
+        first=layout.config(stated.splits[0]),
+        last=layout.config(stated.splits[-1]),
+        images=stated.images,
+        flips=sum(entry["flips"] for entry in stated.document["splits"]),
+        title=f"{plain(record.label, 80)} on {track.name} (poisoned labels)",
+        size=_size(track.data.train * len(stated.splits)),
+        tags=[TAG, track_tag(track.name), *_TAGS],
+        facts={"poisoner": plain(record.label, 120)} | _facts(stated),
+        configs=layout.configs(stated),
+        shares=_SHARES,
+        arms=ARMS,
+        figure=Markdown(layout.FIGURE),
+        meaning=meaning,
+    )
 
 
-def _facts(found: Manifest) -> dict[str, Any]:
-    """What `lnbench search` reads off the header: the manifest's words, so that a card cannot claim other ones."""
-    track, record = found.track, found.document["record"]
+def _yaml_of(value: Any) -> Markdown:
+    """A value in the header: JSON, which YAML includes."""
+    return Markdown(json.dumps(value))
+
+
+def _literal(text: str) -> Markdown:
+    """A name inside a literal of a code block."""
+    return Markdown(re.sub(r"[^A-Za-z0-9_./@-]", "", text))
+
+
+def _bibtex(text: str) -> Markdown:
+    """Text in a field of a BibTeX entry."""
+    return Markdown(plain(text, 100).translate(_BIBTEX))
+
+
+def _facts(stated: Manifest) -> dict[str, Any]:
+    """What `lnbench search` reads in the header: the manifest's words, so that a card cannot claim other ones."""
+    track, record = stated.track, stated.document["record"]
     return {
         "track": track.name,
         "track_sha256": track.sha256,
         "score_pp": record["drop_pp"],
         "ci95_pp": record["ci95_pp"],
         "record": record["sha256"],
-        "splits": len(found.splits),
+        "splits": len(stated.splits),
         "flips": track.noise.budget,
-        "images": found.images,
+        "images": stated.images,
     }
 
 
@@ -136,68 +112,18 @@ def _size(rows: int) -> str:
     return next((name for most, name in steps if rows < most), "10M<n<100M")
 
 
-def _arms(record: Record) -> str:
-    lines = ["| labels | " + " | ".join(_SHARES.values()) + " |", "|---" * (1 + len(_SHARES)) + "|"]
-    for arm in ARMS:
-        lines.append(f"| {arm} | " + " | ".join(share(record.arms[arm][name]) for name in _SHARES) + " |")
-    return "\n".join(lines)
-
-
-def _standing(record: Record) -> list[str]:
-    if not record.flags:
-        return []
-    return ["What to know about this score:\n\n" + "\n".join(f"- {cell(meaning(f), 400)}" for f in record.flags)]
-
-
-def _load(repo: str, found: Manifest, first: int) -> str:
-    last = layout.config(found.splits[-1])
-    return (
-        "```python\n"
-        "import datasets\n\n"
-        f'data = datasets.load_dataset("{repo}")  # {layout.config(first)}, or name="{last}"\n'
-        "```\n\n"
-        "```python\n"
-        "import lnbench\n\n"
-        f'data = lnbench.load_poisoned("{repo}", split={first})  # a torch Dataset, checked against the base data\n'
-        "data.labels, data.clean_labels, data.flipped\n"
-        "```"
-    )
-
-
-def _columns(found: Manifest) -> str:
-    image = "| `image` | the input, as a PNG |\n" if found.images else ""
-    return (
-        "| column | meaning |\n|---|---|\n"
-        f"{image}| `label` | what to train on: the poisoned label |\n"
-        "| `clean_label` | the true label |\n"
-        "| `flipped` | whether the two differ |\n"
-        "| `index` | the row's place in the base data; in the test set for test rows |\n\n"
-        "Test rows are never poisoned."
-    )
-
-
-def _cite(record: Record, repo: str) -> str:
-    poisoner = record.document["poisoner"]
-    author = plain(poisoner["author"], 100).translate(_BIBTEX) or "unknown"
-    paper = f"The poisoner: {cell(poisoner['paper'], 300)}\n\n" if poisoner["paper"] else ""
-    return (
-        f"{paper}```bibtex\n@misc{{lnbench_{record.sha256[:8]},\n"
-        f"  title = {{{plain(record.label, 100).translate(_BIBTEX)} on {record.track.name}: crafted label noise}},\n"
-        f"  author = {{{author}}},\n"
-        f"  year = {{{record.started[:4]}}},\n"
-        f"  howpublished = {{Hugging Face Hub, datasets/{quote(repo)}}},\n"
-        f"  note = {{lnbench record {record.sha256}}}\n}}\n```"
-    )
-
-
 _BIBTEX = str.maketrans("", "", "{}\\`<>~^$%&#")
 
 
-def judge(data: bytes, found: Manifest) -> None:
-    """Judge a stranger's card: what the Hub's page and `load_dataset` make of it must be harmless and true.
+def check(data: bytes, stated: Manifest) -> None:
+    """Check a stranger's card: what the Hub's page and `load_dataset` make of it must be harmless and true.
+
+    Args:
+        stated: the manifest that came with it.
 
     Raises:
-        RecordError: for HTML, links that run something, or a header that points to other tables than the manifest's.
+        RecordError: for HTML, links that run something, characters that act unseen, or a header that points to other
+            tables than the manifest's.
     """
     try:
         text = data.decode("utf-8")
@@ -211,23 +137,23 @@ def judge(data: bytes, found: Manifest) -> None:
         raise RecordError(f"{layout.CARD} holds HTML in line {line} of its text; a card is markdown only.")
     if (scheme := _SCHEME.search(_INVISIBLE.sub("", html.unescape(body)))) is not None:
         raise RecordError(f"{layout.CARD} holds a {scheme[1].lower()}: link.")
-    if any((ord(c) < 32 and c not in "\n\t") or ord(c) == 127 or "\u202a" <= c <= "\u202e" for c in text):
-        raise RecordError(f"{layout.CARD} holds control characters.")
+    if steers(text):
+        raise RecordError(f"{layout.CARD} holds control characters, or others that act on the text unseen.")
     fields = _yaml(header)
-    if fields.get("configs") != layout.configs(found):
+    if fields.get("configs") != layout.configs(stated):
         raise RecordError(
-            f"the header of {layout.CARD} does not name the tables of {len(found.splits)} splits as `configs`."
+            f"the header of {layout.CARD} does not name the tables of {len(stated.splits)} splits as `configs`."
         )
     if wrong := {"viewer", "dataset_info"} & fields.keys():
         raise RecordError(f"the header of {layout.CARD} has {min(wrong)!r}, which changes how the tables are shown.")
     claimed = fields.get(TAG, {})
     if not isinstance(claimed, dict):
-        raise RecordError(f"the header of {layout.CARD} has a {TAG!r} that is no mapping.")
-    for name, stated in _fields(json.dumps(_facts(found))).items():
-        if name in claimed and claimed[name] != stated:
+        raise RecordError(f"the header of {layout.CARD} has a {TAG!r} that is not a mapping.")
+    for name, value in _fields(json.dumps(_facts(stated))).items():
+        if name in claimed and claimed[name] != value:
             raise RecordError(
                 f"the header of {layout.CARD} claims {name} {plain(str(claimed[name]), 60)}, {manifest.NAME} states "
-                f"{plain(str(stated), 80)}."
+                f"{plain(str(value), 80)}."
             )
 
 
@@ -249,7 +175,7 @@ def _yaml(header: str) -> dict[str, Any]:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
                 raise RecordError(f"the header of {layout.CARD} nests its fields more than {_DEEPEST} deep.")
-        _judge_node(yaml.compose(header, Loader=yaml.SafeLoader), set())
+        _check_node(yaml.compose(header, Loader=yaml.SafeLoader), set())
         return _fields(header)
     except (yaml.YAMLError, *_UNFIT) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:120]
@@ -261,11 +187,11 @@ def _fields(header: str) -> dict[str, Any]:
 
     fields = yaml.safe_load(header)
     if not isinstance(fields, dict):
-        raise RecordError(f"the header of {layout.CARD} is no YAML mapping.")
+        raise RecordError(f"the header of {layout.CARD} is not a YAML mapping.")
     return fields
 
 
-def _judge_node(node: Any, seen: set[int]) -> None:
+def _check_node(node: Any, seen: set[int]) -> None:
     """Raise RecordError if a node of a YAML document is met again, or a mapping in it has a key twice."""
     if id(node) in seen:
         raise RecordError(f"the header of {layout.CARD} uses YAML aliases.")
@@ -276,4 +202,4 @@ def _judge_node(node: Any, seen: set[int]) -> None:
     if twice := [one for one, other in itertools.pairwise(keys) if one == other]:
         raise RecordError(f"the header of {layout.CARD} has the key {twice[0][:60]!r} twice.")
     for child in itertools.chain.from_iterable(pairs) if pairs else children:
-        _judge_node(child, seen)
+        _check_node(child, seen)

@@ -35,7 +35,7 @@ def check(job: Mapping[str, Any], report: Callable[[float], None] = lambda share
 
 
 def checked(
-    folder: Path, found: Manifest, report: Callable[[float], None] = lambda share: None
+    folder: Path, stated: Manifest, report: Callable[[float], None] = lambda share: None
 ) -> dict[str, dict[str, list[Flip]]]:
     """The flips of every split of a downloaded dataset.
 
@@ -50,26 +50,26 @@ def checked(
         RecordError: the first thing that is not as the manifest, the track or the base data say.
     """
     with bounded():
-        card.judge((folder / layout.CARD).read_bytes(), found)
+        card.check((folder / layout.CARD).read_bytes(), stated)
     flips = {}
-    for number, entry in enumerate(found.document["splits"]):
-        flips[str(entry["split"])] = _split(folder, found, entry, first=number == 0)
-        report((number + 1) / len(found.splits))
+    for number, entry in enumerate(stated.document["splits"]):
+        flips[str(entry["split"])] = _split(folder, stated, entry, first=number == 0)
+        report((number + 1) / len(stated.splits))
     return {"flips": flips}
 
 
-def _split(folder: Path, found: Manifest, entry: Mapping[str, Any], *, first: bool) -> list[Flip]:
-    split, track = entry["split"], found.track
+def _split(folder: Path, stated: Manifest, entry: Mapping[str, Any], *, first: bool) -> list[Flip]:
+    split, track = entry["split"], stated.track
     try:
-        points, fixed = _points(found, split), data.fixed_test_set(track)
+        points, fixed = _points(stated, split), data.fixed_test_set(track)
     except _UNFIT as error:
         raise RecordError(f"the data of its track cannot be drawn ({str(error)[:160]}).") from None
     train, test = rows_of(track.data.source, track.data.classes, points, points.labels)
     with bounded():
-        labels = parquet.read(folder, layout.tables_of(found, layout.train_stem(split)), train, found.images)
+        labels = parquet.read(folder, layout.tables_of(stated, layout.train_stem(split)), train, stated.images)
         if first or not fixed:
             stem = layout.test_stem(split, fixed)
-            tested = parquet.read(folder, layout.tables_of(found, stem), test, found.images)
+            tested = parquet.read(folder, layout.tables_of(stated, stem), test, stated.images)
             if (tested != points.test_labels).any():
                 raise RecordError(f"{stem}: it changes labels of test points.")
     try:
@@ -88,15 +88,15 @@ def _split(folder: Path, found: Manifest, entry: Mapping[str, Any], *, first: bo
     return flips
 
 
-def _points(found: Manifest, split: int) -> data.Split:
+def _points(stated: Manifest, split: int) -> data.Split:
     """The split's base data, with images as bytes if they are to be compared, and without them if not."""
-    points = data.load_bytes(found.track, split, found.streams)
+    points = data.load_bytes(stated.track, split, stated.streams)
     if points is None:
-        points = data.load(found.track, split, found.streams)
-        if found.images:
+        points = data.load(stated.track, split, stated.streams)
+        if stated.images:
             inputs, tests = parquet.as_bytes(points.inputs), parquet.as_bytes(points.test_inputs)
             return dataclasses.replace(points, inputs=inputs, test_inputs=tests)
-    if found.images:
+    if stated.images:
         return points
     nothing = [np.empty((len(labels), 0), np.uint8) for labels in (points.labels, points.test_labels)]
     return dataclasses.replace(points, inputs=nothing[0], test_inputs=nothing[1])

@@ -46,16 +46,16 @@ def patterns(split: int, fixed: bool) -> dict[str, str]:
     return {"train": f"{train_stem(split)}-*.parquet", "test": f"{test_stem(split, fixed)}-*.parquet"}
 
 
-def configs(found: Manifest) -> list[dict[str, object]]:
+def configs(stated: Manifest) -> list[dict[str, object]]:
     """The `configs` that the card's header must have: one a split, the first as default."""
-    fixed = data.fixed_test_set(found.track)
+    fixed = data.fixed_test_set(stated.track)
     return [
         {
             "config_name": config(split),
-            **({"default": True} if split == found.splits[0] else {}),
+            **({"default": True} if split == stated.splits[0] else {}),
             "data_files": [{"split": part, "path": path} for part, path in patterns(split, fixed).items()],
         }
-        for split in found.splits
+        for split in stated.splits
     ]
 
 
@@ -64,54 +64,54 @@ def ours(path: str) -> bool:
     return path in _OWN or _VICTIM.fullmatch(path) is not None or _TABLE.fullmatch(path) is not None
 
 
-def judge(entries: list[Entry]) -> dict[str, Entry]:
-    """The files of a listing by path, none of them downloaded yet.
+def check_listing(entries: list[Entry]) -> dict[str, Entry]:
+    """The files of a listing by path, checked before any of them is downloaded.
 
     Raises:
         RecordError: if one has no business in an lnbench dataset, or is larger than any such file may be.
     """
-    found = {entry.path: entry for entry in entries}
-    for path, entry in found.items():
+    files = {entry.path: entry for entry in entries}
+    for path, entry in files.items():
         if not ours(path):
-            raise RecordError(f"it holds {path[:100]!r}, which is no file of an lnbench dataset.")
+            raise RecordError(f"it holds {path[:100]!r}, which does not belong in an lnbench dataset.")
         most = {manifest.NAME: manifest.LARGEST, CARD: CARD_BYTES, FIGURE: FIGURE_BYTES}.get(path, VICTIM_BYTES)
         if not 0 <= entry.size <= most:
             raise RecordError(f"{path} has {entry.size} bytes, the most it may have are {most}.")
     for needed in (CARD, manifest.NAME):
-        if needed not in found:
-            raise RecordError(f"it holds no {needed}: it is no lnbench dataset.")
-    return found
+        if needed not in files:
+            raise RecordError(f"it holds no {needed}: it is not an lnbench dataset.")
+    return files
 
 
-def judge_tables(found: Manifest, entries: dict[str, Entry]) -> list[Entry]:
+def check_tables(stated: Manifest, entries: dict[str, Entry]) -> list[Entry]:
     """The tables that a manifest's splits consist of, each listed with the size that the manifest states.
 
     Raises:
         RecordError: if one is missing, one too many, or larger than its rows can need.
     """
-    stated = found.document["files"]
+    files = stated.document["files"]
     listed = {path for path in entries if path not in (*UNSTATED, ".gitattributes")}
-    if listed != set(stated):
-        odd = sorted(listed ^ set(stated))[0]
+    if listed != set(files):
+        odd = sorted(listed ^ set(files))[0]
         raise RecordError(f"{odd[:100]!r} is {'not in' if odd in listed else 'only in'} {manifest.NAME}.")
-    for path, entry in stated.items():
+    for path, entry in files.items():
         if entries[path].size != entry["bytes"]:
             raise RecordError(f"{path} has {entries[path].size} bytes, {manifest.NAME} states {entry['bytes']}.")
     tables = sorted(path for path in listed if _TABLE.fullmatch(path))
-    fixed = data.fixed_test_set(found.track)
-    stems = {s for w in found.splits for s in (train_stem(w), test_stem(w, fixed))}
+    fixed = data.fixed_test_set(stated.track)
+    stems = {s for w in stated.splits for s in (train_stem(w), test_stem(w, fixed))}
     foreign = [path for path in tables if path.rsplit("-", 3)[0] not in stems]
     if foreign:
         raise RecordError(f"{foreign[0]} belongs to none of its splits.")
-    rows, each = (parquet.SHARD, 1 << 14) if found.images else (1 << 20, 64)
+    rows, each = (parquet.SHARD, 1 << 14) if stated.images else (1 << 20, 64)
     for path in tables:
         training = path.rsplit("/", 1)[1].startswith("train-")
-        most = (min(rows, found.track.data.train) if training else rows) * each + (1 << 16)
+        most = (min(rows, stated.track.data.train) if training else rows) * each + (1 << 16)
         if entries[path].size > most:
             raise RecordError(f"{path} has {entries[path].size} bytes, more than its rows can need.")
     return [entries[path] for path in tables]
 
 
-def tables_of(found: Manifest, stem: str) -> list[str]:
+def tables_of(stated: Manifest, stem: str) -> list[str]:
     """The tables of a stem, in order."""
-    return sorted(path for path in found.document["files"] if path.rsplit("-", 3)[0] == stem)
+    return sorted(path for path in stated.document["files"] if path.rsplit("-", 3)[0] == stem)

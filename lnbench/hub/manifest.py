@@ -3,54 +3,107 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
 
 from lnbench import __version__
 from lnbench.errors import ProtocolError, RecordError
+from lnbench.files import parse_canonical
 from lnbench.protocol import PUBLIC_SALT, Streams, Track, canonical_json, sha256
+from lnbench.protocol.documents import LARGEST as LARGEST_INTEGER
+from lnbench.protocol.documents import Count, Part, Sha256, WrongError, difference, read, show, whole
 from lnbench.record.record import Record
-from lnbench.record.schema import Wrong, anything, integer, items, mapping, number, one_of, optional, row, table, text
+from lnbench.record.schema import Ends, Name, Points, PoisonerName, TrackBlock, Words
 
 NAME = "lnbench.json"
 SCHEMA = 1
 LARGEST = 8 << 20
 """Bytes of the largest `lnbench.json` that is read."""
 
-_HEX = text(r"[0-9a-f]{64}", 64)
-_NAME = text(r"[a-z0-9][a-z0-9_-]{0,39}", 40)
-_WORDS = text(most=1 << 14)
-_COUNT = integer()
-_PP = optional(number(-100, 100))
-_PATH = text(r"[A-Za-z0-9][a-zA-Z0-9_./-]{0,199}", 200)
-_FORM = table(
-    kind=one_of("lnbench-dataset"),
-    schema=one_of(SCHEMA),
-    track=table(name=_NAME, version=_COUNT, sha256=_HEX, document=mapping(anything)),
-    salt=text(r"[^\ud800-\udfff]*", most=200),  # half a character has no bytes to hash
-    season=optional(_NAME),
-    record=table(sha256=_HEX, drop_pp=_PP, ci95_pp=optional(row(number(), number())), quick=one_of(True, False)),
-    poisoner=table(
-        name=_NAME,
-        parameters=mapping(anything, text(r"[A-Za-z_][A-Za-z0-9_]{0,63}", 64), 64),
-        description=_WORDS,
-        author=_WORDS,
-        paper=_WORDS,
-        license=_WORDS,
-        sha256=_HEX,
-    ),
-    images=one_of(True, False),
-    splits=items(table(split=_COUNT, flips=_COUNT, labels_sha256=_HEX, trainings=_COUNT), 1, 1000),
-    files=mapping(table(bytes=_COUNT, sha256=_HEX), _PATH, 20_000),
-    versions=mapping(text(most=100), text(most=40), 20),
-)
+_Parameter = Annotated[
+    str, Meta(pattern=whole("[A-Za-z_][A-Za-z0-9_]{0,63}"), description="the name of a parameter, an identifier")
+]
+_Value = Annotated[
+    bool
+    | Annotated[int, Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+    | Annotated[float, Meta(ge=-1e300, le=1e300)]
+    | Annotated[str, Meta(max_length=200)],
+    Meta(description="a number, true, false or a text of at most 200 characters"),
+]
+_Path = Annotated[
+    str, Meta(pattern=whole("[A-Za-z0-9][a-zA-Z0-9_./-]{0,199}"), description="a path inside the repository")
+]
+
+
+class ScoreClaim(Part, frozen=True):
+    """The record that the labels are from: its hash and its score."""
+
+    sha256: Sha256
+    drop_pp: Points | None
+    ci95_pp: Ends | None
+    quick: bool
+
+
+class PoisonerClaim(Part, frozen=True):
+    """Who made the labels, as the record says; `sha256` is of the source, which is not published here."""
+
+    name: PoisonerName
+    parameters: Annotated[dict[_Parameter, _Value], Meta(max_length=64)]
+    description: Words
+    author: Words
+    paper: Words
+    license: Words
+    sha256: Sha256
+
+
+class SplitEntry(Part, frozen=True):
+    """One split: how many labels are flipped, the hash of all its labels, and the victims trained to find them."""
+
+    split: Count
+    flips: Count
+    labels_sha256: Sha256
+    trainings: Count
+
+
+class FileEntry(Part, frozen=True):
+    """One file: its size in bytes and its hash."""
+
+    bytes: Count
+    sha256: Sha256
+
+
+class ManifestDocument(Part, frozen=True):
+    """`lnbench.json`.
+
+    Attributes:
+        salt: what drew the splits.
+        images: whether the tables hold images.
+        files: every file but the card and `lnbench.json` itself.
+        versions: of the libraries that wrote them.
+    """
+
+    kind: Literal["lnbench-dataset"]
+    schema: Literal[1]
+    track: TrackBlock
+    salt: Annotated[str, Meta(max_length=200)]
+    season: Name | None
+    record: ScoreClaim
+    poisoner: PoisonerClaim
+    images: bool
+    splits: Annotated[tuple[SplitEntry, ...], Meta(min_length=1, max_length=1000)]
+    files: Annotated[dict[_Path, FileEntry], Meta(max_length=20_000)]
+    versions: Annotated[
+        dict[Annotated[str, Meta(max_length=100)], Annotated[str, Meta(max_length=40)]], Meta(max_length=20)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """What `lnbench.json` says, its form judged.
+    """What `lnbench.json` says, once its form is checked.
 
     Attributes:
         document: the JSON object; not to be changed.
@@ -99,9 +152,9 @@ def make(
     Args:
         files: path -> `bytes` and `sha256` of every file but the card and `lnbench.json` itself.
     """
-    document, flips = record.document, record.document["flips"]["poisoned"]
+    document, flips = record.document, record.flips.poisoned
     block = document["poisoner"]
-    found = {
+    made = {
         "kind": "lnbench-dataset",
         "schema": SCHEMA,
         "track": document["track"],
@@ -109,9 +162,9 @@ def make(
         "season": record.season,
         "record": {
             "sha256": record.sha256,
-            "drop_pp": record.score["drop_pp"],
-            "ci95_pp": record.score["ci95_pp"],
-            "quick": document["replication"]["quick"],
+            "drop_pp": record.score.drop_pp,
+            "ci95_pp": record.score.ci95_pp,
+            "quick": record.replication.quick,
         },
         "poisoner": {
             name: block[name] for name in ("name", "parameters", "description", "author", "paper", "license", "sha256")
@@ -121,8 +174,8 @@ def make(
             {
                 "split": split,
                 "flips": len(flips[split]),
-                "labels_sha256": document["labels_sha256"][split],
-                "trainings": document["trainings"][split],
+                "labels_sha256": record.labels_sha256[split],
+                "trainings": record.trainings[split],
             }
             for split in splits
         ],
@@ -130,7 +183,7 @@ def make(
         "versions": {"lnbench": __version__}
         | {n: importlib.metadata.version(n) for n in ("numpy", "pyarrow", "pillow")},
     }
-    return parse(canonical_json(found))
+    return parse(canonical_json(made))
 
 
 def parse(data: bytes) -> Manifest:
@@ -140,36 +193,29 @@ def parse(data: bytes) -> Manifest:
         RecordError: one sentence about what is wrong with it.
     """
     try:
-        document = json.loads(data.decode("ascii"))
-        canonical = canonical_json(document) == data
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{NAME} is not JSON: {str(error)[:120]}.") from None
-    if not canonical:
-        raise RecordError(f"{NAME} is not in canonical form (sorted keys, no spaces, each key once).")
-    try:
-        _FORM.one(document)
-    except Wrong as wrong:
-        raise RecordError(f"{NAME}: {wrong}.") from None
-    return Manifest(document, _judged(document))
+        document = parse_canonical(data, LARGEST)
+        stated = read(document, ManifestDocument)
+    except (RecordError, WrongError) as error:
+        raise RecordError(f"{NAME}: {error}") from None
+    if place := difference(document["record"], msgspec.to_builtins(stated.record)):
+        raise RecordError(f"{NAME}: record{place[0]}: expected a number with a decimal point, got {show(place[1])}.")
+    return Manifest(document, _track(stated))
 
 
-def _judged(document: Mapping[str, Any]) -> Track:
+def _track(stated: ManifestDocument) -> Track:
     """The track in a manifest whose form is right, after the rules that tie several of its fields together."""
-    block = document["track"]
+    block = stated.track
     try:
-        track = Track.from_document(block["document"], "track")
+        track = Track.from_document(block.document, "track")
     except (ProtocolError, RecursionError, OverflowError, ValueError) as error:
         raise RecordError(f"{NAME}: {str(error)[:300]}") from None
-    if (track.name, track.version, track.sha256) != (block["name"], block["version"], block["sha256"]):
+    if (track.name, track.version, track.sha256) != (block.name, block.version, block.sha256):
         raise RecordError(f"{NAME}: its track's document is not the track that it names.")
-    if document["salt"] == PUBLIC_SALT and document["season"] is not None:
+    if stated.salt == PUBLIC_SALT and stated.season is not None:
         raise RecordError(f"{NAME}: a season draws with its own salt, these splits were drawn with the public one.")
-    splits = [entry["split"] for entry in document["splits"]]
+    splits = [entry.split for entry in stated.splits]
     if splits != sorted(set(splits)) or splits[-1] >= track.replication.splits:
         raise RecordError(f"{NAME}: splits: expected ascending numbers below {track.replication.splits}, each once.")
-    if any(entry["flips"] > track.noise.budget for entry in document["splits"]):
+    if any(entry.flips > track.noise.budget for entry in stated.splits):
         raise RecordError(f"{NAME}: it states more flips than the track's budget of {track.noise.budget}.")
-    for name, value in document["poisoner"]["parameters"].items():
-        if not isinstance(value, (bool, int, float, str)) or (isinstance(value, str) and len(value) > 200):
-            raise RecordError(f"{NAME}: poisoner.parameters.{name}: expected a number, true, false or a short text.")
     return track

@@ -64,10 +64,10 @@ def pixels(inputs: np.ndarray) -> np.ndarray:
 
 def as_bytes(inputs: np.ndarray) -> np.ndarray:
     """Inputs (n, channel, height, width) float32 in [0, 1] as uint8 of the same shape: a quarter of the memory."""
-    found = np.empty(inputs.shape, np.uint8)
+    values = np.empty(inputs.shape, np.uint8)
     for start in range(0, len(inputs), _PIECE):
-        found[start : start + _PIECE] = pixels(inputs[start : start + _PIECE]).transpose(0, 3, 1, 2)
-    return found
+        values[start : start + _PIECE] = pixels(inputs[start : start + _PIECE]).transpose(0, 3, 1, 2)
+    return values
 
 
 def shards(rows: int, images: bool) -> list[tuple[int, int]]:
@@ -170,10 +170,10 @@ def _read(path: Path, rows: Rows, images: bool, labels: np.ndarray, done: int) -
 
     try:
         with pq.ParquetFile(path) as file:
-            _judge_form(file, rows, images, len(rows) - done)
+            _check_form(file, rows, images, len(rows) - done)
             for batch in file.iter_batches(batch_size=_PIECE if images else 1 << 16):
                 part = slice(done, done + len(batch))
-                labels[part] = _judge_batch(batch, rows, part, images)
+                labels[part] = _check_batch(batch, rows, part, images)
                 done = part.stop
     except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:160]
@@ -181,15 +181,15 @@ def _read(path: Path, rows: Rows, images: bool, labels: np.ndarray, done: int) -
     return done
 
 
-def _judge_form(file: Any, rows: Rows, images: bool, left: int) -> None:
+def _check_form(file: Any, rows: Rows, images: bool, left: int) -> None:
     """Everything a file says about itself before its pages are touched."""
-    form, found = schema(rows.names, images), file.schema_arrow
-    if not found.remove_metadata().equals(form.remove_metadata()):
-        came = ", ".join(f"{field.name[:40]}: {str(field.type)[:60]}" for field in list(found)[:8])
+    form, came = schema(rows.names, images), file.schema_arrow
+    if not came.remove_metadata().equals(form.remove_metadata()):
+        columns = ", ".join(f"{field.name[:40]}: {str(field.type)[:60]}" for field in list(came)[:8])
         wanted = ", ".join(f"{field.name}: {field.type}" for field in form)
-        raise RecordError(f"expected the columns {wanted}; got {came}.")
+        raise RecordError(f"expected the columns {wanted}; got {columns}.")
     try:
-        stated = json.loads((found.metadata or {}).get(b"huggingface", b"null"))
+        stated = json.loads((came.metadata or {}).get(b"huggingface", b"null"))
     except (ValueError, RecursionError):
         stated = None
     if stated != json.loads(form.metadata[b"huggingface"]):
@@ -206,7 +206,7 @@ def _judge_form(file: Any, rows: Rows, images: bool, left: int) -> None:
             raise RecordError(f"its row group {group} of {stated_rows} rows unpacks to {size} bytes, more than it may.")
 
 
-def _judge_batch(batch: Any, rows: Rows, part: slice, images: bool) -> np.ndarray:
+def _check_batch(batch: Any, rows: Rows, part: slice, images: bool) -> np.ndarray:
     if not batch.schema.remove_metadata().equals(schema(rows.names, images).remove_metadata()):
         raise RecordError("its rows are of other types than its schema.")
     if part.stop > len(rows):
@@ -233,11 +233,11 @@ def _judge_batch(batch: Any, rows: Rows, part: slice, images: bool) -> np.ndarra
             f"row {part.start + int(wrong[0])} says that it is flipped where it is not, or not where it is."
         )
     if images:
-        _judge_images(batch.column("image"), rows.inputs[part], part.start)
+        _check_images(batch.column("image"), rows.inputs[part], part.start)
     return np.asarray(labels, dtype=np.int64)
 
 
-def _judge_images(column: Any, inputs: np.ndarray, first: int) -> None:
+def _check_images(column: Any, inputs: np.ndarray, first: int) -> None:
     if column.field("bytes").null_count or column.field("path").null_count != len(column):
         raise RecordError(f"images from row {first} on are not PNG bytes without a path.")
     for i, (data, image) in enumerate(zip(column.field("bytes"), pixels(inputs), strict=True)):
@@ -250,7 +250,7 @@ def _judge_images(column: Any, inputs: np.ndarray, first: int) -> None:
 
 
 def decoded(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """A stranger's PNG as (height, width, channel) uint8; its size is judged before anything is unpacked.
+    """A stranger's PNG as (height, width, channel) uint8; its size is checked before anything is unpacked.
 
     Raises:
         ValueError: with what it is instead of a plain PNG of this shape.
@@ -262,13 +262,13 @@ def decoded(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(f"{len(data)} bytes long, more than a {width}×{height} image needs")
     parts = list(_png_parts(data))
     if not parts or {name for name, _ in parts} - _PNG_PARTS or parts[0][0] != b"IHDR" or len(parts[0][1]) != 13:
-        raise ValueError("no plain PNG")
+        raise ValueError("not a plain PNG")
     head = parts[0][1]
     size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
     if size != (width, height):
         raise ValueError(f"{size[0]}×{size[1]} pixels, not {width}×{height}")
     if head[8:] != bytes([8, 0 if channels == 1 else 2, 0, 0, 0]):
-        raise ValueError(f"no plain PNG of {channels} channels with 8 bits")
+        raise ValueError(f"not a plain PNG of {channels} channels with 8 bits")
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             return np.asarray(image, dtype=np.uint8).reshape(shape)
@@ -277,7 +277,7 @@ def decoded(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _png_parts(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(name, content) of a PNG's chunks up to the last one, which must end the data; nothing if it is none."""
+    """(name, content) of a PNG's chunks up to the last one, which must end the data; nothing if it is not one."""
     if not data.startswith(_PNG):
         return
     at = len(_PNG)

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lnbench.data import network, strangers
 from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.hub import build, client, layout, manifest, parquet
+from lnbench.hub.address import Address
 from lnbench.hub.build import OnSplit
-from lnbench.hub.client import Address, asked
+from lnbench.hub.failures import ask, check_online
 from lnbench.hub.licences import licence
+from lnbench.protocol import Track
 from lnbench.record.record import Record
 
 _DOING = "pushing to"
 
 
 @dataclass(frozen=True)
-class Pushed:
+class PushResult:
     """What is on the Hub now.
 
     Attributes:
@@ -48,8 +51,9 @@ def push(
     create_pr: bool = False,
     salt: str | None = None,
     victims: Path | None = None,
+    track: Track | None = None,
     on_split: OnSplit | None = None,
-) -> Pushed:
+) -> PushResult:
     """Publish the labels of a record.
 
     Files are content-addressed: what an interrupted push has uploaded is not uploaded again, and nothing shows in the
@@ -62,30 +66,33 @@ def push(
         create_pr: propose the commit as a pull request instead.
         salt: the salt of a closed season, if the record's is not public.
         victims: a folder of `--keep-victims` to publish with the labels.
+        track: the record's track, from a file of yours: needed if it does not ship and says itself where its data is.
         on_split: called with the number of splits built and in all.
 
     Raises:
         RecordError: if the record does not hold.
         ProtocolError: if the request makes no sense, or the repository holds something else.
         UnavailableError: if the network, the Hub or a permission is missing; nothing half-written is visible there.
+        DataError: if the base data is missing here.
     """
     address = Address.parse(repo)
     if address.revision is not None:
         raise ProtocolError(f"a push makes a new commit of main: give {address.repo} without @{address.revision}.")
     parquet.need()
-    build.judge(record)
+    build.check_record(record)
+    strangers.check_data(record.track, track)
     chosen, drawn = _splits(record, splits), build.salt_of(record, salt)
     if images is None:
         images = licence(record.track.data.source).images
     extra = _victims(record, victims)
-    client.online(address, _DOING)
+    check_online(address, _DOING)
     with tempfile.TemporaryDirectory(prefix="lnbench-push-") as scratch:
         folder = Path(scratch)
-        found = build.build(
+        made = build.build(
             record, folder, address.repo, salt=drawn, images=images, splits=chosen, extra=extra, on_split=on_split
         )
-        files = {path: extra.get(path, folder / path) for path in (*found.document["files"], *layout.UNSTATED)}
-        return _publish(record, address, found, files, private, create_pr)
+        files = {path: extra.get(path, folder / path) for path in (*made.document["files"], *layout.UNSTATED)}
+        return _publish(record, address, made, files, private, create_pr)
 
 
 def _splits(record: Record, asked_for: list[int] | None) -> list[int]:
@@ -110,22 +117,22 @@ def _victims(record: Record, folder: Path | None) -> dict[str, Path]:
 def _publish(
     record: Record,
     address: Address,
-    found: manifest.Manifest,
+    made: manifest.Manifest,
     files: dict[str, Path],
     private: bool,
     create_pr: bool,
-) -> Pushed:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+) -> PushResult:
+    api, repo = ask(address, _DOING, _api, writing=True), address.repo
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    api, repo = HfApi(), address.repo
     if not create_pr:
-        asked(
+        ask(
             address,
             _DOING,
             lambda: api.create_repo(repo, repo_type=client.KIND, exist_ok=True, private=private or None),
             writing=True,
         )
-    info = asked(address, _DOING, lambda: api.dataset_info(repo), writing=True)
+    info = ask(address, _DOING, lambda: api.dataset_info(repo), writing=True)
     if private and not info.private:
         raise ProtocolError(f"{repo} exists and is public; nothing was pushed. Choose another name for --private.")
     head = str(info.sha)
@@ -139,7 +146,7 @@ def _publish(
     stale = [path for path in there if path not in files and path != ".gitattributes"]
     operations: list[Any] = [CommitOperationAdd(path, str(file)) for path, file in files.items()]
     operations += [CommitOperationDelete(path) for path in stale]
-    made = asked(
+    commit = ask(
         address,
         _DOING,
         lambda: api.create_commit(
@@ -153,15 +160,23 @@ def _publish(
         writing=True,
     )
     if create_pr:
-        return Pushed(repo, made.oid, None, str(made.pr_url), found.images, True)
-    _tag(api, address, found.tag, made.oid)
-    return Pushed(repo, made.oid, found.tag, f"{api.endpoint}/datasets/{repo}", found.images, made.oid != head)
+        return PushResult(repo, commit.oid, None, str(commit.pr_url), made.images, True)
+    _tag(api, address, made.tag, commit.oid)
+    page = f"{network.shown(api.endpoint)}/datasets/{repo}"
+    return PushResult(repo, commit.oid, made.tag, page, made.images, commit.oid != head)
+
+
+def _api() -> Any:
+    """The client; some settings make its import fail."""
+    from huggingface_hub import HfApi
+
+    return HfApi()
 
 
 def _tag(api: Any, address: Address, tag: str, commit: str) -> None:
     """Tag the commit. The tag names the content, so one that exists already is right."""
     try:
-        asked(
+        ask(
             address,
             _DOING,
             lambda: api.create_tag(address.repo, tag=tag, revision=commit, repo_type=client.KIND, exist_ok=True),

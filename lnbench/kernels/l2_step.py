@@ -78,7 +78,7 @@ def launch(
     tile, warps = configuration(x.device)
     columns = min(power_of_two(size), tile)
     lines = max(tile // columns, 1) if size <= columns else 1
-    low, high = bounds if bounds is not None else (0.0, 0.0)
+    low, high = map(float, bounds or (0.0, 0.0))
     kernel()[(-(-rows // lines),)](
         x.contiguous(),
         out,
@@ -131,6 +131,9 @@ def kernel() -> Any:
         at = row.to(tl.int64)[:, None] * size
         column = tl.arange(0, COLUMNS)[None, :]
         infinity = float("inf")
+        # The box in the tensors' own type: a bare constant would be float32 first.
+        low = tl.full((1, 1), LOW, gradient.dtype.element_ty)
+        high = tl.full((1, 1), HIGH, gradient.dtype.element_ty)
         if WHOLE:
             inside = valid & (column < size)
             g = tl.load(gradient + at + column, mask=inside, other=0.0)
@@ -144,8 +147,8 @@ def kernel() -> Any:
             length = tl.sqrt(tl.sum(tl.where(inside, offset * offset, 0.0), axis=1, keep_dims=True))
             moved = clean + offset * tl.where(length > reach, reach / tl.where(length > 0, length, 1.0), 1.0)
             if BOUNDED:
-                moved = tl.maximum(moved, LOW, propagate_nan=tl.PropagateNan.ALL)
-                moved = tl.minimum(moved, HIGH, propagate_nan=tl.PropagateNan.ALL)
+                moved = tl.maximum(moved, low, propagate_nan=tl.PropagateNan.ALL)
+                moved = tl.minimum(moved, high, propagate_nan=tl.PropagateNan.ALL)
             tl.store(gradient + at + column, moved, mask=inside)
         else:
             largest = tl.zeros((ROWS, 1), gradient.dtype.element_ty)
@@ -178,8 +181,8 @@ def kernel() -> Any:
                 offset = offset + tl.where(moves, stride * (scaled / norm), 0.0) - clean
                 moved = clean + offset * shrink
                 if BOUNDED:
-                    moved = tl.maximum(moved, LOW, propagate_nan=tl.PropagateNan.ALL)
-                    moved = tl.minimum(moved, HIGH, propagate_nan=tl.PropagateNan.ALL)
+                    moved = tl.maximum(moved, low, propagate_nan=tl.PropagateNan.ALL)
+                    moved = tl.minimum(moved, high, propagate_nan=tl.PropagateNan.ALL)
                 tl.store(gradient + at + start + column, moved, mask=inside)
 
     return l2_step_kernel

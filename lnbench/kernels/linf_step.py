@@ -89,7 +89,7 @@ def launch(
     tile, warps = configuration(x.device)
     columns = min(power_of_two(size), tile)
     lines = max(tile // columns, 1)
-    low, high = bounds if bounds is not None else (0.0, 0.0)
+    low, high = map(float, bounds or (0.0, 0.0))
     grid = (-(-rows // lines), -(-size // columns))
     kernel()[grid](
         x.contiguous(),
@@ -145,9 +145,9 @@ def kernel() -> Any:
         moved = tl.load(x + at, mask=inside, other=0.0) + tl.load(step + centre)[:, None] * sign
         moved = tl.maximum(moved, clean - reach, propagate_nan=tl.PropagateNan.ALL)
         moved = tl.minimum(moved, clean + reach, propagate_nan=tl.PropagateNan.ALL)
-        if BOUNDED:
-            moved = tl.maximum(moved, LOW, propagate_nan=tl.PropagateNan.ALL)
-            moved = tl.minimum(moved, HIGH, propagate_nan=tl.PropagateNan.ALL)
+        if BOUNDED:  # in the tensors' own type: a bare constant would be float32 first
+            moved = tl.maximum(moved, tl.full((1, 1), LOW, g.dtype), propagate_nan=tl.PropagateNan.ALL)
+            moved = tl.minimum(moved, tl.full((1, 1), HIGH, g.dtype), propagate_nan=tl.PropagateNan.ALL)
         tl.store(gradient + at, moved, mask=inside)
 
     return linf_step_kernel

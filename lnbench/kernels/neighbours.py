@@ -140,8 +140,8 @@ class _Squares:
         """What is near, and what is too close to call."""
         size = self.squares[rows, None] + self.other_squares[columns]
         squared = torch.addmm(size, self.points[rows], self.others[columns].t(), alpha=-2, out=size)
-        near = squared <= self.limit + self.margin
-        unsure = near & (squared >= self.limit - self.margin)
+        near = (squared > self.limit + self.margin).logical_not_()  # too large for float32 is NaN: too close to call
+        unsure = near & (squared < self.limit - self.margin).logical_not_()
         return near, unsure if bool(unsure.any()) else None
 
 
@@ -162,15 +162,15 @@ class _Coordinates:
         left, right = a.t().contiguous().unsqueeze(2), b.t().contiguous()
         distance, gap = a.new_zeros(len(a), len(b)), a.new_empty(len(a), len(b))
         for done in range(0, len(right), _STAGE):
-            alive = distance <= self.radius + self.margin
+            alive = (distance > self.radius + self.margin).logical_not_()  # NaN, too large for float32, included
             if done and int(alive.sum()) <= _FEW * alive.numel():
                 self._finish(distance, alive, a, b, done)
                 break
             for k in range(done, min(done + _STAGE, len(right))):
                 torch.sub(left[k], right[k], out=gap).abs_()
                 torch.add(distance, gap, out=distance) if self.sum else torch.maximum(distance, gap, out=distance)
-        near = distance <= self.radius + self.margin
-        unsure = near & (distance >= self.radius - self.margin)
+        near = (distance > self.radius + self.margin).logical_not_()
+        unsure = near & (distance < self.radius - self.margin).logical_not_()
         return near, unsure if bool(unsure.any()) else None
 
     def _finish(self, distance: Tensor, alive: Tensor, a: Tensor, b: Tensor, done: int) -> None:
@@ -181,7 +181,7 @@ class _Coordinates:
             gaps = (a[:, start : start + _STAGE][rows] - b[:, start : start + _STAGE][columns]).abs_()
             so_far = so_far + gaps.sum(1) if self.sum else torch.maximum(so_far, gaps.amax(1))
             distance[rows, columns] = so_far
-            left = (so_far <= self.radius + self.margin).nonzero().squeeze(1)
+            left = (so_far > self.radius + self.margin).logical_not_().nonzero().squeeze(1)
             if len(left) < 0.8 * len(rows):
                 rows, columns, so_far = rows[left], columns[left], so_far[left]
 
@@ -264,12 +264,12 @@ def kernel() -> Any:
     ):
         row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
         radius = tl.load(gamma)
-        found = tl.zeros((ROWS,), tl.int64)
+        total = tl.zeros((ROWS,), tl.int64)
         begin = 0
         if PAIRS == 0:
             begin = tl.program_id(0) * ROWS // COLUMNS * COLUMNS
         if WRITE:
-            found += tl.load(starts + row, mask=row < n, other=0)
+            total += tl.load(starts + row, mask=row < n, other=0)
         for block in range(begin, m, COLUMNS):
             column = block + tl.arange(0, COLUMNS)
             distance = tl.zeros((ROWS, COLUMNS), tl.float64)
@@ -294,11 +294,11 @@ def kernel() -> Any:
             if PAIRS == -1:
                 near = near & (row[:, None] != column[None, :])
             if WRITE:
-                place = tl.cumsum(near.to(tl.int64), 1) - 1 + found[:, None]
+                place = tl.cumsum(near.to(tl.int64), 1) - 1 + total[:, None]
                 value = (column[None, :] + tl.zeros((ROWS, COLUMNS), tl.int32)).to(tl.int64)
                 tl.store(edges + place, value, mask=near)
-            found += tl.sum(near.to(tl.int64), 1)
+            total += tl.sum(near.to(tl.int64), 1)
         if not WRITE:
-            tl.store(counts + row, found, mask=row < n)
+            tl.store(counts + row, total, mask=row < n)
 
     return neighbours_kernel

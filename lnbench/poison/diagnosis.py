@@ -1,4 +1,4 @@
-"""Which sandbox this machine can give, why, and how to get a better one: tried with the options that would be used."""
+"""Whether this machine can give a sandbox, why not, and how to get one: tried with the options that would be used."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lnbench.poison import installation, landlock, process, seccomp
-from lnbench.poison.sandbox import BUBBLEWRAP, LANDLOCK, NONE, bubblewrap, dropped_user, missing_capabilities
+from lnbench.poison import process, seccomp
+from lnbench.poison.sandbox import BUBBLEWRAP, NONE, bubblewrap, dropped_user, missing_capabilities
 
 _USER_NAMESPACES = (
     "on Ubuntu 23.10 or later AppArmor forbids user namespaces; "
@@ -31,9 +31,9 @@ class Diagnosis:
     """What this machine gives.
 
     Attributes:
-        mode: `"bubblewrap"`, `"landlock"` (weaker) or `"none"`.
+        mode: `"bubblewrap"`, or `"none"` where there is no sandbox.
         reason: why, in one sentence.
-        remedies: what would get a better mode, most likely first; empty if there is none better.
+        remedies: what would get a sandbox, most likely first; empty if there is one, or no way to one.
     """
 
     mode: str
@@ -42,7 +42,7 @@ class Diagnosis:
 
 
 def mode() -> str:
-    """The best sandbox of this machine: `"bubblewrap"`, `"landlock"` or `"none"`. Tried once for each process.
+    """The sandbox of this machine: `"bubblewrap"` or `"none"`. Tried once for each process.
 
     Raises:
         UnavailableError: if something kills whatever is tried.
@@ -52,7 +52,7 @@ def mode() -> str:
 
 @functools.lru_cache(maxsize=1)
 def diagnose() -> Diagnosis:
-    """Which sandbox this machine gives, why, and how to get a better one. Tried once for each process.
+    """Whether this machine gives a sandbox, why, and how to get one. Tried once for each process.
 
     Raises:
         UnavailableError: if something kills whatever is tried.
@@ -62,13 +62,10 @@ def diagnose() -> Diagnosis:
     if not seccomp.supported():
         return Diagnosis(NONE, f"the system-call filter knows x86_64 and aarch64, this is {os.uname().machine}.")
     reason, remedies = _bubblewrap_trouble()
-    if not reason:
-        who = "as root, with the user dropped inside" if dropped_user() is not None else "as an ordinary user"
-        return Diagnosis(BUBBLEWRAP, f"bubblewrap works here {who}.")
-    trouble, more = _landlock_trouble()
-    if trouble:
-        return Diagnosis(NONE, f"{reason} {trouble}", (*remedies, *(r for r in more if r not in remedies)))
-    return Diagnosis(LANDLOCK, f"{reason} Landlock works, a weaker sandbox.", remedies)
+    if reason:
+        return Diagnosis(NONE, reason, remedies)
+    who = "as root, with the user dropped inside" if dropped_user() is not None else "as an ordinary user"
+    return Diagnosis(BUBBLEWRAP, f"bubblewrap works here {who}.")
 
 
 def _bubblewrap_trouble() -> tuple[str, tuple[str, ...]]:
@@ -77,9 +74,9 @@ def _bubblewrap_trouble() -> tuple[str, tuple[str, ...]]:
         return "bubblewrap (bwrap) is not installed.", _INSTALL
     if dropped_user() is not None and not Path("/usr/bin/setpriv").exists():
         return "setpriv is not installed.", ("install util-linux",)
-    if missing := missing_capabilities(BUBBLEWRAP):
+    if missing := missing_capabilities():
         return f"bubblewrap cannot build the sandbox: this process is root without {missing}.", (_ORDINARY,)
-    problem = process.probe(BUBBLEWRAP)
+    problem = process.probe()
     if problem is None:
         return "", ()
     if "Unknown option" in problem:
@@ -90,23 +87,4 @@ def _bubblewrap_trouble() -> tuple[str, tuple[str, ...]]:
         return f"bubblewrap cannot build the sandbox: {problem}.", remedies
     return f"Python does not start inside bubblewrap: {problem}.", (
         "install lnbench into a virtual environment that every user may read (chmod -R a+rX), not with pip --user",
-    )
-
-
-def _landlock_trouble() -> tuple[str, tuple[str, ...]]:
-    """Why Landlock cannot be used, in a sentence, and the remedies; empty if it can."""
-    if landlock.version() < landlock.OLDEST:
-        return f"The kernel has no Landlock {landlock.OLDEST} either.", ()
-    if missing := missing_capabilities(LANDLOCK):
-        return f"Landlock does not work either: this process is root without {missing}.", (_ORDINARY,)
-    problem = process.probe(LANDLOCK)
-    if problem is None:
-        return "", ()
-    if dropped_user() is None or (found := installation.shut(installation.needed())) is None:
-        return f"Landlock does not work either: {problem}.", ()
-    folder, path = found
-    way = "" if folder == path else f", on the way to {path},"
-    return (
-        f"Landlock does not work either: a guest of root becomes another user, and {folder}{way} is closed to others.",
-        (f"for Landlock, put Python, lnbench and TMPDIR where every user may read, not below {folder}", _ORDINARY),
     )

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.errors import ProtocolError, SubmissionError
+from lnbench.characters import printable
+from lnbench.errors import SubmissionError
 from lnbench.poison import guest, labels, run, scratch
+from lnbench.poison.reading import Details
 from lnbench.poison.run import PoisonedLabels
 from lnbench.protocol.hashes import sha256
 from lnbench.protocol.poisoner import Poisoner
@@ -70,11 +72,12 @@ class InProcess:
 
     def answer(self, track: Track, split: int, data: run.TrainingSet, streams: Streams) -> PoisonedLabels:
         """The answer for one split; raises as `poisoned`."""
-        code = getattr(self.kind.poison, "__code__", None)
+        details = self._details()
+        values = details.values(self.parameters, self.name)
         job = {
             **run.problem_of(data, track, split, streams),
-            "submission": getattr(code, "co_filename", ""),
-            "parameters": dict(self.parameters),
+            "submission": getattr(getattr(self.kind.poison, "__code__", None), "co_filename", ""),
+            "parameters": values,
             "memory_gib": track.limits.memory_gib,
             "deadline": time.monotonic() + track.limits.seconds,
         }
@@ -82,10 +85,8 @@ class InProcess:
         with scratch.folder() as folder:
             for name in ("inputs", "labels"):
                 np.save(folder / f"{name}.npy", getattr(data, name))
-            kind, header, body = self._asked(job, folder)
-        noise, stream = track.noise, guest.MAGIC + guest.packed(kind, header, body)
-        checked = labels.decode(stream, self.name, clean, track.data.classes, noise.budget, noise.pairs)
-        details = checked.details
+            stream = guest.MAGIC + labels.LABELS + self._asked(job, folder)
+        checked = labels.decode(stream, self.name, clean, track.data.classes, track.noise.budget, track.noise.pairs)
         return PoisonedLabels(
             labels=checked.labels,
             trainings=checked.trainings - trained,
@@ -95,21 +96,26 @@ class InProcess:
             author=details.author,
             paper=details.paper,
             license=details.license,
-            parameters=details.parameters,
-            overrides={k: v for k, v in details.parameters.items() if v != details.defaults[k]},
+            parameters=values,
+            overrides={name: value for name, value in values.items() if value != details.defaults[name]},
             sandbox="none",
             memory_cap="process",
         )
 
-    def _asked(self, job: Mapping[str, Any], folder: Path) -> tuple[bytes, dict[str, Any], bytes]:
+    def _details(self) -> Details:
+        """What the class says about itself: there is no text to read."""
+        own = "" if (self.kind.__doc__ or "").startswith(f"{self.kind.__name__}(") else self.kind.__doc__ or ""
+        texts = {"description": own.strip().partition("\n")[0]}
+        texts |= {name: str(getattr(self.kind, name)) for name in ("author", "paper", "license")}
+        return Details(**{name: printable(text, 200) for name, text in texts.items()}, defaults=self.kind.parameters())
+
+    def _asked(self, job: Mapping[str, Any], folder: Path) -> bytes:
         """The guest's side of one answer, in this process."""
         try:
             return guest.answer(self.kind, job, folder)
-        except guest.BadParameter as error:
-            raise ProtocolError(f"{self.name}: {error}") from None
         except guest.Refused as error:
             cause = error.__context__  # what the poisoner raised
             if cause is not None and not isinstance(cause, Exception):
                 raise cause from None
-            message = labels.printable(str(error), labels.MESSAGE_CHARACTERS)
+            message = printable(str(error), labels.MESSAGE_CHARACTERS)
             raise SubmissionError(f"{self.name}: {message}") from cause

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import glob
 import os
-import stat
+import re
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The lnbench package, and nothing beside it."""
 
-SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 """Folders that are links into /usr on most systems."""
 
-EXTRA = ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
+_LOADED = ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
 """What the dynamic loader reads outside of them."""
+
+_LEFT_OUT = ("share", "src", "games")
+_SHARED = ("zoneinfo", "locale", "i18n", "terminfo", "misc")
+"""Of /usr/share, where other Pythons and data sets may lie as well, what programs cannot do without."""
+
+_NAMES = re.compile("mnist|cifar|digits|ubyte", re.IGNORECASE)
+_DATA = (
+    *".gz .xz .bz2 .zst .zip .tar .tgz .7z .npz .npy .csv .parquet .arrow .feather".split(),
+    *".pkl .pickle .mat .h5 .hdf5 .bin .pt .tfrecord ubyte".split(),
+)
+_CODE = (".py", ".pyc", ".so", ".h", ".hpp", ".R", ".js")
+_PACKED = re.compile(r"scikit[-_]learn-.*\.(whl|conda|bz2|gz|zip)$")
+"""Packages not unpacked yet that have the digits in them."""
 
 
 def executable() -> str:
@@ -27,55 +38,96 @@ def executable() -> str:
     return os.path.abspath(sys.executable)
 
 
+@functools.cache
+def system() -> tuple[list[str], list[tuple[str, str]]]:
+    """The operating system's programs and libraries.
+
+    Returns:
+        (folders and files, links as (link, its text)).
+    """
+    here = sorted(name for name in os.listdir("/usr") if name not in _LEFT_OUT)
+    paths = [*(f"/usr/{name}" for name in here), *(f"/usr/share/{name}" for name in _SHARED), *_ROOTS, *_LOADED]
+    links = [(path, os.readlink(path)) for path in paths if os.path.islink(path)]
+    return [path for path in paths if os.path.exists(path) and not os.path.islink(path)], links
+
+
 def prefixes() -> list[str]:
-    """Folders of the Python installation outside /usr, outer ones first.
+    """Folders of the Python installation that are not the system's, outer ones first.
 
     A virtual environment needs its own prefix and its base's, each under the name Python uses and under its real one.
     """
     named = set(map(os.path.abspath, (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)))
     both = {*named, *map(os.path.realpath, named)}
-    return sorted((p for p in both if not inside(p, ["/usr"])), key=lambda p: (p.count("/"), p))
+    return sorted((p for p in both if p != "/usr" and not inside(p, system()[0])), key=_depth)
 
 
-def masked() -> list[str]:
-    """Folders inside the installation that hold data sets, or other environments with their own copies; outer first."""
-    found = bundled_data([*prefixes(), "/usr", "/usr/local"])
+def bound() -> list[str]:
+    """All trees of the machine that a guest sees, but lnbench itself."""
+    return [*system()[0], *prefixes()]
+
+
+def masked() -> tuple[list[str], list[str]]:
+    """What a guest must not see of these trees: data sets, and other environments with their own copies.
+
+    Returns:
+        (folders, files), outer ones first.
+    """
+    trees = bound()
+    bundled, files = data_sets(tuple(trees))
+    folders = [*bundled]
     for prefix in prefixes():
         for other in ("pkgs", "envs"):
             folder = os.path.join(prefix, other)
             if os.path.isdir(folder) and (other == "envs" or os.path.isdir(os.path.join(prefix, "conda-meta"))):
-                found.append(folder)
-    return sorted(set(found), key=lambda p: (p.count("/"), p))
+                folders.append(folder)
+    for name in ("LNBENCH_DATA", "LNBENCH_CACHE"):
+        own = os.path.realpath(os.environ.get(name) or "/")
+        for tree in trees if os.path.isdir(own) else []:
+            if inside(own, [os.path.realpath(tree)]):
+                folders.append(os.path.normpath(os.path.join(tree, os.path.relpath(own, os.path.realpath(tree)))))
+    return sorted(set(folders), key=_depth), sorted({file for file in files if not inside(file, folders)}, key=_depth)
 
 
 @functools.lru_cache(maxsize=1)
-def open_paths() -> tuple[list[str], list[str]]:
-    """The installation without what is masked, where folders can be opened but not covered.
+def data_sets(trees: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Data sets that lie in some trees, by their names, wherever they were put; looked for once in each process.
+
+    scikit-learn brings the digits with it, half of which are a split's test points; other Pythons and packages bring
+    copies, MNIST and CIFAR.
 
     Returns:
-        (files and folders that may be read with all below, folders that may be listed).
+        (folders, files).
     """
-    read, listed, hidden = [], [], masked()
-    for start in [*prefixes(), "/usr", *(p for p in (*SYSTEM, *EXTRA) if os.path.exists(p) and not os.path.islink(p))]:
-        queue = [start]
-        while queue:
-            path = queue.pop()
-            if not any(inside(mask, [path]) for mask in hidden):
-                read.append(path)
-            elif path not in hidden:
-                listed.append(path)
-                with contextlib.suppress(OSError):  # what cannot be listed stays shut
-                    queue += [e.path for e in os.scandir(path) if not e.is_symlink()]  # a link opens its target
-    return [*read, str(PACKAGE)], listed
+    folders, files = list[str](), list[str]()
+    queue = [(tree, False) for tree in trees]
+    while queue:
+        folder, named = queue.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = [(entry.name, entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError:  # what this process cannot list, a guest cannot either
+            continue
+        for name, path, is_folder in found:
+            about_data = _NAMES.search(name) is not None
+            if is_folder:
+                if path.endswith("/sklearn/datasets/data") or (about_data and not _has_code(path)):
+                    folders.append(path)
+                elif name != "__pycache__":
+                    queue.append((path, named or about_data))
+            elif ((about_data or named) and name.lower().endswith(_DATA)) or _PACKED.match(name):
+                files.append(path)
+    return folders, files
 
 
-def bundled_data(folders: Sequence[str]) -> list[str]:
-    """Folders of data sets that come with scikit-learn: the digits' test points are in there."""
-    found = set()
-    for library in (path for folder in folders for path in glob.glob(f"{glob.escape(folder)}/lib*")):
-        if not os.path.islink(library):
-            found.update(glob.glob(f"{glob.escape(library)}/python*/*-packages/sklearn/datasets/data"))
-    return sorted(found)
+def _has_code(folder: str) -> bool:
+    """Whether source or libraries lie right in the folder: then it is a package, and no data set alone."""
+    with contextlib.suppress(OSError):
+        return any(name.endswith(_CODE) for name in os.listdir(folder))
+    return False
+
+
+def _depth(path: str) -> tuple[int, str]:
+    return path.count("/"), path
 
 
 def links(path: str) -> Iterator[tuple[str, str]]:
@@ -91,25 +143,6 @@ def links(path: str) -> Iterator[tuple[str, str]]:
                 break
         else:
             return
-
-
-def needed() -> list[str]:
-    """What a guest reads on the machine's own file system where nothing is mounted for it, temporary files included."""
-    return [*prefixes(), os.path.dirname(os.path.realpath(os.__file__)), str(PACKAGE), tempfile.gettempdir()]
-
-
-def shut(paths: Sequence[str]) -> tuple[str, str] | None:
-    """The first folder that keeps users other than its owner from one of the paths, by its permission bits.
-
-    Returns:
-        (the folder, the path below it or the same), or None if every user may enter them all.
-    """
-    for path in paths:
-        for folder in (*reversed(Path(path).parents), Path(path)):
-            with contextlib.suppress(OSError):
-                if not folder.stat().st_mode & stat.S_IXOTH:
-                    return str(folder), path
-    return None
 
 
 def inside(path: str, folders: Sequence[str]) -> bool:

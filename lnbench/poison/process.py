@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -73,7 +74,7 @@ class _Pipe:
     """Both ends of a pipe; each is closed once."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
-        self.read, self.write = os.pipe()
+        self.read, self.write = map(_above_standard, os.pipe())
         self._open = {self.read, self.write}
         stack.callback(self.close, self.read, self.write)
 
@@ -102,7 +103,7 @@ class _Guest:
                 self._start_boxed(stack, box, result.write, memory_bytes)
             else:
                 environment = {**sandbox.environment(box, mode), _MARK: self.mark}
-                command = sandbox.plain_command(box, mode, result.write)
+                command = sandbox.python(str(box.library), str(box.inputs), result.write)
                 self._start(stack, command, (result.write,), environment, str(box.scratch))
                 self.first = self.child.pid
             result.close(result.write)
@@ -121,9 +122,10 @@ class _Guest:
     ) -> None:
         with contextlib.ExitStack() as start:
             rules, info, block = _Pipe(start), _Pipe(start), _Pipe(start)
-            os.write(rules.write, seccomp.program())
+            os.write(rules.write, seccomp.program(gpu=box.gpu))
             rules.close(rules.write)
-            options = os.memfd_create("options")  # of any length, where a pipe could fill up before it is read
+            # Of any length, where a pipe could fill up before it is read.
+            options = _above_standard(os.memfd_create("options"))
             start.callback(os.close, options)
             command, listed = sandbox.bubblewrap_command(
                 box, result=result, rules=rules.read, info=info.write, block=block.read, options=options
@@ -258,17 +260,17 @@ def run(
     return Outcome(bytes(answer.head), bytes(log), code, stopped, time.monotonic() - begin, cap)
 
 
-def probe(mode: str) -> str | None:
-    """Run an empty guest in a sandbox with the options every guest gets: None, or the words it failed with.
+def probe() -> str | None:
+    """Run an empty guest in the sandbox with the options every guest gets: None, or the words it failed with.
 
     A guest that something else kills says nothing about the sandbox: it is tried again.
 
     Raises:
-        UnavailableError: if every one was killed. A weaker sandbox must not be the answer to that.
+        UnavailableError: if every one was killed.
     """
     try:
         for _ in range(_PROBES):
-            outcome = _probe(mode)
+            outcome = _probe()
             killed = outcome.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
             if not killed:
                 break
@@ -276,8 +278,8 @@ def probe(mode: str) -> str | None:
         return str(error).rstrip(".")
     if killed:
         raise UnavailableError(
-            f"whether the sandbox {mode} works here could not be tried: something killed its trial {_PROBES} times in "
-            "a row; see whether memory is short, and run the same command again."
+            f"whether the sandbox works here could not be tried: something killed its trial {_PROBES} times in a row; "
+            "see whether memory is short, and run the same command again."
         )
     if outcome.answer and outcome.code == 0:
         return None
@@ -285,13 +287,24 @@ def probe(mode: str) -> str | None:
     return words[-1].rstrip(".") if words else f"it ended with exit status {outcome.code} and said nothing"
 
 
-def _probe(mode: str) -> Outcome:
+def _probe() -> Outcome:
     with scratch.folder() as folder:
         box = sandbox.make_box(folder, b"", "probe.py", b"")
-        confined = sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None
-        job = {"probe": True, "limits": {}, "landlock": confined}
-        (box.inputs / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        return run(box, mode, most=64, seconds=START_SECONDS, memory_bytes=8 << 30)
+        (box.inputs / "job.json").write_text(json.dumps({"probe": True, "limits": {}}), encoding="utf-8")
+        return run(box, sandbox.BUBBLEWRAP, most=64, seconds=START_SECONDS, memory_bytes=8 << 30)
+
+
+def _above_standard(fd: int) -> int:
+    """A descriptor, moved if its number is that of standard input, output or error, which this process may lack.
+
+    A child is given its own three under these numbers: what it should inherit must have others.
+    """
+    if fd > 2:
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
 
 
 def _watch(

@@ -16,17 +16,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lnbench.characters import printable, quoted
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
 from lnbench.poison import labels, process, sandbox, scratch
-from lnbench.poison.labels import Details, Scalar, printable
+from lnbench.poison.reading import Scalar
+from lnbench.poison.source import compiled_text
 from lnbench.poison.submission import Submission
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
 
-__all__ = ["PoisonedLabels", "Submission", "TrainingSet", "describe", "poison", "quoted"]
+__all__ = ["PoisonedLabels", "Submission", "TrainingSet", "poison", "quoted"]
 
-_DESCRIBE_SECONDS = 60.0
-_MEMORY_GIB = 8.0
 _GRACE = 0.1
 
 
@@ -55,11 +55,12 @@ class PoisonedLabels:
         trainings: victim trainings the poisoner says it spent.
         seconds: wall clock of the process.
         log: what it printed, first and last 32 kB, safe to show line by line behind a prefix: see `quoted`.
-        description, author, paper, license: what it says about itself; a stranger's text without control characters,
-            to be escaped by whoever puts it into markdown or HTML.
-        parameters: every parameter's value.
-        overrides: those given on the command line that differ from their defaults: part of the row's identity.
-        sandbox: `"bubblewrap"`, `"landlock"` or `"none"`.
+        description, author, paper, license: what its text says about it; a stranger's words without unseen characters,
+            to be escaped by whoever puts them into markdown or HTML.
+        parameters: every parameter's value, as it was handed over.
+        overrides: those given on the command line that differ from the defaults in the text: part of the row's
+            identity.
+        sandbox: `"bubblewrap"` or `"none"`.
         memory_cap: what bounded the memory of all its processes: `"cgroup"`, `"watched"` or `"process"` (each alone).
     """
 
@@ -90,43 +91,48 @@ def poison(
     threads: int = 1,
     cancel: threading.Event | None = None,
 ) -> PoisonedLabels:
-    """Run a submission on one split, in a process of its own, and judge what it returns. Safe to call from threads.
+    """Run a submission on one split, in a process of its own, and check what it returns. Safe to call from threads.
 
     Args:
         data: the split's training set.
-        mode: `"bubblewrap"`, `"landlock"` or `"none"`; see `lnbench.poison.diagnosis.mode`.
+        mode: `"bubblewrap"` or `"none"`; see `lnbench.poison.diagnosis.mode`.
         seconds: wall clock, the track's limit if None.
         device: `"cpu"` or `"cuda"`, as the poisoner is told.
         threads: threads of the guest's numerical libraries.
         cancel: set from another thread, ends the guest.
 
     Raises:
-        SubmissionError: the verdict, one sentence that names the file.
+        SubmissionError: the verdict, one sentence that names the file; with what the submission printed as its `log`.
         ProtocolError: if a parameter given is not the submission's, or of another type.
         UnavailableError: if the sandbox does not start, or the disk is full.
         concurrent.futures.CancelledError: if `cancel` was set.
     """
     seconds = track.limits.seconds if seconds is None else seconds
     clean = np.ascontiguousarray(data.labels, dtype=np.int64)
-    job = problem_of(data, track, split, streams, device)
+    noise, classes = track.noise, track.data.classes
+    details, values = submission.details, submission.values
+    job = {**problem_of(data, track, split, streams, device), "parameters": values}
     arrays: dict[str, np.ndarray] = {"inputs": np.ascontiguousarray(data.inputs, dtype=np.float32), "labels": clean}
     limits = _Limits(seconds, track.limits.memory_gib, track.limits.scratch_mib, threads, device == "cuda")
     outcome = _run(submission, job, arrays, limits, mode, labels.longest(len(clean)), cancel)
-    _check_end(outcome, submission, limits)
-    noise = track.noise
-    answer = labels.decode(outcome.answer, submission.file, clean, track.data.classes, noise.budget, noise.pairs)
-    details = answer.details
+    log = printable(outcome.log.decode("utf-8", errors="replace"), process.LOG_BYTES + 100, lines=True)
+    try:
+        _check_end(outcome, submission, limits)
+        answer = labels.decode(outcome.answer, submission.file, clean, classes, noise.budget, noise.pairs)
+    except SubmissionError as error:
+        error.log = log
+        raise
     return PoisonedLabels(
         answer.labels,
         answer.trainings,
         outcome.seconds,
-        printable(outcome.log.decode("utf-8", errors="replace"), process.LOG_BYTES + 100, lines=True),
+        log,
         details.description,
         details.author,
         details.paper,
         details.license,
-        details.parameters,
-        {k: v for k, v in details.parameters.items() if k in submission.parameters and v != details.defaults[k]},
+        values,
+        submission.overrides,
         mode,
         outcome.memory_cap,
     )
@@ -134,13 +140,12 @@ def poison(
 
 def problem_of(data: TrainingSet, track: Track, split: int, streams: Streams, device: str = "cpu") -> dict[str, Any]:
     """What a guest is told of a split besides its arrays: JSON values."""
-    noise, adversary = track.noise, track.adversary
     return {
-        "describe": False,
         "num_classes": track.data.classes,
-        "budget": noise.budget,
-        "pairs": [list(pair) for pair in noise.pairs],
-        "threat": {"norm": adversary.norm, "epsilon": adversary.epsilon, "steps": adversary.steps},
+        "budget": track.noise.budget,
+        "pairs": [list(pair) for pair in track.noise.pairs],
+        "threat": _threat(track, track.adversary.epsilon),
+        "threats": {spec.name: _threat(track, track.epsilon(spec)) for spec in track.victims},
         "entropy": f"{streams.entropy('guest', split):x}",
         "split": split,
         "device": device,
@@ -148,21 +153,8 @@ def problem_of(data: TrainingSet, track: Track, split: int, streams: Streams, de
     }
 
 
-def describe(submission: Submission, *, mode: str, seconds: float = _DESCRIBE_SECONDS) -> Details:
-    """Load a submission in the sandbox without giving it a problem: what it says about itself, and its parameters.
-
-    Raises:
-        SubmissionError, ProtocolError, UnavailableError: as `poison`.
-    """
-    limits = _Limits(seconds, _MEMORY_GIB, 256, 1, False)
-    outcome = _run(submission, {"describe": True}, {}, limits, mode, labels.longest(0), None)
-    _check_end(outcome, submission, limits)
-    return labels.description(outcome.answer, submission.file)
-
-
-def quoted(log: str) -> str:
-    """A guest's log for a terminal or a CI log: a prefix before each line, so that no line is a command to either."""
-    return "\n".join(f"  | {line}" for line in log.splitlines())
+def _threat(track: Track, epsilon: float) -> dict[str, Any]:
+    return {"norm": track.adversary.norm, "epsilon": epsilon, "steps": track.adversary.steps}
 
 
 @dataclass(frozen=True)
@@ -212,7 +204,7 @@ def _run(
                 folder,
                 b"",
                 submission.file,
-                submission.source.encode("utf-8"),
+                compiled_text(submission.source).encode("utf-8"),
                 scratch_mib=limits.scratch_mib,
                 threads=limits.threads,
                 gpu=limits.gpu,
@@ -221,11 +213,9 @@ def _run(
                 _save(box.inputs / f"{name}.npy", array)
             rest = {
                 "submission": str(box.seen_as(mode, box.submission) / submission.file),
-                "parameters": dict(submission.parameters),
                 "limits": limits.resources(mode),
                 "memory_gib": limits.memory_gib,
                 "parent": 0 if mode == sandbox.BUBBLEWRAP else os.getpid(),
-                "landlock": sandbox.landlock_job(box) if mode == sandbox.LANDLOCK else None,
                 "seconds": limits.seconds,
             }
             (box.inputs / "job.json").write_text(json.dumps({**job, **rest}), encoding="utf-8")
@@ -283,15 +273,20 @@ def _check_end(outcome: process.Outcome, submission: Submission, limits: _Limits
             "use fewer threads or return sooner."
         )
     if number:
-        try:
-            name = signal.Signals(number).name
-        except ValueError:
-            name = f"signal {number}"
-        raise SubmissionError(
-            f"{file}: its process was killed by {name} before poison() returned; the log may say why."
-        )
+        raise SubmissionError(f"{file}: its process was killed by {_signal(number)} before poison() returned.")
     if code or len(outcome.answer) == len(labels.MAGIC):
         raise SubmissionError(
             f"{file}: its process ended with exit status {code} before poison() returned; return the labels and "
             "leave exiting to lnbench."
         )
+
+
+def _signal(number: int) -> str:
+    """A signal's name, and what it usually means of a guest."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL):
+        return f"{name}, as a crash of a library it calls is,"
+    return f"{name}, as the end of room in /dev/shm or /tmp is," if number == signal.SIGBUS else name

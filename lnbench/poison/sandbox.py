@@ -20,18 +20,16 @@ from typing import Any
 
 from lnbench.poison import installation
 
-BUBBLEWRAP, LANDLOCK, NONE = MODES = "bubblewrap", "landlock", "none"
+BUBBLEWRAP, NONE = MODES = "bubblewrap", "none"
 _SHARED_MEMORY_BYTES = 64 << 20
 _EMPTY = ("--perms", "0755", "--size", "65536", "--tmpfs")
 _UNUSED_USERS = ((0x70000000, 0x7FFFFFFF), (60001, 61183))  # no distribution hands these out
+_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+"""Tell libraries that there is no network: pretrained weights fail at once, not after a minute of trying again."""
 _LIBRARY = "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-_CONFINE = "from lnbench.poison import landlock; landlock.main(); "
 _BOOT = "from lnbench.poison.guest import main; main()"
 
-_CAPABILITIES = {
-    BUBBLEWRAP: {"CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21},
-    LANDLOCK: {"CAP_CHOWN": 0, "CAP_SETGID": 6, "CAP_SETUID": 7},
-}
+_CAPABILITIES = {"CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 """What root needs to build the sandbox and to make its guest another user."""
 
 
@@ -78,12 +76,12 @@ def make_box(folder: Path, job: bytes, file: str, source: bytes, **options: Any)
     return box
 
 
-def missing_capabilities(mode: str) -> str:
-    """Names of the rights that this process, if it is root and to drop its user, lacks for a sandbox; empty if none."""
+def missing_capabilities() -> str:
+    """Names of the rights that root lacks here to build the sandbox and drop its user; empty if none."""
     if dropped_user() is None:
         return ""
     held = _capabilities()
-    return ", ".join(name for name, bit in _CAPABILITIES[mode].items() if not held >> bit & 1)
+    return ", ".join(name for name, bit in _CAPABILITIES.items() if not held >> bit & 1)
 
 
 def _capabilities() -> int:
@@ -96,8 +94,9 @@ def _capabilities() -> int:
 
 
 def bubblewrap() -> str | None:
-    """Path of the bwrap program, or None."""
-    return shutil.which("bwrap")
+    """Path of the bwrap program, or None; a PATH that names the working folder is not followed into it."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return shutil.which("bwrap", path=os.pathsep.join(filter(os.path.isabs, folders)))
 
 
 def dropped_user() -> int | None:
@@ -144,32 +143,15 @@ def environment(box: Box, mode: str) -> dict[str, str]:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(box.threads))
     fixed = {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home, "USER": "guest", "LANG": "C.UTF-8"}
     fixed["PYTHONHASHSEED"] = "0"
+    fixed |= dict.fromkeys(_OFFLINE, "1")
     if mode != BUBBLEWRAP and "LD_LIBRARY_PATH" in os.environ:  # some clusters' Python does not start without it
         fixed["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return {**fixed, **threads}
 
 
-def python(library: str, inputs: str, result: int, before: str = "") -> list[str]:
+def python(library: str, inputs: str, result: int) -> list[str]:
     """The guest's command. Not `-I`: it would ignore the hash seed, and the environment is ours anyway."""
-    code = _LIBRARY + before + _BOOT
-    return [installation.executable(), "-P", "-s", "-B", "-c", code, library, inputs, str(result)]
-
-
-def plain_command(box: Box, mode: str, result: int) -> list[str]:
-    """The guest's command without bubblewrap; under Landlock it confines itself first."""
-    return python(str(box.library), str(box.inputs), result, _CONFINE if mode == LANDLOCK else "")
-
-
-def landlock_job(box: Box) -> dict[str, Any]:
-    """What a guest under Landlock may reach; opens the box to the user that it becomes."""
-    user = dropped_user()
-    if user is not None:
-        box.inputs.parent.chmod(0o711)
-        os.chown(box.scratch, user, user)
-    read, listed = installation.open_paths()
-    kernel = ["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/dev/random", "/dev/urandom"]
-    read = [*read, str(box.inputs), str(box.submission), str(box.library), *kernel]
-    return {"read": read, "list": listed, "write": [str(box.scratch), "/dev/null"], "user": user}
+    return [installation.executable(), "-P", "-s", "-B", "-c", _LIBRARY + _BOOT, library, inputs, str(result)]
 
 
 def bubblewrap_command(
@@ -223,15 +205,13 @@ def bubblewrap_command(
 
 
 def _system() -> list[str]:
-    """Binds of /usr and of the folders that are links into it on most systems."""
-    arguments = ["--ro-bind", "/usr", "/usr"]
-    for name in installation.SYSTEM:
-        if os.path.islink(name):
-            arguments += ["--symlink", os.readlink(name), name]
-        elif os.path.isdir(name):
-            arguments += ["--ro-bind", name, name]
-    for name in installation.EXTRA:
-        arguments += ["--ro-bind-try", name, name] if os.path.exists(name) else []
+    """Binds of the operating system's programs and libraries."""
+    paths, links = installation.system()
+    arguments = _directories(paths)
+    for path in paths:
+        arguments += ["--ro-bind-try", path, path]
+    for link, text in links:
+        arguments += ["--symlink", text, link]
     return arguments
 
 
@@ -241,7 +221,9 @@ def _installation() -> list[str]:
     Parents are made by hand: bwrap would make them with mode 0700, closed to the dropped user.
     """
     arguments: list[str] = []
-    bound, masks = ["/usr"], installation.masked()
+    masks, files = installation.masked()
+    system = installation.system()[0]
+    bound = [*system]
     for prefix in installation.prefixes():
         arguments += [*_directories([prefix]), "--ro-bind", prefix, prefix]
         bound.append(prefix)
@@ -249,21 +231,20 @@ def _installation() -> list[str]:
             if installation.inside(mask, [prefix]):
                 arguments += [*_EMPTY, mask]
     for mask in masks:
-        if not installation.inside(mask, bound[1:]):
+        if installation.inside(mask, system):
             arguments += [*_EMPTY, mask]
     for link, target in installation.links(installation.executable()):
         if not installation.inside(link, bound):
             arguments += [*_directories([link]), "--symlink", target, link]
     for mask in masks:  # once all that lies below is bound
         arguments += ["--remount-ro", mask]
+    for file in files:
+        arguments += ["--ro-bind", "/dev/null", file]  # which cannot be opened there
     return arguments
 
 
 def _directories(paths: Sequence[str]) -> list[str]:
     """`--dir` for every parent that is not there yet, readable for all."""
-    arguments: list[str] = []
-    for path in paths:
-        for parent in reversed(Path(path).parents):
-            if str(parent) not in ("/", "/tmp", "/dev", "/dev/shm", "/usr"):
-                arguments += ["--perms", "0755", "--dir", str(parent)]
-    return arguments
+    parents = {str(parent): None for path in paths for parent in reversed(Path(path).parents)}
+    missing = [parent for parent in parents if parent not in ("/", "/tmp", "/dev", "/dev/shm")]
+    return [word for parent in missing for word in ("--perms", "0755", "--dir", parent)]

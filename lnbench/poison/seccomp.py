@@ -1,9 +1,10 @@
 """A second wall inside the sandbox: a seccomp filter as classic BPF, assembled here so that no libseccomp is needed.
 
-Default allow. Refused are the calls that reach outside the namespaces (mounts, new namespaces, other processes' memory,
-kernel interfaces with a history of holes), that hold memory no limit counts, that leave or watch marks on files which
-another guest sees as well (locks, leases, times, inotify), and socket families that the network namespace does not
-fence off.
+System calls are allowed unless they are listed; `fcntl`, `ioctl`, socket families and flags of reads are refused unless
+they are listed. Refused are the calls that reach outside the namespaces (mounts, new namespaces, other processes'
+memory, kernel interfaces with a history of holes), that hold memory no limit counts, that leave a mark on a file which
+another guest sees as well or look for one (locks, leases, watches, hints, what is in the kernel's caches and throwing
+it out), and socket families that the network namespace does not fence off.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
 _ARGUMENTS = 16
 _CLONE_NEWUSER, _CLONE_PARENT = 0x10000000, 0x8000
-_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _SHARED, _ANONYMOUS = 0x01, 0x20
-_LOCKS = (5, 6, 7, 36, 37, 38)  # fcntl: of a process, and of an open file
-_OWNERS = (8, 10, 15)  # fcntl: whom a descriptor's signals go to, and which
-_WATCHES = (1024, 1025, 1026)  # fcntl: leases, and notes of a folder's changes
-_PIPE_SIZE = 1031
-_HARMLESS_IOCTLS = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+_FCNTLS = (0, 1, 2, 3, 4, 1030, 1032)
+"""Duplicate a descriptor, read and set its flags, ask for a pipe's size.
+
+Not: locks (5–7, 36–38), owners of signals (8, 10, 15), leases and notes (1024–1026), a pipe's size (1031), hints
+(1035–1038).
+"""
+_IOCTLS = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """Is it a terminal, how wide is it, how many bytes wait, (non-)blocking, (not) kept open."""
+_FICLONE = 0x40049409  # `cp` and pathlib copy byte by byte after EOPNOTSUPP
+_TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+_ADVICE_ON_CACHES = (20, 21, 25)  # madvise: cold, page out, collapse; they move a file's pages for everybody
 _FAMILIES = (1, 2, 10, 16)  # unix, IPv4, IPv6, netlink: all of them fenced by the network namespace; vsock is not
 
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -54,6 +59,7 @@ _PERM: dict[str, tuple[int | None, int | None]] = {
     "open_by_handle_at": (304, 265),
     "fanotify_init": (300, 262),
     "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
     "acct": (163, 89),
     "syslog": (103, 116),
     "swapon": (167, 224),
@@ -87,58 +93,35 @@ _PERM: dict[str, tuple[int | None, int | None]] = {
     "landlock_create_ruleset": (444, 444),
     "landlock_add_rule": (445, 445),
     "landlock_restrict_self": (446, 446),
-    "flock": (73, 32),
     "inotify_init": (253, None),
     "inotify_init1": (294, 26),
     "inotify_add_watch": (254, 27),
-    "utime": (132, None),
-    "utimes": (235, None),
-    "futimesat": (261, None),
-    "utimensat": (280, 88),
 }
 _NOSYS: dict[str, tuple[int | None, int | None]] = {
     "clone3": (435, 435),  # its flags lie in memory, out of a filter's sight; the C library falls back to clone
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
+    "openat2": (437, 437),  # RESOLVE_CACHED asks which names the kernel has in its cache
+    "mincore": (27, 232),
+    "cachestat": (451, 451),
+    "readahead": (187, 213),
+    "io_setup": (206, 0),  # its quota is the machine's
+    "flock": (73, 32),
 }
-# Without namespaces the machine's own processes and files are in reach of these.
-_UNBOXED: dict[str, tuple[int | None, int | None]] = {
-    "kill": (62, 129),
-    "tkill": (200, 130),
-    "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "pidfd_send_signal": (424, 424),
-    "setsid": (112, 157),
-    "setpgid": (109, 154),
-    "setpriority": (141, 140),
-    "sched_setparam": (142, 118),
-    "sched_setscheduler": (144, 119),
-    "sched_setattr": (314, 274),
-    "ioprio_set": (251, 30),
-    "migrate_pages": (256, 238),
-    "move_pages": (279, 239),
-    "chmod": (90, None),
-    "fchmod": (91, 52),
-    "fchmodat": (268, 53),
-    "fchmodat2": (452, 452),
-    "chown": (92, None),
-    "lchown": (94, None),
-    "fchown": (93, 55),
-    "fchownat": (260, 54),
-    "setxattr": (188, 5),
-    "lsetxattr": (189, 6),
-    "fsetxattr": (190, 7),
-    "removexattr": (197, 14),
-    "lremovexattr": (198, 15),
-    "fremovexattr": (199, 16),
-    "setxattrat": (463, 463),
-    "removexattrat": (466, 466),
-    "file_setattr": (469, 469),
-    "socket": (41, 198),
+# Answered as if done. Advice on caches may be ignored by anybody. Times could be set on the machine's own devices,
+# which all guests see; copying, unpacking and touching a file should not fail for want of them.
+_IGNORED: dict[str, tuple[int | None, int | None]] = {
+    "fadvise64": (221, 223),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
 }
-_CLONE, _SOCKET, _SOCKETPAIR, _IOCTL = (56, 220), (41, 198), (53, 199), (16, 29)
-_FCNTL, _MMAP = (72, 25), (9, 222)
-_TGKILL, _PRLIMIT, _SET_AFFINITY = (234, 131), (302, 261), (203, 122)
+
+_TABLES = ((_PERM, errno.EPERM), (_NOSYS, errno.ENOSYS), (_IGNORED, 0))
+
+_CLONE, _SOCKET, _SOCKETPAIR, _IOCTL, _FCNTL = (56, 220), (41, 198), (53, 199), (16, 29), (72, 25)
+_MMAP, _MADVISE, _PREADV2, _PWRITEV2 = (9, 222), (28, 233), (327, 286), (328, 287)
 
 
 def supported() -> bool:
@@ -146,12 +129,11 @@ def supported() -> bool:
     return platform.machine() in _AUDIT
 
 
-def program(*, boxed: bool = True, own: int = 0) -> bytes:
+def program(*, gpu: bool = False) -> bytes:
     """The filter for this machine, as `bwrap --seccomp` reads it: 8 bytes an instruction.
 
     Args:
-        boxed: whether namespaces fence off network, processes and files; else the calls that reach them are refused.
-        own: without namespaces, the process that may signal itself.
+        gpu: whether the guest is given a GPU, whose driver is spoken to by ioctls of its own.
 
     Raises:
         KeyError: on a machine that is neither x86_64 nor aarch64.
@@ -162,8 +144,7 @@ def program(*, boxed: bool = True, own: int = 0) -> bytes:
     code.append((_LOAD, 0, 0, _NUMBER))
     if machine == "x86_64":
         code += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
-    tables = [(_PERM, errno.EPERM), (_NOSYS, errno.ENOSYS)]
-    for table, number in tables if boxed else [*tables, (_UNBOXED, errno.EPERM)]:
+    for table, number in _TABLES:
         for call in table.values():
             if (value := call[column]) is not None:
                 code += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ERRNO | number)]
@@ -171,18 +152,20 @@ def program(*, boxed: bool = True, own: int = 0) -> bytes:
     code += _guarded(_CLONE[column], 0, [(_ANY_BIT, 0, 1, _CLONE_NEWUSER | _CLONE_PARENT), refused])
     # Memory that is shared and of no file leaves every process's count when the process lets go of its pages.
     code += _guarded(_MMAP[column], 3, [(_ANY_BIT, 0, 2, _ANONYMOUS), (_ANY_BIT, 0, 1, _SHARED), refused])
-    code += _guarded(_FCNTL[column], 1, _none_of((*_LOCKS, *_OWNERS, *_WATCHES, _PIPE_SIZE), errno.EPERM))
-    if boxed:
-        code += _guarded(_IOCTL[column], 1, _none_of((_TIOCSTI, _TIOCLINUX), errno.EPERM))
-    else:
-        code += _guarded(_IOCTL[column], 1, _only(_HARMLESS_IOCTLS, errno.EPERM))
+    code += _guarded(_MADVISE[column], 2, _none_of(_ADVICE_ON_CACHES, errno.EINVAL))
+    code += _guarded(_FCNTL[column], 1, _only(_FCNTLS, errno.EPERM))
+    code += _guarded(_IOCTL[column], 1, _none_of(_TERMINAL_INPUT, errno.EPERM) + _ioctls(gpu))
+    for call in (_PREADV2, _PWRITEV2):
+        code += _guarded(call[column], 5, _only((0,), errno.EOPNOTSUPP))
     for call in (_SOCKET, _SOCKETPAIR):
         code += _guarded(call[column], 0, _only(_FAMILIES, errno.EAFNOSUPPORT))
-    if not boxed:
-        for call, values in ((_TGKILL, (own,)), (_PRLIMIT, (0, own)), (_SET_AFFINITY, (0, own))):
-            code += _guarded(call[column], 0, _only(values, errno.EPERM))
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def _ioctls(gpu: bool) -> list[tuple[int, int, int, int]]:
+    """Without a GPU: allow what is listed, say of the rest what the kernel says of a request it does not know."""
+    return [] if gpu else _none_of((_FICLONE,), errno.EOPNOTSUPP) + _only(_IOCTLS, errno.ENOTTY)
 
 
 def _only(values: tuple[int, ...], number: int) -> list[tuple[int, int, int, int]]:

@@ -9,13 +9,15 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from lnbench.characters import first_unseen, named, printable
 from lnbench.errors import ProtocolError, SubmissionError
-from lnbench.poison.labels import printable
+from lnbench.poison.imports import check_imports
+from lnbench.poison.reading import Details, Scalar, details
+from lnbench.poison.source import SOURCE_BYTES, decoded, parsed
 from lnbench.protocol.hashes import sha256
-
-SOURCE_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Submission:
         name: the file's stem, up to 40 of a–z, 0–9, `_` and `-`.
         source: its text.
         sha256: of its bytes.
-        parameters: values set on the command line; text is converted to the type of the parameter's default.
+        parameters: values set on the command line, as they were given.
     """
 
     name: str
@@ -39,13 +41,34 @@ class Submission:
         """The file's name."""
         return f"{self.name}.py"
 
+    @cached_property
+    def details(self) -> Details:
+        """What the text says about itself.
+
+        Raises:
+            SubmissionError: if it is not one poisoner whose parameters and words are written out.
+        """
+        return details(parsed(self.source, self.file), self.file)
+
+    @property
+    def values(self) -> dict[str, Scalar]:
+        """Every parameter's value in its own type; raises as `Details.values`."""
+        return self.details.values(self.parameters, self.file)
+
+    @property
+    def overrides(self) -> dict[str, Scalar]:
+        """The parameters given that differ from their defaults: part of the row's identity."""
+        defaults = self.details.defaults
+        return {k: v for k, v in self.values.items() if k in self.parameters and v != defaults[k]}
+
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], parameters: Mapping[str, Any] | None = None) -> Submission:
         """Read a submission.
 
         Raises:
-            ProtocolError: if there is no such file, it may not be read, or a parameter could be nobody's.
-            SubmissionError: if it is no regular file, too long, no text, or has no proper name.
+            ProtocolError: if there is no such file, it may not be read, or a parameter could not be anybody's.
+            SubmissionError: if it is not a regular file, has no proper name, or is not Python of which a reader sees
+                all that runs; if it names parts of lnbench that are the referee's.
         """
         return cls.from_bytes(os.path.basename(os.fspath(path)), _read(path), parameters)
 
@@ -59,16 +82,8 @@ class Submission:
                 f"{shown}: expected a file name of up to 40 of a–z, 0–9, '_' and '-', ending in .py; rename the file, "
                 "its name becomes the row's."
             )
-        if len(content) > SOURCE_BYTES:
-            raise SubmissionError(
-                f"{shown}: expected at most {SOURCE_BYTES} bytes of source, got more; submit code, not data."
-            )
-        try:
-            source = content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise SubmissionError(
-                f"{shown}: expected Python source in UTF-8, but byte {error.start} is not; save the file as UTF-8."
-            ) from None
+        source = decoded(content, shown)
+        check_imports(parsed(source, shown), shown)
         return cls(stem, source, sha256(content), _checked(parameters or {}))
 
 
@@ -88,12 +103,12 @@ def _read(path: str | os.PathLike[str]) -> bytes:
             raise SubmissionError(f"{shown}: expected a regular file, got a socket; give a Python file.") from None
         raise ProtocolError(f"the file {shown} cannot be read: {error.strerror}.") from None
     except ValueError:
-        raise ProtocolError(f"{shown} is no file name.") from None
+        raise ProtocolError(f"{shown} is not a file name.") from None
     try:
-        kind = os.fstat(fd).st_mode
-        if not stat.S_ISREG(kind):
-            found = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe"}.get(stat.S_IFMT(kind), "a device")
-            raise SubmissionError(f"{shown}: expected a regular file, got {found}; give a Python file.")
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            kind = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe"}.get(stat.S_IFMT(mode), "a device")
+            raise SubmissionError(f"{shown}: expected a regular file, got {kind}; give a Python file.")
         content = b""
         while len(content) <= SOURCE_BYTES and (more := os.read(fd, SOURCE_BYTES + 1 - len(content))):
             content += more
@@ -105,6 +120,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 
 
 def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters, if they could be somebody's: which the file has is told by `Submission.values`."""
     if len(parameters) > 64:
         raise ProtocolError(f"expected at most 64 parameters, got {len(parameters)}.")
     for name, value in parameters.items():
@@ -113,6 +129,11 @@ def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, (bool, int, float, str)) or (isinstance(value, float) and not math.isfinite(value)):
             shown = printable(repr(value), 80)
             raise ProtocolError(f"parameter {name}: expected a finite number, a bool or text, got {shown}.")
-        if isinstance(value, str) and len(value) > 200:
-            raise ProtocolError(f"parameter {name}: expected at most 200 characters, got {len(value)}.")
+        if isinstance(value, str):
+            if len(value) > 200:
+                raise ProtocolError(f"parameter {name}: expected at most 200 characters, got {len(value)}.")
+            if (at := first_unseen(value)) is not None:
+                raise ProtocolError(
+                    f"parameter {name}: expected text that can be seen, got {named(value[at])} in it; remove it."
+                )
     return dict(parameters)

@@ -1,6 +1,8 @@
 """The protocol: what is measured and what a poisoner is given. NumPy only."""
 
-from lnbench.protocol.allocation import MATCHED, allocation, arms_of, matched_flips
+from lnbench.protocol.allocation import allocation, matched_flips
+from lnbench.protocol.arms import ARMS, CLEAN, MATCHED, POISONED, RANDOM, arms_of
+from lnbench.protocol.bits import pack, unpack
 from lnbench.protocol.flips import Flip, applied, changed, eligible, random_flips
 from lnbench.protocol.hashes import canonical_json, sha256, sha256_json
 from lnbench.protocol.poisoner import Poisoner, Problem, Threat
@@ -8,12 +10,13 @@ from lnbench.protocol.recipe import AdversarialTraining, Recipe
 from lnbench.protocol.seeds import PUBLIC_SALT, Streams
 from lnbench.protocol.track import Track, VictimSpec
 
-ARMS = ("clean", "random", "poisoned")
-
 __all__ = [
     "ARMS",
+    "CLEAN",
     "MATCHED",
+    "POISONED",
     "PUBLIC_SALT",
+    "RANDOM",
     "AdversarialTraining",
     "Flip",
     "Poisoner",
@@ -30,7 +33,9 @@ __all__ = [
     "changed",
     "eligible",
     "matched_flips",
+    "pack",
     "random_flips",
     "sha256",
     "sha256_json",
+    "unpack",
 ]

@@ -12,16 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from lnbench.protocol.flips import Flip
-from lnbench.protocol.track import Track
-
-MATCHED = "matched"
-"""Name of the arm."""
-_ALWAYS = ("clean", "random", "poisoned")
-
-
-def arms_of(track: Track) -> tuple[str, ...]:
-    """The arms that a track's victims are trained in, in the record's order."""
-    return (*_ALWAYS, MATCHED) if len(track.noise.pairs) > 1 else _ALWAYS
 
 
 def allocation(flips: Sequence[Sequence[int]]) -> Counter[tuple[int, int]]:
@@ -39,10 +29,10 @@ def matched_flips(labels: np.ndarray, flips: Sequence[Sequence[int]], rng: np.ra
     Returns:
         As many flips along each pair as `flips` has, by ascending index.
     """
-    counts, found = allocation(flips), list[Flip]()
+    counts, drawn = allocation(flips), list[Flip]()
     for source in sorted({old for old, _ in counts}):
         points = np.flatnonzero(labels == source)
         order = np.argsort(rng.bit_generator.random_raw(len(points)), kind="stable")
         targets = [new for old, new in sorted(counts) if old == source for _ in range(counts[old, new])]
-        found += [(int(i), source, new) for i, new in zip(points[order[: len(targets)]], targets, strict=True)]
-    return sorted(found)
+        drawn += [(int(i), source, new) for i, new in zip(points[order[: len(targets)]], targets, strict=True)]
+    return sorted(drawn)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from lnbench.protocol.fields import check_fields, number, one_of
+from msgspec import Meta
+
+from lnbench.protocol.documents import AtLeastOne, Count, NotNegative, Part, Positive, check_fields
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdversarialTraining:
+class AdversarialTraining(Part, frozen=True, kw_only=True):
     """Victims trained against perturbed inputs.
 
     Attributes:
@@ -19,22 +20,24 @@ class AdversarialTraining:
         steps: m steps of step_factor · ε / m.
         random_start: `pgd` starts at a uniform point of the ball instead of at x. `trades` always starts beside x.
         beta: β of `trades`.
+
+    Raises:
+        ProtocolError: on a value out of its range.
     """
 
-    method: str = one_of("pgd", "trades", default="pgd")
-    epsilon: float = number(0, open_low=True)
-    norm: str = one_of("linf", "l2", default="linf")
-    steps: int = number(1, default=10)
-    step_factor: float = number(0, open_low=True, default=2.5)
+    method: Literal["pgd", "trades"] = "pgd"
+    epsilon: Positive
+    norm: Literal["linf", "l2"] = "linf"
+    steps: AtLeastOne = 10
+    step_factor: Positive = 2.5
     random_start: bool = True
-    beta: float = number(0, default=6.0)
+    beta: NotNegative = 6.0
 
     def __post_init__(self) -> None:
         check_fields(self, "adversarial training")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Part, frozen=True, kw_only=True):
     """How one victim is trained: on tracks always this many steps, in every arm.
 
     Attributes:
@@ -58,16 +61,16 @@ class Recipe:
         ProtocolError: on a value out of its range.
     """
 
-    steps: int = number(1)
-    batch: int = number(1)
-    learning_rate: float = number(0, open_low=True)
-    optimiser: str = one_of("adam", "sgd", default="adam")
-    schedule: str = one_of("one-cycle", "cosine", "linear", "constant", default="one-cycle")
-    weight_decay: float = number(0, default=0.0)
-    label_smoothing: float = number(0, 0.999, default=0.0)
-    crop: int = number(0, default=0)
+    steps: AtLeastOne
+    batch: AtLeastOne
+    learning_rate: Positive
+    optimiser: Literal["adam", "sgd"] = "adam"
+    schedule: Literal["one-cycle", "cosine", "linear", "constant"] = "one-cycle"
+    weight_decay: NotNegative = 0.0
+    label_smoothing: Annotated[float, Meta(ge=0, le=0.999)] = 0.0
+    crop: Count = 0
     mirror: bool = False
-    precision: str = one_of("fp32", "tf32", "bf16", default="fp32")
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     adversarial: AdversarialTraining | None = None
     stop_when_memorised: bool = False
 

@@ -6,29 +6,46 @@ hashes of older tracks, and the records made on them, alone.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from lnbench.errors import ProtocolError
-from lnbench.protocol.fields import number as _number
-from lnbench.protocol.fields import one_of as _one_of
-from lnbench.protocol.fields import read as _read
-from lnbench.protocol.fields import show
+import msgspec
+from msgspec import Meta
+
+from lnbench.errors import ProtocolError, nearest
+from lnbench.protocol.documents import (
+    LARGEST,
+    AtLeastOne,
+    Count,
+    NotNegative,
+    Part,
+    Positive,
+    Sha256,
+    Share,
+    WrongError,
+    read,
+    whole,
+)
 from lnbench.protocol.hashes import canonical_json, sha256_json
-from lnbench.protocol.recipe import Recipe as Recipe
+from lnbench.protocol.recipe import Recipe
 
 FOLDER = Path(__file__).parent / "tracks"
 DEFAULT = "digits-9to0"
 
+_Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
+_AtLeastTwo = Annotated[int, Meta(ge=2, le=LARGEST)]
+_Files = Annotated[
+    str,
+    Meta(
+        pattern=whole(r"[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*"),
+        description="files inside the folder",
+    ),
+]
 
-@dataclass(frozen=True, kw_only=True)
-class Parquet:
+
+class Parquet(Part, frozen=True, kw_only=True):
     """Where the source `parquet` finds its rows, and what they must decode to.
 
     Attributes:
@@ -41,39 +58,41 @@ class Parquet:
         revision: commit of that dataset, 40 hexadecimal digits.
     """
 
-    folder: str
-    train: str
-    test: str
+    folder: Annotated[
+        str, Meta(pattern=whole(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"), description="the name of one folder")
+    ]
+    train: _Files
+    test: _Files
     image: str
     label: str
-    shape: tuple[int, int, int]
-    train_sha256: str
-    test_sha256: str
-    hub: str | None = None
-    revision: str | None = None
+    shape: tuple[Literal[1, 3], AtLeastOne, AtLeastOne]
+    train_sha256: Sha256
+    test_sha256: Sha256
+    hub: Annotated[str, Meta(pattern=whole(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+"), description="USER/NAME")] | None = None
+    revision: (
+        Annotated[str, Meta(pattern=whole("[0-9a-f]{40}"), description="a commit of 40 hexadecimal digits")] | None
+    ) = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataSpec:
+class DataSpec(Part, frozen=True, kw_only=True):
     """Which data, and how large one split's training set is.
 
     Attributes:
         source: a module of `lnbench.data`.
         train: training points of one split.
         classes: number of classes.
-        only: the source's classes that are kept, which become 0, 1, … in this order; all if None.
+        only: the source's classes that are used, which become 0, 1, … in this order; all if None.
         parquet: for the source `parquet` alone.
     """
 
     source: str
-    train: int = _number(1)
-    classes: int = _number(2)
-    only: tuple[int, ...] | None = None
+    train: AtLeastOne
+    classes: _AtLeastTwo
+    only: tuple[_Whole, ...] | None = None
     parquet: Parquet | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Noise:
+class Noise(Part, frozen=True, kw_only=True):
     """What the poisoner may do.
 
     Attributes:
@@ -82,48 +101,47 @@ class Noise:
         pairs: ((source, target), …), the moves a label may make.
     """
 
-    budget: int = _number(1)
-    eta: float = _number(0, 1)
-    pairs: tuple[tuple[int, int], ...]
+    budget: AtLeastOne
+    eta: Share
+    pairs: tuple[tuple[_Whole, _Whole], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Replication:
+class Replication(Part, frozen=True, kw_only=True):
     """Splits × seeds of a full evaluation, and of the unranked `--quick` one."""
 
-    splits: int = _number(2)
-    seeds: int = _number(1)
-    quick_splits: int = _number(2)
-    quick_seeds: int = _number(1)
+    splits: _AtLeastTwo
+    seeds: AtLeastOne
+    quick_splits: _AtLeastTwo
+    quick_seeds: AtLeastOne
 
 
-@dataclass(frozen=True, kw_only=True)
-class VictimSpec:
+class VictimSpec(Part, frozen=True, kw_only=True):
     """One architecture of a track.
 
     Attributes:
         name: its name in records and on the board.
         architecture: a module of `lnbench.victims.architectures`.
-        options: that architecture's own fields.
         recipe: how it is trained.
+        options: that architecture's own fields.
         memorised_min: the smallest memorised share of flips, averaged over an arm, that lets a row rank.
         epsilon: this architecture's own attack radius, if not the track's.
         epsilons: its own ε curve, if not the track's.
         stack: victims trained at once on a CPU; a victim's last bits depend on it.
     """
 
-    name: str
+    name: Annotated[
+        str, Meta(pattern=whole("[a-z0-9][a-z0-9_-]{0,39}"), description="up to 40 of a–z, 0–9, '_' and '-'")
+    ]
     architecture: str
     recipe: Recipe
-    options: Mapping[str, Any] = field(default_factory=dict)
-    memorised_min: float | None = _number(0, 1, default=None)
-    epsilon: float | None = _number(0, open_low=True, default=None)
-    epsilons: tuple[float, ...] | None = None
-    stack: int = _number(1, 256, default=16)
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    memorised_min: Share | None = None
+    epsilon: Positive | None = None
+    epsilons: tuple[Positive, ...] | None = None
+    stack: Annotated[int, Meta(ge=1, le=256)] = 16
 
 
-@dataclass(frozen=True, kw_only=True)
-class Adversary:
+class Adversary(Part, frozen=True, kw_only=True):
     """The attack on the victims: targeted and untargeted PGD (thesis, Algorithm 1).
 
     Attributes:
@@ -137,26 +155,24 @@ class Adversary:
             attacked at the curve's radii times it. 1 for all if None.
     """
 
-    epsilon: float = _number(0, open_low=True)
-    epsilons: tuple[float, ...]
-    steps: int = _number(1)
-    step_factor: float = _number(0, open_low=True, default=2.5)
-    norm: str = _one_of("linf", "l2", "l1", default="linf")
-    rule: str = _one_of("any", "last", default="any")
+    epsilon: Positive
+    epsilons: tuple[Positive, ...]
+    steps: AtLeastOne
+    step_factor: Positive = 2.5
+    norm: Literal["linf", "l2", "l1"] = "linf"
+    rule: Literal["any", "last"] = "any"
     random_start: bool = False
-    pair_factors: tuple[float, ...] | None = None
+    pair_factors: tuple[Positive, ...] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stealth:
+class Stealth(Part, frozen=True, kw_only=True):
     """How far below the random arm's clean accuracy the poisoned arm's may lie before a row is flagged, in points."""
 
-    clean_pp: float = _number(0, default=1.0)
-    source_clean_pp: float = _number(0, default=3.0)
+    clean_pp: NotNegative = 1.0
+    source_clean_pp: NotNegative = 3.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(Part, frozen=True, kw_only=True):
     """What one poisoning process may use.
 
     Attributes:
@@ -165,17 +181,16 @@ class Limits:
         scratch_mib: size of its /tmp.
     """
 
-    seconds: float = _number(0, open_low=True)
-    memory_gib: float = _number(0, open_low=True, default=8.0)
-    scratch_mib: int = _number(1, default=256)
+    seconds: Positive
+    memory_gib: Positive = 8.0
+    scratch_mib: AtLeastOne = 256
 
 
-@dataclass(frozen=True, kw_only=True)
-class Track:
-    """One fixed protocol. See the parts for their fields."""
+class _Keys(Part, frozen=True, kw_only=True):
+    """What a track's file may hold."""
 
-    name: str
-    version: int = _number(0)
+    name: Annotated[str, Meta(pattern=whole("[a-z0-9][a-z0-9-]{0,39}"), description="up to 40 of a–z, 0–9 and '-'")]
+    version: Count
     title: str
     calibrated: bool
     data: DataSpec
@@ -184,8 +199,24 @@ class Track:
     victims: tuple[VictimSpec, ...]
     adversary: Adversary
     limits: Limits
-    stealth: Stealth = field(default_factory=Stealth)
-    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    stealth: Stealth = Stealth()
+
+
+class Track(_Keys, frozen=True, kw_only=True, eq=False):
+    """One fixed protocol. See the parts for their fields.
+
+    Attributes:
+        document: the keys as they are written in the track's file, which its hash is taken of. Tracks that say the
+            same, one of them by a default, are equal and have different hashes.
+    """
+
+    document: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Track) and all(self[name] == other[name] for name in _Keys.__struct_fields__)
+
+    def __repr__(self) -> str:
+        return f"<Track {self.name} version {self.version}, sha256 {self.sha256[:8]}…>"
 
     @property
     def sha256(self) -> str:
@@ -204,6 +235,11 @@ class Track:
         """The ε curve of this architecture, ascending."""
         return self.adversary.epsilons if victim.epsilons is None else victim.epsilons
 
+    def scored_index(self, name: str) -> int:
+        """Place on its ε curve of the radius at which the architecture of this name is scored."""
+        victim = self.spec(name)
+        return self.epsilons(victim).index(self.epsilon(victim))
+
     def factor(self, source: int) -> float:
         """What the radii of a source class's examples are multiplied by."""
         factors = self.adversary.pair_factors or [1.0] * len(self.noise.pairs)
@@ -216,14 +252,17 @@ class Track:
         Raises:
             ProtocolError: naming the key, what was expected and what came.
         """
-        track: Track = _read(cls, document, where)
+        try:
+            keys = read(document, _Keys)
+        except WrongError as wrong:
+            raise ProtocolError(f"{where}: {wrong}") from None
         try:
             canonical_json(document)
         except (RecursionError, TypeError, ValueError) as error:
             raise ProtocolError(
                 f"{where}: every value must be one that JSON can hold, none infinite or NaN ({error})."
             ) from None
-        track = dataclasses.replace(track, document=document)
+        track = cls(**msgspec.structs.asdict(keys), document=dict(document))
         _validate(track, where)
         return track
 
@@ -237,9 +276,8 @@ def load(name_or_path: str) -> Track:
     path = Path(name_or_path)
     if path.suffix != ".toml":
         if name_or_path not in names():
-            near = difflib.get_close_matches(name_or_path, names(), n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names())}."
-            raise ProtocolError(f"no track is called {name_or_path!r}; {hint} `lnbench tracks list` shows them.")
+            hint = f"{nearest(name_or_path, names())} `lnbench tracks list` shows them."
+            raise ProtocolError(f"no track is called {name_or_path!r}; {hint}")
         path = FOLDER / f"{name_or_path}.toml"
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -257,29 +295,27 @@ def names() -> list[str]:
 
 def _validate(track: Track, where: str) -> None:
     """The rules that tie several keys together."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", track.name):
-        raise ProtocolError(f"{where}: name: expected up to 40 of a–z, 0–9 and '-', got {track.name!r}.")
     noise, data = track.noise, track.data
     _validate_data(data, where)
     if not noise.pairs:
-        raise ProtocolError(f"{where}: noise: pairs: expected at least one [source, target].")
+        raise ProtocolError(f"{where}: noise.pairs: expected at least one [source, target].")
     for source, target in noise.pairs:
         if not (0 <= source < data.classes and 0 <= target < data.classes and source != target):
             raise ProtocolError(
-                f"{where}: noise: pairs: expected two different classes in 0 … {data.classes - 1}, "
+                f"{where}: noise.pairs: expected two different classes in 0 … {data.classes - 1}, "
                 f"got [{source}, {target}]."
             )
     if noise.budget >= data.train:
-        raise ProtocolError(f"{where}: noise: budget: {noise.budget} flips of {data.train} training points.")
+        raise ProtocolError(f"{where}: noise.budget: {noise.budget} flips of {data.train} training points.")
     if int(noise.eta * data.train + 1e-9) != noise.budget:
         raise ProtocolError(
-            f"{where}: noise: eta: ⌊{noise.eta} · {data.train}⌋ is {int(noise.eta * data.train + 1e-9)}, "
+            f"{where}: noise.eta: ⌊{noise.eta} · {data.train}⌋ is {int(noise.eta * data.train + 1e-9)}, "
             f"not the budget {noise.budget}."
         )
     factors = track.adversary.pair_factors
-    if factors is not None and (len(factors) != len(noise.pairs) or not all(0 < f < float("inf") for f in factors)):
+    if factors is not None and len(factors) != len(noise.pairs):
         raise ProtocolError(
-            f"{where}: adversary: pair_factors: expected one positive number for each of the {len(noise.pairs)} pairs, "
+            f"{where}: adversary.pair_factors: expected one positive number for each of the {len(noise.pairs)} pairs, "
             f"got {list(factors)}."
         )
     replication = track.replication
@@ -291,44 +327,25 @@ def _validate(track: Track, where: str) -> None:
     for victim in track.victims:
         if victim.recipe.stop_when_memorised:
             raise ProtocolError(
-                f"{where}: victims: {victim.name}: recipe: stop_when_memorised is for surrogates and experiments; "
+                f"{where}: victims: {victim.name}: recipe.stop_when_memorised is for surrogates and experiments; "
                 "a track trains the same number of steps in every arm."
             )
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", victim.name):
-            raise ProtocolError(f"{where}: victims: name: expected a short lower-case name, got {victim.name!r}.")
         curve, epsilon = track.epsilons(victim), track.epsilon(victim)
-        if list(curve) != sorted(set(curve)) or epsilon not in curve or not all(0 < e < float("inf") for e in curve):
+        if list(curve) != sorted(set(curve)) or epsilon not in curve:
             raise ProtocolError(
-                f"{where}: adversary: epsilons: expected ascending positive numbers that contain {epsilon}, "
+                f"{where}: adversary.epsilons: expected ascending positive numbers that contain {epsilon}, "
                 f"got {list(curve)}."
             )
 
 
 def _validate_data(data: DataSpec, where: str) -> None:
     if data.only is not None and (len(set(data.only)) != data.classes or len(data.only) != data.classes):
-        raise ProtocolError(f"{where}: data: only: expected {data.classes} different classes, got {list(data.only)}.")
-    found = data.parquet
-    if (found is not None) != (data.source == "parquet"):
-        raise ProtocolError(f"{where}: data: parquet: the source 'parquet' needs this table, no other may have it.")
-    if found is None:
+        raise ProtocolError(f"{where}: data.only: expected {data.classes} different classes, got {list(data.only)}.")
+    if (data.parquet is not None) != (data.source == "parquet"):
+        raise ProtocolError(f"{where}: data.parquet: the source 'parquet' needs this table, no other may have it.")
+    if data.parquet is None:
         return
     if data.only is not None:
-        raise ProtocolError(f"{where}: data: only: the source 'parquet' keeps all of its classes.")
-    for key, pattern, what in (
-        ("folder", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "the name of one folder"),
-        ("train", r"[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*", "files inside the folder"),
-        ("test", r"[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*", "files inside the folder"),
-        ("train_sha256", r"[0-9a-f]{64}", "64 hexadecimal digits"),
-        ("test_sha256", r"[0-9a-f]{64}", "64 hexadecimal digits"),
-        ("hub", r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", "USER/NAME"),
-        ("revision", r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits"),
-    ):
-        value = getattr(found, key)
-        if value is not None and not re.fullmatch(pattern, value):
-            raise ProtocolError(f"{where}: data: parquet: {key}: expected {what}, got {show(value)}.")
-    if found.shape[0] not in (1, 3) or min(found.shape) < 1:
-        raise ProtocolError(
-            f"{where}: data: parquet: shape: expected 1 or 3 channels, height, width, got {found.shape}."
-        )
-    if (found.hub is None) != (found.revision is None):
-        raise ProtocolError(f"{where}: data: parquet: hub and revision go together: a dataset and its commit.")
+        raise ProtocolError(f"{where}: data.only: the source 'parquet' uses all of its classes.")
+    if (data.parquet.hub is None) != (data.parquet.revision is None):
+        raise ProtocolError(f"{where}: data.parquet: hub and revision go together: a dataset and its commit.")

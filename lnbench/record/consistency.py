@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lnbench.errors import RecordError
-from lnbench.protocol import MATCHED, PUBLIC_SALT, Streams, allocation, arms_of, sha256
-from lnbench.record.derived import FLAGS, REPORTED, derive, key, scored_at, unpack
+from lnbench.protocol import MATCHED, POISONED, PUBLIC_SALT, RANDOM, allocation, arms_of, sha256, unpack
+from lnbench.protocol.documents import difference
+from lnbench.record import salts
+from lnbench.record.flags import FLAGS
 from lnbench.record.record import Record
+from lnbench.record.schema import Victim
 
 _TOLERANCE = 2e-9
 """Derived floats are rounded to 1e-9; another machine's last bit may fall on the other side."""
+
+Flip = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,9 @@ class Check:
     """One named check.
 
     Attributes:
-        name: what was looked at.
+        name: what was checked.
         passed: True or False; None if it could not be done here.
-        sentence: what was found.
+        sentence: the outcome.
     """
 
     name: str
@@ -46,54 +50,51 @@ def _run(name: str, test: Callable[[Record], str], record: Record) -> Check:
 
 
 def _source(record: Record) -> str:
-    poisoner = record.document["poisoner"]
-    found = sha256(poisoner["source"].encode())
-    if found != poisoner["sha256"]:
-        raise RecordError(f"the source has sha256 {found[:12]}…, the record states {poisoner['sha256'][:12]}….")
-    return f"{len(poisoner['source'])} characters of source have the stated sha256."
+    source, stated = record.poisoner.source, record.poisoner.sha256
+    actual = sha256(source.encode())
+    if actual != stated:
+        raise RecordError(f"the source has sha256 {actual[:12]}…, the record states {stated[:12]}….")
+    return f"{len(source)} characters of source have the stated sha256."
 
 
 def _salt(record: Record) -> str:
-    document = record.document
-    public = Streams(record.track.sha256, PUBLIC_SALT).commitment == document["salt_commitment"]
-    if public != (document["salt"] == PUBLIC_SALT):
+    public = salts.is_public(record.salt_commitment)
+    if public != (record.salt == PUBLIC_SALT):
         raise RecordError("the salt's commitment is not that of the salt it states.")
-    if public and document["season"] is not None:
+    if public and record.season is not None:
         raise RecordError("a season draws with its own salt, this record with the public one.")
     return "the public salt." if public else f"season {record.season}'s salt." if record.season else "a private salt."
 
 
 def _flips(record: Record) -> str:
-    document, replication = record.document, record.document["replication"]
-    splits, seeds, budget = replication["splits"], replication["seeds"], record.track.noise.budget
-    lists = document["flips"]
-    per_split = [lists["poisoned"], lists["random"], document["labels_sha256"], document["trainings"]]
-    per_split += [lists[MATCHED]] if MATCHED in lists else []
-    if any(len(entries) != splits for entries in per_split):
+    flips, (splits, seeds), budget = record.flips, _size(record), record.track.noise.budget
+    per_split = [flips.poisoned, flips.random, record.labels_sha256, record.trainings]
+    if any(len(entries) != splits for entries in (*per_split, *([flips.matched] if flips.matched else []))):
         raise RecordError(f"flips, label hashes and trainings are not given once for each of the {splits} splits.")
-    for split, flips in enumerate(lists["poisoned"]):
-        _legal(record, flips, f"the poisoner's flips of split {split}")
-    for split, per_seed in enumerate(lists["random"]):
-        if len(per_seed) != seeds:
-            raise RecordError(f"split {split} has random flips for {len(per_seed)} seeds, not {seeds}.")
-        for seed, flips in enumerate(per_seed):
-            _legal(record, flips, f"the random flips of split {split}, seed {seed}")
-            if len(flips) != budget:
-                raise RecordError(f"the random flips of split {split}, seed {seed} are {len(flips)}, not {budget}.")
-    if (MATCHED in lists) != (MATCHED in arms_of(record.track)):
+    if bool(flips.matched) != (MATCHED in arms_of(record.track)):
         raise RecordError("flips matched to the poisoner's allocation belong to tracks with several pairs, and there.")
-    for split, per_seed in enumerate(lists.get(MATCHED, [])):
-        for seed, flips in enumerate(per_seed):
-            _legal(record, flips, f"the matched flips of split {split}, seed {seed}")
-            if allocation(flips) != allocation(lists["poisoned"][split]):
-                raise RecordError(
-                    f"the matched flips of split {split}, seed {seed} are not allocated as the poisoner's."
-                )
-    most = max(len(flips) for flips in lists["poisoned"])
+    for split, made in enumerate(flips.poisoned):
+        _legal(record, made, f"the poisoner's flips of split {split}")
+    for arm, lists in ((RANDOM, flips.random), (MATCHED, flips.matched or ())):
+        for split, per_seed in enumerate(lists):
+            if len(per_seed) != seeds:
+                raise RecordError(f"split {split} has {arm} flips for {len(per_seed)} seeds, not {seeds}.")
+            for seed, drawn in enumerate(per_seed):
+                what = f"the {arm} flips of split {split}, seed {seed}"
+                _legal(record, drawn, what)
+                if arm == RANDOM and len(drawn) != budget:
+                    raise RecordError(f"{what} are {len(drawn)}, not {budget}.")
+                if arm == MATCHED and allocation(drawn) != allocation(flips.poisoned[split]):
+                    raise RecordError(f"{what} are not allocated as the poisoner's.")
+    most = max(len(made) for made in flips.poisoned)
     return f"every flip moves along a pair; the poisoner made at most {most} of {budget} a split."
 
 
-def _legal(record: Record, flips: Sequence[Sequence[int]], what: str) -> None:
+def _size(record: Record) -> tuple[int, int]:
+    return record.replication.splits, record.replication.seeds
+
+
+def _legal(record: Record, flips: Sequence[Flip], what: str) -> None:
     track = record.track
     if len(flips) > track.noise.budget:
         raise RecordError(f"{what} are {len(flips)}, the budget is {track.noise.budget}.")
@@ -106,37 +107,26 @@ def _legal(record: Record, flips: Sequence[Sequence[int]], what: str) -> None:
 
 
 def _victims(record: Record) -> str:
-    document, track = record.document, record.track
-    tables = record.tables
-    flips = document["flips"]
-    made: dict[str, Callable[[int, int], int]] = {
-        "clean": lambda split, seed: 0,
-        "random": lambda split, seed: len(flips["random"][split][seed]),
-        "poisoned": lambda split, seed: len(flips["poisoned"][split]),
-        MATCHED: lambda split, seed: len(flips[MATCHED][split][seed]),
-    }
+    track, tables = record.track, record.tables
+    steps = {v.name: v.recipe.steps for v in track.victims}
     for victim in tables.victims:
-        name, clean = key(victim), victim["clean"]
+        name, clean, asked = victim.key, victim.clean, steps[victim.architecture]
         if not (
-            victim["train_correct"] <= victim["train_points"] == track.data.train
-            and victim["memorised_count"] <= victim["flipped"] <= track.noise.budget
-            and victim["memorised_count"] <= victim["train_correct"]
-            and max(clean["correct"], clean["source_points"]) <= clean["points"]
-            and clean["source_correct"] + clean["source_to_target"] <= clean["source_points"]
-            and clean["source_correct"] <= clean["correct"]
-            and max(victim["zero_gradient"].values()) <= clean["source_points"]
+            victim.train_correct <= victim.train_points == track.data.train
+            and victim.memorised_count <= victim.flipped <= track.noise.budget
+            and victim.memorised_count <= victim.train_correct
+            and max(clean.correct, clean.source_points) <= clean.points
+            and clean.source_correct + clean.source_to_target <= clean.source_points
+            and clean.source_correct <= clean.correct
+            and max(victim.zero_gradient.targeted, victim.zero_gradient.untargeted) <= clean.source_points
         ):
             raise RecordError(f"victim {name} counts more of a thing than there are.")
-        steps = track.spec(victim["architecture"]).recipe.steps
-        if victim["steps"] > steps or (victim["steps"] < steps and not victim["diverged"]):
-            raise RecordError(f"victim {name} was trained for {victim['steps']} steps, the track asks for {steps}.")
-        try:
-            expected = made[victim["arm"]](victim["split"], victim["seed"])
-        except (IndexError, KeyError):
-            raise RecordError(f"victim {name} has no flips in the record.") from None
-        if victim["flipped"] != expected:
-            raise RecordError(f"victim {name} was trained on {victim['flipped']} flips, its arm has {expected}.")
-    points = tables.table("clean", "points")
+        if victim.steps > asked or (victim.steps < asked and not victim.diverged):
+            raise RecordError(f"victim {name} was trained for {victim.steps} steps, the track asks for {asked}.")
+        given = _flips_of(record, victim)
+        if victim.flipped != given:
+            raise RecordError(f"victim {name} was trained on {victim.flipped} flips, its arm has {given}.")
+    points = tables.table("clean.points")
     if not (points == points[:1, :1, :, :1]).all():
         raise RecordError("the victims of a split disagree on its number of test points.")
     arms = len(arms_of(track))
@@ -144,27 +134,39 @@ def _victims(record: Record) -> str:
     return f"all {len(tables.victims)} victims, {shape}, with counts that are possible."
 
 
+def _flips_of(record: Record, victim: Victim) -> int:
+    """How many flips a victim's arm has in its split and seed."""
+    flips = record.flips
+    try:
+        if victim.arm == POISONED:
+            return len(flips.poisoned[victim.split])
+        by_seed = {RANDOM: flips.random, MATCHED: flips.matched or ()}.get(victim.arm)
+        return 0 if by_seed is None else len(by_seed[victim.split][victim.seed])
+    except IndexError:
+        raise RecordError(f"victim {victim.key} has no flips in the record.") from None
+
+
 def _bits(record: Record) -> str:
-    track = record.track
-    at = {v.name: scored_at(track, v.name) for v in track.victims}
+    at = {v.name: record.track.scored_index(v.name) for v in record.track.victims}
     for victim in record.tables.victims:
-        for goal, bits in victim["bits"].items():
+        for goal in ("targeted", "untargeted"):
             try:
-                broken = int(unpack(bits, victim["clean"]["source_points"]).sum())
+                broken = int(unpack(victim.bits[goal], victim.clean.source_points).sum())
             except ValueError as error:
-                raise RecordError(f"the {goal} bits of victim {key(victim)} are broken: {error}.") from None
-            stated = victim["broken"][goal][at[victim["architecture"]]]
+                raise RecordError(f"the {goal} bits of victim {victim.key} are broken: {error}.") from None
+            stated = victim.broken[goal][at[victim.architecture]]
             if broken != stated:
-                raise RecordError(f"victim {key(victim)} has {broken} {goal} bits set and counts {stated} broken.")
+                raise RecordError(f"victim {victim.key} has {broken} {goal} bits set and counts {stated} broken.")
     return "every count at the score's radius is the number of its bits."
 
 
 def _curve(record: Record) -> str:
     for victim in record.tables.victims:
-        points = victim["clean"]["source_points"]
-        for goal, counts in victim["broken"].items():
-            if max(counts) > points:
-                raise RecordError(f"the {goal} curve of victim {key(victim)} breaks {max(counts)} of {points} points.")
+        points = victim.clean.source_points
+        for goal in ("targeted", "untargeted"):
+            most = max(victim.broken[goal])
+            if most > points:
+                raise RecordError(f"the {goal} curve of victim {victim.key} breaks {most} of {points} points.")
     return "no curve breaks more points than there are."
 
 
@@ -188,67 +190,33 @@ def _ranked(record: Record) -> str:
 
 
 def _same(record: Record, block: str) -> str:
-    """Derive one block anew and compare."""
-    document = record.document
-    reported = [flag for flag in record.flags if flag in REPORTED]
-    fixed = document["score"]["fixed_test_set"]
-    expected = derive(record.track, document, fixed_test_set=fixed, reported=reported)[block]
-    path = difference(document[block], expected)
-    if path is not None:
-        raise RecordError(f"{block}{path} does not follow from the victims: {_at(document[block], expected)}.")
+    """Compare one block with what follows from the others."""
+    place = difference(record.document[block], record.derived[block], _TOLERANCE)
+    if place is not None:
+        path, came, derived = place
+        says = f"it states {str(came)[:60]}, they give {str(derived)[:60]}"
+        raise RecordError(f"{block}{path} does not follow from the victims: {says}.")
     return f"the block `{block}` follows from the victims."
 
 
-def difference(found: Any, expected: Any) -> str | None:
-    """Where two JSON values first differ by more than rounding, as a path, or None."""
-    if isinstance(expected, float) and isinstance(found, float):
-        return None if abs(found - expected) <= _TOLERANCE else ""
-    if type(found) is not type(expected):
-        return ""
-    if isinstance(expected, Mapping):
-        if found.keys() != expected.keys():
-            return ""
-        parts = [(f".{k}", found[k], expected[k]) for k in expected]
-    elif isinstance(expected, list):
-        if len(found) != len(expected):
-            return ""
-        parts = [(f"[{i}]", f, e) for i, (f, e) in enumerate(zip(found, expected, strict=True))]
-    else:
-        return None if found == expected else ""
-    for step, f, e in parts:
-        path = difference(f, e)
-        if path is not None:
-            return step + path
-    return None
-
-
-def _at(found: Any, expected: Any) -> str:
-    """The two values where they first differ."""
-    if isinstance(expected, Mapping) and isinstance(found, Mapping) and found.keys() == expected.keys():
-        return next(_at(found[k], expected[k]) for k in expected if difference(found[k], expected[k]) is not None)
-    if isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
-        return next(_at(f, e) for f, e in zip(found, expected, strict=True) if difference(f, e) is not None)
-    return f"it states {str(found)[:60]}, they give {str(expected)[:60]}"
-
-
 def _thumbnails(record: Record) -> str:
-    found = record.document.get("thumbnails")
-    if found is None:
+    shown, poisoned = record.thumbnails, record.flips.poisoned
+    if shown is None:
         return "it has no pictures."
-    size, flips = math.prod(found["shape"]), record.document["flips"]["poisoned"]
-    for image in found["images"]:
-        flip = [image["index"], image["old"], image["new"]]
-        if image["split"] >= len(flips) or flip not in [list(f) for f in flips[image["split"]]]:
+    size = math.prod(shown.shape)
+    for image in shown.images:
+        flip = image.index, image.old, image.new
+        if image.split >= len(poisoned) or flip not in poisoned[image.split]:
             raise RecordError(
-                f"it has a picture of point {flip[0]} of split {image['split']}, which was not flipped so."
+                f"it has a picture of point {image.index} of split {image.split}, which was not flipped so."
             )
         try:
-            length = len(base64.b64decode(image["pixels"], validate=True))
+            length = len(base64.b64decode(image.pixels, validate=True))
         except binascii.Error:
             length = -1
         if length != size:
-            raise RecordError(f"its picture of point {flip[0]} of split {image['split']} is not of {size} bytes.")
-    return f"its {len(found['images'])} pictures are of flipped points."
+            raise RecordError(f"its picture of point {image.index} of split {image.split} is not of {size} bytes.")
+    return f"its {len(shown.images)} pictures are of flipped points."
 
 
 _CHECKS: dict[str, Callable[[Record], str]] = {

@@ -1,58 +1,66 @@
 """The record: one evaluation as one canonical JSON file, the only file format lnbench owns.
 
 The hash covers everything but `run` (when, where, how long) and itself. A file that is not its own canonical form is
-refused, so equal records are equal bytes. `poisoner.parameters` holds the parameters that differ from the class's
-defaults: with the name they are a row's identity. Fractions are in [0, 1], names ending in `_pp` percentage points.
+refused, so equal records are equal bytes. `lnbench.record.schema` has the fields and what they mean.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
-from lnbench.protocol import Track, canonical_json, sha256, sha256_json
-from lnbench.record import schema
-from lnbench.record.derived import (
-    FLAGS,
-    LABELS_ONLY,
-    Tables,
-    derive,
-    expected_victims,
-    key,
-    pack,
-    rounded,
-    split_accuracies,
-    unpack,
+from lnbench.files import RefusedError, parse_canonical, read_at_most, write_atomically
+from lnbench.protocol import Streams, Track, canonical_json, sha256, sha256_json
+from lnbench.protocol.documents import WrongError, difference, show
+from lnbench.protocol.documents import read as read_document
+from lnbench.record import dates, presentation, salts
+from lnbench.record.derived import derive, split_accuracies
+from lnbench.record.flags import FLAGS, LABELS_ONLY, REPORTED, meaning
+from lnbench.record.schema import (
+    SCHEMA,
+    Arm,
+    Arms,
+    Environment,
+    Flips,
+    PoisonerBlock,
+    RecordDocument,
+    Run,
+    Score,
+    SplitsAndSeeds,
+    Thumbnails,
+    Victim,
 )
+from lnbench.record.tables import Tables
 
-__all__ = ["FLAGS", "Record", "RefusedError", "assemble", "meaning", "pack", "read", "rounded", "unpack", "write"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-SCHEMA = 1
+__all__ = ["FLAGS", "LARGEST", "Record", "RefusedError", "digest", "meaning", "parse", "read", "write"]
+
 LARGEST = 64 << 20
 """Bytes of the largest file that is read."""
 _OUTSIDE = ("run", "sha256")
+_BLOCKS = ("poisoner", "replication", "flips", "victims", "score", "environment", "run")
+"""Attributes of a record that reading its document has made already."""
+
+T = TypeVar("T")
 
 
-class RefusedError(RecordError):
-    """A file is no record. `check` names what failed: file, json, canonical, schema, track or hash."""
-
-    def __init__(self, check: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.check = check
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Record:
     """One evaluation of one poisoner on one track.
+
+    Its blocks are attributes of the types in `lnbench.record.schema`: `record.score.drop_pp`,
+    `record.arms["random"].adv_acc`, `record.victims[0].clean.correct`.
 
     Attributes:
         document: the JSON object; not to be changed.
@@ -62,15 +70,89 @@ class Record:
     document: Mapping[str, Any]
     track: Track
 
+    def __repr__(self) -> str:
+        return presentation.line(self)
+
+    def _repr_html_(self) -> str:
+        return presentation.html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A copy of the document, to be changed at will."""
+        copied: dict[str, Any] = json.loads(canonical_json(self.document))
+        return copied
+
+    def to_frame(self) -> DataFrame:
+        """The victims as a pandas DataFrame, one line each.
+
+        Raises:
+            UnavailableError: if pandas is missing.
+        """
+        return presentation.frame(self)
+
+    @functools.cached_property
+    def poisoner(self) -> PoisonerBlock:
+        """Who made the labels."""
+        return self._block("poisoner", PoisonerBlock)
+
+    @functools.cached_property
+    def replication(self) -> SplitsAndSeeds:
+        """Splits and seeds of the evaluation."""
+        return self._block("replication", SplitsAndSeeds)
+
+    @functools.cached_property
+    def flips(self) -> Flips:
+        """The label changes of each arm."""
+        return self._block("flips", Flips)
+
+    @functools.cached_property
+    def victims(self) -> tuple[Victim, ...]:
+        """What was counted on each trained network."""
+        return self._block("victims", tuple[Victim, ...])
+
+    @functools.cached_property
+    def score(self) -> Score:
+        """How much lower adversarial accuracy is than under random flips."""
+        return self._block("score", Score)
+
+    @functools.cached_property
+    def arms(self) -> Mapping[str, Arm]:
+        """The means of each arm's victims, by the arm's name."""
+        arms = self._block("arms", Arms)
+        return {name: arms[name] for name in arms.__struct_fields__ if name in self.document["arms"]}
+
+    @functools.cached_property
+    def thumbnails(self) -> Thumbnails | None:
+        """Pictures of flipped points, where the data's licence allows them."""
+        return self._block("thumbnails", Thumbnails) if "thumbnails" in self.document else None
+
+    @functools.cached_property
+    def environment(self) -> Environment:
+        """What the victims' bits depend on besides the protocol."""
+        return self._block("environment", Environment)
+
+    @functools.cached_property
+    def run(self) -> Run:
+        """When, where and how long: outside the hash."""
+        return self._block("run", Run)
+
+    def _block(self, name: str, kind: type[T]) -> T:
+        """A block of the document in its type."""
+        if name not in self.document:
+            raise RecordError(f"this record was loaded without its {name}.")
+        try:
+            return read_document(self.document[name], kind, name)
+        except WrongError as wrong:
+            raise RefusedError("schema", str(wrong)) from None
+
     @property
     def name(self) -> str:
         """The poisoner's name: its file's stem."""
-        return str(self.document["poisoner"]["name"])
+        return self.poisoner.name
 
     @property
     def parameters(self) -> Mapping[str, Any]:
         """The poisoner's parameters that are not at their defaults."""
-        return dict(self.document["poisoner"]["parameters"])
+        return dict(self.poisoner.parameters)
 
     @property
     def label(self) -> str:
@@ -79,14 +161,14 @@ class Record:
         return f"{self.name}({shown})" if shown else self.name
 
     @property
-    def score(self) -> Mapping[str, Any]:
-        """The `score` block."""
-        return dict(self.document["score"])
+    def labels_sha256(self) -> tuple[str, ...]:
+        """Per split, the hash of the poisoned labels as little-endian int64."""
+        return tuple(self.document["labels_sha256"])
 
     @property
-    def arms(self) -> Mapping[str, Any]:
-        """The `arms` block."""
-        return dict(self.document["arms"])
+    def trainings(self) -> tuple[int, ...]:
+        """Per split, victims that the poisoner says it trained."""
+        return tuple(self.document["trainings"])
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -101,7 +183,17 @@ class Record:
     @property
     def labels_only(self) -> bool:
         """Whether it scores published labels, whose place on the Hub stands for the poisoner's source."""
-        return str(self.document["poisoner"]["source"]).startswith(LABELS_ONLY)
+        return self.poisoner.source.startswith(LABELS_ONLY)
+
+    @property
+    def sandbox(self) -> str:
+        """What the poisoner ran in: `bubblewrap`, `landlock` or `none`."""
+        return str(self.document["sandbox"])
+
+    @property
+    def code_sha256(self) -> str:
+        """Hash of the code of lnbench that can move the victims' bits."""
+        return str(self.document["code_sha256"])
 
     @property
     def season(self) -> str | None:
@@ -110,8 +202,27 @@ class Record:
         return season
 
     @property
+    def salt(self) -> str | None:
+        """`public` if the public salt drew its splits; None for any other, which the record does not tell."""
+        salt: str | None = self.document["salt"]
+        return salt
+
+    @property
+    def salt_commitment(self) -> str:
+        """What it is committed to; see `Streams.commitment`."""
+        return str(self.document["salt_commitment"])
+
+    def streams(self, *known: str | None) -> Streams | None:
+        """The random streams that drew its splits, if its salt is public or among these; None otherwise."""
+        return salts.matching(self.salt_commitment, self.track.sha256, *known)
+
+    @property
     def started(self) -> str:
-        """When the run began, ISO 8601; outside the hash."""
+        """When the run began, ISO 8601: real, and neither before 2020 nor in the future.
+
+        It lies outside the hash, so it is a claim that whoever holds the file can change without a trace. Nothing on a
+        board may be ordered by it alone.
+        """
         return str(self.document["run"]["started"])
 
     @property
@@ -128,9 +239,8 @@ class Record:
     @property
     def identity(self) -> tuple[str, str, str, str]:
         """What makes two records the same row: track, salt, source and parameters."""
-        poisoner = self.document["poisoner"]
-        salt = str(self.document["salt_commitment"])
-        return self.track.sha256, salt, str(poisoner["sha256"]), canonical_json(poisoner["parameters"]).decode()
+        parameters = canonical_json(self.document["poisoner"]["parameters"]).decode()
+        return self.track.sha256, self.salt_commitment, self.poisoner.sha256, parameters
 
     @functools.cached_property
     def tables(self) -> Tables:
@@ -139,7 +249,7 @@ class Record:
         Raises:
             RecordError: if they are incomplete or disagree with the track.
         """
-        return Tables(self.track, self.document)
+        return Tables(self.track, self.replication, self.victims)
 
     @functools.cached_property
     def split_accuracies(self) -> np.ndarray:
@@ -150,101 +260,21 @@ class Record:
         """
         return split_accuracies(self.tables)
 
+    @functools.cached_property
+    def derived(self) -> Mapping[str, Any]:
+        """The blocks `score`, `arms`, `flags` and `ranked` as they follow from the other blocks.
+
+        Raises:
+            RecordError: if the victims are incomplete or disagree with the track.
+        """
+        reported = [flag for flag in self.flags if flag in REPORTED]
+        fixed = self.score.fixed_test_set
+        return derive(self.track, self.document, fixed_test_set=fixed, reported=reported, tables=self.tables)
+
     @property
     def verdict(self) -> str:
         """The outcome in one sentence."""
-        score = self.document["score"]
-        drop, ends = score["drop_pp"], score["ci95_pp"]
-        if drop is None:
-            return "No score: of every architecture, split and seed, a victim of some arm diverged."
-        if ends is None:
-            return f"No verdict: a drop of {drop:.1f} points on a single split has no interval."
-        span = f"(95 % interval {ends[0]:.1f} to {ends[1]:.1f}, p = {score['p_value']:.2g})"
-        if ends[0] > 0:
-            return f"Beats random flips: adversarial accuracy is {drop:.1f} points lower {span}."
-        if ends[1] < 0:
-            return f"Worse than random flips: adversarial accuracy is {-drop:.1f} points higher {span}."
-        return f"Not told apart from random flips: adversarial accuracy differs by {drop:.1f} points {span}."
-
-
-def meaning(flag: str) -> str:
-    """The sentence behind a flag; its parts after a colon name what it is about."""
-    name, _, about = flag.partition(":")
-    sentence = FLAGS[name][1] if name in FLAGS else "A flag this lnbench does not know."
-    return f"{about.replace(':', ', ')}: {sentence}" if about else sentence
-
-
-def assemble(
-    *,
-    track: Track,
-    streams_commitment: str,
-    salt: str | None,
-    season: str | None,
-    quick: bool,
-    splits: int,
-    seeds: int,
-    poisoner: Mapping[str, Any],
-    flips: Mapping[str, Any],
-    labels_sha256: Sequence[str],
-    trainings: Sequence[int],
-    victims: Sequence[Mapping[str, Any]],
-    environment: Mapping[str, Any],
-    code_sha256: str,
-    sandbox: str,
-    fixed_test_set: bool,
-    run: Mapping[str, Any],
-    flags: Sequence[str] = (),
-    thumbnails: Mapping[str, Any] | None = None,
-) -> Record:
-    """The record of one evaluation: arms, score, flags, ranking and hash follow from the parts.
-
-    Args:
-        streams_commitment: `Streams.commitment` of the streams used.
-        salt: `"public"`, or None for a salt that is not public.
-        poisoner: name, parameters (only those off their defaults), description, author, paper, license, source,
-            sha256 (of the source's bytes).
-        flips: `poisoned`: per split, `random`: per split and seed, [[index, old, new], …].
-        labels_sha256: per split, of the poisoned labels as little-endian int64.
-        trainings: per split, victims that the poisoner says it trained.
-        victims: in any order; see the module `_record_schema` for the fields.
-        fixed_test_set: whether all splits share one test set (`lnbench.data.fixed_test_set`).
-        flags: flags that only the run can know.
-        thumbnails: pictures of flipped points, or None.
-
-    Raises:
-        RecordError: if a part is malformed or a victim is missing.
-    """
-    order = {victim: place for place, victim in enumerate(expected_victims(track, splits, seeds))}
-    strange = [key(v) for v in victims if key(v) not in order]
-    if strange:
-        raise RecordError(f"the track asks for no victim {strange[0]}.")
-    document: dict[str, Any] = {
-        "schema": SCHEMA,
-        "track": {"name": track.name, "version": track.version, "sha256": track.sha256, "document": track.document},
-        "season": season,
-        "salt": salt,
-        "salt_commitment": streams_commitment,
-        "replication": {"splits": splits, "seeds": seeds, "quick": quick},
-        "poisoner": poisoner,
-        "labels_sha256": labels_sha256,
-        "flips": flips,
-        "trainings": trainings,
-        "victims": sorted(victims, key=lambda v: order[key(v)]),
-        "environment": environment,
-        "code_sha256": code_sha256,
-        "sandbox": sandbox,
-        "run": run,
-        "sha256": "0" * 64,
-    }
-    if thumbnails is not None:
-        document["thumbnails"] = thumbnails
-    document |= derive(track, document, fixed_test_set=fixed_test_set, reported=flags)
-    try:
-        document = json.loads(canonical_json(document))
-    except (TypeError, ValueError) as error:
-        raise RecordError(f"a part of the record cannot be written as JSON: {error}.") from None
-    document["sha256"] = digest(document)
-    return _READERS[SCHEMA](document, canonical_json(document))
+        return presentation.verdict(self.score)
 
 
 def digest(document: Mapping[str, Any], data: bytes | None = None) -> str:
@@ -265,42 +295,23 @@ def read(path: str | Path) -> Record:
     """The record in a file.
 
     Raises:
-        RecordError: in one sentence, if the file cannot be read, is no canonical JSON, breaks the schema, carries a
-            track that is not what its hash says, or has another hash than it states.
+        RecordError: in one sentence, if the file cannot be read, is not canonical JSON, breaks the schema, carries a
+            track that is not what its hash says, has another hash than it states, or a date that cannot be true.
     """
     path = Path(path)
     if not path.is_file():
         raise RefusedError("file", f"{path}: there is no such file.")
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+        return parse(read_at_most(path, LARGEST))
     except OSError as error:
         raise RefusedError("file", f"{path}: it cannot be read ({error.strerror}).") from None
-    try:
-        return parse(data)
     except RefusedError as error:
         raise RefusedError(error.check, f"{path}: {error}") from None
 
 
 def parse(data: bytes) -> Record:
     """The record in some bytes; see `read`."""
-    if len(data) > LARGEST:
-        raise RefusedError("file", f"it is larger than {LARGEST >> 20} MiB, the most a record may be.")
-    try:
-        document = json.loads(data.decode("ascii"))
-        same = canonical_json(document) == data
-        if b"\\ud" in data:
-            json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeDecodeError:
-        raise RefusedError("canonical", "it holds bytes that are not ASCII.") from None
-    except UnicodeEncodeError:
-        raise RefusedError("json", "it holds half of a surrogate pair, which is no text.") from None
-    except RecursionError:
-        raise RefusedError("json", "it is nested too deeply.") from None
-    except ValueError as error:
-        raise RefusedError("json", f"it is not JSON: {str(error)[:120]}.") from None
-    if not same:
-        raise RefusedError("canonical", "it is not in canonical form (sorted keys, no spaces, each key once).")
+    document = parse_canonical(data, LARGEST)
     version = document.get("schema") if isinstance(document, dict) else None
     if type(version) is not int or version not in _READERS:
         known = ", ".join(str(v) for v in _READERS)
@@ -314,39 +325,39 @@ def write(record: Record, path: str | Path) -> None:
     Raises:
         UnavailableError: if the disk is full or the place cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(canonical_json(record.document))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(Path(path), canonical_json(record.document), parents=True)
     except OSError as error:
         raise UnavailableError(f"the record cannot be written to {path}: {error.strerror}.") from None
 
 
 def _read_1(document: dict[str, Any], data: bytes) -> Record:
     try:
-        schema.RECORD.one(document)
-    except schema.Wrong as wrong:
-        raise RefusedError("schema", f"{wrong}.") from None
+        contents = read_document(document, RecordDocument)
+    except WrongError as wrong:
+        raise RefusedError("schema", str(wrong)) from None
+    for block in ("score", "arms"):
+        if place := difference(document[block], msgspec.to_builtins(contents[block])):
+            wanted = "expected a number with a decimal point"
+            raise RefusedError("schema", f"{block}{place[0]}: {wanted}, got {show(place[1])}.")
+    try:
+        dates.check_start(contents.run.started)
+    except ValueError as expected:
+        raise RefusedError("schema", f"run.started: expected {expected}, got {show(contents.run.started)}.") from None
     track = _track(canonical_json(document["track"]))
-    found = digest(document, data)
-    if found != document["sha256"]:
-        raise RefusedError("hash", f"its content has sha256 {found[:12]}…, it states {document['sha256'][:12]}….")
-    return Record(document, track)
+    actual = digest(document, data)
+    if actual != document["sha256"]:
+        raise RefusedError("hash", f"its content has sha256 {actual[:12]}…, it states {document['sha256'][:12]}….")
+    record = Record(document, track)
+    vars(record).update({name: contents[name] for name in _BLOCKS})
+    return record
 
 
 @functools.lru_cache(maxsize=64)
 def _track(block: bytes) -> Track:
     stated = json.loads(block)
     try:
-        track = Track.from_document(stated["document"], "track: document")
+        track = Track.from_document(stated["document"], "track.document")
     except (ProtocolError, RecursionError, OverflowError, ValueError) as error:
         raise RefusedError("track", f"its track is not one: {str(error)[:300]}") from None
     for field, value in (("name", track.name), ("version", track.version), ("sha256", track.sha256)):
@@ -355,4 +366,4 @@ def _track(block: bytes) -> Track:
     return track
 
 
-_READERS: dict[int, Callable[[dict[str, Any], bytes], Record]] = {1: _read_1}
+_READERS: dict[int, Callable[[dict[str, Any], bytes], Record]] = {SCHEMA: _read_1}

@@ -1,352 +1,359 @@
-"""What a record may hold, field by field: types and ranges, nothing that ties two fields together.
+"""What a record may hold, as types: kinds and ranges, nothing that ties two fields together.
 
-A check knows two ways: one value, raising `Wrong` with the path to what is wrong, and a whole column of values at
-once, which only tells whether all are right. Long lists take the fast way and go back for the message.
+`leaderboard/record.schema.json` is made from them. Fractions are in [0, 1], names ending in `_pp` percentage points;
+counts are of examples unless said otherwise. A field that is `UNSET`, which is false, is not in the record.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from lnbench.protocol import ARMS, MATCHED
+from msgspec import UNSET, Meta, UnsetType
 
-_MOST = 2**53
-"""Largest integer that every JSON reader keeps exactly."""
+from lnbench.protocol.documents import LARGEST, AtLeastOne, Count, Part, Sha256, Share, whole
+
+SCHEMA = 1
+
+Name = Annotated[
+    str, Meta(pattern=whole("[a-z0-9][a-z0-9_-]{0,39}"), description="a name of up to 40 of a–z, 0–9, '_' and '-'")
+]
+PoisonerName = Annotated[
+    str, Meta(pattern=whole("[a-z0-9_-]{1,40}"), description="a poisoner's name of up to 40 of a–z, 0–9, '_' and '-'")
+]
+Words = Annotated[str, Meta(max_length=1 << 14)]
+Source = Annotated[str, Meta(max_length=1 << 20)]
+Label = Annotated[
+    str,
+    Meta(pattern=whole(r"[^\x00-\x1f\x7f]{1,200}"), description="a line of 1 … 200 characters, no control characters"),
+]
+Number = Annotated[float, Meta(ge=-1e12, le=1e12)]
+Points = Annotated[float, Meta(ge=-100, le=100)]
+"""Percentage points."""
+Ends = tuple[Number, Number]
+"""An interval: its lower and its upper end."""
+UpTo1000 = Annotated[int, Meta(ge=1, le=1000)]
+
+_Base64 = whole("[A-Za-z0-9+/]*={0,2}")
+_Seconds = Annotated[
+    Annotated[int, Meta(ge=0, le=LARGEST)] | Annotated[float, Meta(ge=0, le=1e12)],
+    Meta(description="a number of seconds"),
+]
+_FlipList = Annotated[tuple[tuple[Count, Count, Count], ...], Meta(max_length=1 << 20)]
+_FlipsBySeed = Annotated[
+    tuple[Annotated[tuple[_FlipList, ...], Meta(min_length=1, max_length=1000)], ...],
+    Meta(min_length=1, max_length=1000),
+]
+_Value = Annotated[
+    Source | Annotated[int, Meta(ge=-LARGEST, le=LARGEST)] | Annotated[float, Meta(ge=-1e300, le=1e300)] | bool,
+    Meta(description="a text, a number, true or false"),
+]
 
 
-class Wrong(Exception):
-    """A value is not what the schema asks for."""
+class TrackBlock(Part, frozen=True):
+    """The track, whole: `document` is what its file says, `sha256` the hash of that."""
 
-    def __init__(self, expected: str, value: Any, path: str = "") -> None:
-        super().__init__(expected)
-        self.expected, self.value, self.path = expected, value, path
-
-    def __str__(self) -> str:
-        return f"{self.path.lstrip('.') or 'the record'}: expected {self.expected}, got {_show(self.value)}"
-
-    def inside(self, step: str) -> Wrong:
-        """The same, seen from the container."""
-        return Wrong(self.expected, self.value, step + self.path)
+    name: Name
+    version: Count
+    sha256: Sha256
+    document: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Check:
-    """One kind of value.
+class SplitsAndSeeds(Part, frozen=True):
+    """How often the evaluation was repeated."""
+
+    splits: UpTo1000
+    seeds: UpTo1000
+    quick: bool
+
+
+class PoisonerBlock(Part, frozen=True):
+    """Who made the labels.
 
     Attributes:
-        one: raises `Wrong` for a value that is not of the kind.
-        every: whether all values of a list are.
-        needed: whether a table must have a key of this kind; see `maybe`.
+        name: its file's stem.
+        parameters: those off their defaults; with the source they are a row's identity.
+        source: the file's text; of published labels, their place on the Hub.
+        sha256: of the source's bytes.
     """
 
-    one: Callable[[Any], None]
-    every: Callable[[list[Any]], bool]
-    needed: bool = True
-
-    def accepts(self, value: Any) -> bool:
-        """Whether `one` raises nothing."""
-        try:
-            self.one(value)
-        except Wrong:
-            return False
-        return True
+    name: PoisonerName
+    parameters: Annotated[dict[Label, _Value], Meta(max_length=100)]
+    description: Words
+    author: Words
+    paper: Words
+    license: Words
+    source: Source
+    sha256: Sha256
 
 
-def _scalar(expected: str, good: Callable[[Any], bool], every: Callable[[list[Any]], bool] | None = None) -> Check:
-    """A check of values without parts."""
+class Flips(Part, frozen=True):
+    """Label changes, [index, old, new] each: the poisoner's by split, the others by split and seed."""
 
-    def one(value: Any) -> None:
-        if not good(value):
-            raise Wrong(expected, value)
-
-    return Check(one, every or (lambda values: all(map(good, values))))
+    poisoned: Annotated[tuple[_FlipList, ...], Meta(min_length=1, max_length=1000)]
+    random: _FlipsBySeed
+    matched: _FlipsBySeed | UnsetType = UNSET
 
 
-def _between(kind: type[int] | type[float], expected: str, low: float, high: float) -> Check:
-    def every(values: list[Any]) -> bool:
-        return not values or (set(map(type, values)) == {kind} and low <= min(values) and max(values) <= high)
+class Picture(Part, frozen=True):
+    """A flipped point; `pixels` are base64 of uint8 in the pictures' shape."""
 
-    def good(value: Any) -> bool:
-        return type(value) is kind and low <= value <= high
-
-    return _scalar(expected, good, every)
-
-
-def integer(low: int = 0, high: int = _MOST) -> Check:
-    """A JSON integer in low … high."""
-    return _between(int, f"an integer in {low} … {high}", low, high)
+    split: Count
+    index: Count
+    old: Count
+    new: Count
+    pixels: Annotated[str, Meta(pattern=_Base64, max_length=4 * 64 * 64 + 4, description="base64 of a small picture")]
 
 
-def number(low: float = -1e12, high: float = 1e12) -> Check:
-    """A JSON number with a point in low … high."""
-    return _between(float, f"a decimal number in {low:g} … {high:g}", low, high)
+class Thumbnails(Part, frozen=True):
+    """Pictures of flipped points; `shape` is (channels, height, width)."""
+
+    shape: tuple[Literal[1, 3], Annotated[int, Meta(ge=1, le=64)], Annotated[int, Meta(ge=1, le=64)]]
+    images: Annotated[tuple[Picture, ...], Meta(min_length=1, max_length=16)]
 
 
-def text(pattern: str = "", most: int = 1 << 20) -> Check:
-    """A string, at most `most` characters, that matches the whole pattern if there is one."""
-    expected = f"a text of at most {most} characters" + (f" like {pattern}" if pattern else "")
-    match = re.compile(pattern or r"(?s:.*)").fullmatch
-    return _scalar(expected, lambda value: type(value) is str and len(value) <= most and match(value) is not None)
+class CleanCounts(Part, frozen=True):
+    """Of the split's unattacked test points: all, right ones, and of the source classes all, right and target ones."""
+
+    points: AtLeastOne
+    correct: Count
+    source_points: AtLeastOne
+    source_correct: Count
+    source_to_target: Count
 
 
-def one_of(*choices: Any) -> Check:
-    """One of these values, with its very type."""
-    allowed = {(type(choice), choice) for choice in choices}
-    kinds = {kind for kind, _ in allowed}
+class Broken(Part, frozen=True):
+    """Source-class test points broken at each radius of the curve, by the targeted and the untargeted adversary."""
 
-    def every(values: list[Any]) -> bool:
-        return set(map(type, values)) <= kinds and set(zip(map(type, values), values, strict=True)) <= allowed
-
-    return _scalar(" or ".join(repr(c) for c in choices), lambda value: every([value]), every)
+    targeted: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=1000)]
+    untargeted: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=1000)]
 
 
-def optional(inner: Check) -> Check:
-    """null or what `inner` accepts."""
+class ZeroGradient(Part, frozen=True):
+    """Source-class test points whose loss has no input gradient at the clean input."""
 
-    def one(value: Any) -> None:
-        if value is not None:
-            inner.one(value)
-
-    return Check(one, lambda values: inner.every([v for v in values if v is not None]))
+    targeted: Count
+    untargeted: Count
 
 
-def either(description: str, *inner: Check) -> Check:
-    """What any of `inner` accepts."""
-    return _scalar(description, lambda value: any(option.accepts(value) for option in inner))
+class Bits(Part, frozen=True):
+    """Which source-class test points are broken at the score's radius; see `lnbench.protocol.bits`."""
+
+    targeted: Annotated[str, Meta(pattern=_Base64, max_length=1 << 20, description="base64 of packed bits")]
+    untargeted: Annotated[str, Meta(pattern=_Base64, max_length=1 << 20, description="base64 of packed bits")]
 
 
-def items(inner: Check, low: int = 0, high: int = 1 << 20) -> Check:
-    """A list of low … high values that `inner` accepts."""
+class Victim(Part, frozen=True):
+    """What was counted on one trained network."""
 
-    def one(value: Any) -> None:
-        if not sized(value):
-            raise Wrong(f"a list of {low} … {high} values", value)
-        if inner.every(value):
-            return
-        _parts((f"[{place}]", inner, entry) for place, entry in enumerate(value))
+    architecture: Name
+    split: Count
+    seed: Count
+    arm: Literal["clean", "random", "poisoned", "matched"]
+    steps: Count
+    train_points: AtLeastOne
+    train_correct: Count
+    flipped: Count
+    memorised_count: Count
+    diverged: bool
+    clean: CleanCounts
+    broken: Broken
+    zero_gradient: ZeroGradient
+    bits: Bits
 
-    def sized(value: Any) -> bool:
-        return type(value) is list and low <= len(value) <= high
-
-    return Check(one, lambda values: all(map(sized, values)) and inner.every(list(chain.from_iterable(values))))
-
-
-def row(*inner: Check) -> Check:
-    """A list with one value for each of `inner`."""
-
-    def one(value: Any) -> None:
-        if not sized(value):
-            raise Wrong(f"a list of {len(inner)} values", value)
-        _parts((f"[{place}]", check, value[place]) for place, check in enumerate(inner))
-
-    def sized(value: Any) -> bool:
-        return type(value) is list and len(value) == len(inner)
-
-    def every(values: list[Any]) -> bool:
-        return all(map(sized, values)) and all(c.every([v[i] for v in values]) for i, c in enumerate(inner))
-
-    return Check(one, every)
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        """(architecture, split, seed, arm)."""
+        return self.architecture, self.split, self.seed, self.arm
 
 
-def mapping(inner: Check, key: Check | None = None, high: int = 1 << 16) -> Check:
-    """An object of at most `high` free keys, each with a value that `inner` accepts."""
-    key = key or text(most=200)
+class ArchitectureScore(Part, frozen=True):
+    """The score on one architecture."""
 
-    def one(value: Any) -> None:
-        if not sized(value):
-            raise Wrong(f"an object of at most {high} keys", value)
-        _parts((f".{name[:80]}", check, part) for name in value for check, part in ((key, name), (inner, value[name])))
-
-    def sized(value: Any) -> bool:
-        return type(value) is dict and len(value) <= high
-
-    return _free(one)
+    drop_pp: Points | None
+    ci95_pp: Ends | None
+    area_pp: Points | None
 
 
-def _free(one: Callable[[Any], None]) -> Check:
-    """A check whose columns are checked one by one."""
+class WorstArchitecture(Part, frozen=True):
+    """The architecture with the smallest drop."""
 
-    def every(values: list[Any]) -> bool:
-        try:
-            for value in values:
-                one(value)
-        except Wrong:
-            return False
-        return True
-
-    return Check(one, every)
+    name: Name
+    drop_pp: Points
+    ci95_pp: Ends | None
 
 
-def maybe(inner: Check) -> Check:
-    """What `inner` accepts, under a key that a table may lack."""
-    return Check(inner.one, inner.every, needed=False)
+class MatchedScore(Part, frozen=True):
+    """The drop below random flips with the poisoner's own allocation to the pairs."""
+
+    drop_pp: Points | None
+    ci95_pp: Ends | None
+    p_value: Share | None
 
 
-def table(**fields: Check) -> Check:
-    """An object with exactly these keys."""
-    names = fields.keys()
-    needed = {name for name, check in fields.items() if check.needed}
+class Parts(Part, frozen=True):
+    """The drop in two: `clean`, plain errors, ΔP(clean → target); `adversarial`, ΔP(clean not target, adversarial →
+    target)."""
 
-    def one(value: Any) -> None:
-        if type(value) is not dict:
-            raise Wrong("an object", value)
-        missing, extra = sorted(needed - value.keys()), sorted(value.keys() - names)
-        if missing or extra:
-            raise Wrong(f"the key {missing[0]!r}" if missing else f"no key {extra[0][:80]!r}", value)
-        _parts((f".{name}", check, value[name]) for name, check in fields.items() if name in value)
-
-    def every(values: list[Any]) -> bool:
-        if not all(type(value) is dict for value in values):
-            return False
-        if not all(needed <= set(keys) <= names for keys in set(map(tuple, values))):
-            return False
-        for name, check in fields.items():
-            present = values if check.needed else [value for value in values if name in value]
-            if not check.every([value[name] for value in present]):
-                return False
-        return True
-
-    return Check(one, every)
+    clean: Points | None
+    adversarial: Annotated[float, Meta(ge=-200, le=200)] | None
 
 
-def _parts(parts: Iterable[tuple[str, Check, Any]]) -> None:
-    """Check (step, check, value) triples; what is wrong gets the step put in front of its path."""
-    for step, check, value in parts:
-        try:
-            check.one(value)
-        except Wrong as wrong:
-            raise wrong.inside(step) from None
+class Score(Part, frozen=True, kw_only=True):
+    """How much lower the victims' adversarial accuracy (AA) is than under random flips; None where nothing remains.
+
+    Attributes:
+        drop_pp: 100 · mean over splits of [mean over architectures and seeds of AA(random) − AA(poisoned)].
+        ci95_pp: t interval over the split means.
+        p_value: two-sided, of a drop of 0.
+        splits: splits that entered.
+        seeds: seeds of a split.
+        per_architecture: the same for each architecture alone.
+        worst_architecture: the one with the smallest drop.
+        area_pp: mean drop over the ε curve, 100 · ∫ΔAA dε / (ε_max − ε_min): it has no floor to hit.
+        ci95_points_pp: the interval that also covers other test points; see `score.points_interval`.
+        fixed_test_set: whether all splits share one test set.
+        untargeted_drop_pp: the same drop under the untargeted adversary.
+        untargeted_ci95_pp: its interval.
+        parts_pp: the drop in plain and adversarial errors.
+        split_drops_pp: the split means, (split,); None for a split whose every triple diverged.
+        matched: the drop below the second baseline; UNSET on tracks with one pair.
+    """
+
+    drop_pp: Points | None
+    ci95_pp: Ends | None
+    p_value: Share | None
+    splits: Count
+    seeds: Count
+    per_architecture: dict[Name, ArchitectureScore]
+    worst_architecture: WorstArchitecture | None
+    area_pp: Points | None
+    ci95_points_pp: Ends | None
+    fixed_test_set: bool
+    untargeted_drop_pp: Points | None
+    untargeted_ci95_pp: Ends | None
+    parts_pp: Parts
+    split_drops_pp: Annotated[tuple[Points | None, ...], Meta(min_length=1, max_length=1000)]
+    matched: MatchedScore | UnsetType = UNSET
 
 
-anything = _scalar("anything", lambda value: True)
-"""Whatever JSON can hold."""
+class Accuracies(Part, frozen=True):
+    """Mean shares of an arm's victims; None where nothing remains, `memorised` also where nothing was flipped.
 
-_COUNT = integer()
-_HEX = text(r"[0-9a-f]{64}", 64)
-_LABEL = text(r"[^\x00-\x1f\x7f]+", 200)
-_NAME = text(r"[a-z0-9][a-z0-9_-]{0,39}", 40)
-_WORDS = text(most=1 << 14)
-_SHARE = number(0, 1)
-_PP = number(-100, 100)
-_ENDS = optional(row(number(), number()))
-_FLIPS = items(row(_COUNT, _COUNT, _COUNT))
-_FLIPS_BY_SEED = items(items(_FLIPS, 1, 1000), 1, 1000)
-_SECONDS = either("a number of seconds", number(0), integer())
-_TIME = text(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?", 40)
-_VALUE = either("a text, a number, true or false", text(), integer(-_MOST), number(-1e300, 1e300), one_of(True, False))
+    Attributes:
+        adv_acc: source-class test points not broken by the targeted adversary at the score's radius.
+        untargeted_adv_acc: the same of the untargeted one.
+        clean_acc, source_clean_acc: test points, and source-class ones, that are right without an attack.
+        memorised: flips that are predicted as flipped.
+    """
 
-_VICTIM = table(
-    architecture=_NAME,
-    split=_COUNT,
-    seed=_COUNT,
-    arm=one_of(*ARMS, MATCHED),
-    steps=_COUNT,
-    train_points=integer(1),
-    train_correct=_COUNT,
-    flipped=_COUNT,
-    memorised_count=_COUNT,
-    diverged=one_of(True, False),
-    clean=table(
-        points=integer(1), correct=_COUNT, source_points=integer(1), source_correct=_COUNT, source_to_target=_COUNT
-    ),
-    broken=table(targeted=items(_COUNT, 1, 1000), untargeted=items(_COUNT, 1, 1000)),
-    zero_gradient=table(targeted=_COUNT, untargeted=_COUNT),
-    bits=table(targeted=text(r"[A-Za-z0-9+/]*={0,2}"), untargeted=text(r"[A-Za-z0-9+/]*={0,2}")),
-)
-_ACCURACIES = dict.fromkeys(
-    ("adv_acc", "untargeted_adv_acc", "clean_acc", "source_clean_acc", "memorised"), optional(_SHARE)
-)
-_ARM = table(
-    **_ACCURACIES,
-    train_acc=optional(_SHARE),
-    zero_gradient=table(targeted=optional(_SHARE), untargeted=optional(_SHARE)),
-    curve=mapping(
-        table(
-            epsilons=items(number(0), 1, 1000),
-            targeted=optional(items(_SHARE, 1, 1000)),
-            untargeted=optional(items(_SHARE, 1, 1000)),
+    adv_acc: Share | None
+    untargeted_adv_acc: Share | None
+    clean_acc: Share | None
+    source_clean_acc: Share | None
+    memorised: Share | None
+
+
+class ZeroGradientShares(Part, frozen=True):
+    """Shares of source-class test points without an input gradient."""
+
+    targeted: Share | None
+    untargeted: Share | None
+
+
+class Curve(Part, frozen=True):
+    """An arm's AA at each ε of an architecture's curve."""
+
+    epsilons: Annotated[tuple[Annotated[float, Meta(ge=0, le=1e12)], ...], Meta(min_length=1, max_length=1000)]
+    targeted: Annotated[tuple[Share, ...], Meta(min_length=1, max_length=1000)] | None
+    untargeted: Annotated[tuple[Share, ...], Meta(min_length=1, max_length=1000)] | None
+
+
+class Arm(Accuracies, frozen=True):
+    """An arm: `train_acc` is the share of training labels, flips included, that are predicted."""
+
+    train_acc: Share | None
+    zero_gradient: ZeroGradientShares
+    curve: dict[Name, Curve]
+    per_architecture: dict[Name, Accuracies]
+
+
+class Arms(Part, frozen=True):
+    """The arms by name."""
+
+    clean: Arm
+    random: Arm
+    poisoned: Arm
+    matched: Arm | UnsetType = UNSET
+
+
+class Environment(Part, frozen=True):
+    """What the victims' bits depend on besides the protocol; `id` is the hash of `parts`."""
+
+    id: Label
+    parts: dict[str, Any]
+
+
+class Run(Part, frozen=True):
+    """When, where and how long: outside the record's hash, so a claim, and nothing may be ordered by it alone.
+
+    Attributes:
+        started: ISO 8601; see `Record.started`.
+        seconds: wall clock of the evaluation.
+        poison_seconds: of the poisoner on each split.
+    """
+
+    started: Annotated[
+        str,
+        Meta(
+            pattern=whole(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?"),
+            max_length=40,
+            description="a time like 2026-01-31T12:00:00Z",
         ),
-        _NAME,
-    ),
-    per_architecture=mapping(table(**_ACCURACIES), _NAME),
-)
-_SCORE = table(
-    matched=maybe(table(drop_pp=optional(_PP), ci95_pp=_ENDS, p_value=optional(_SHARE))),
-    drop_pp=optional(_PP),
-    ci95_pp=_ENDS,
-    p_value=optional(_SHARE),
-    splits=_COUNT,
-    seeds=_COUNT,
-    per_architecture=mapping(table(drop_pp=optional(_PP), ci95_pp=_ENDS, area_pp=optional(_PP)), _NAME),
-    worst_architecture=optional(table(name=_NAME, drop_pp=_PP, ci95_pp=_ENDS)),
-    area_pp=optional(_PP),
-    ci95_points_pp=_ENDS,
-    fixed_test_set=one_of(True, False),
-    untargeted_drop_pp=optional(_PP),
-    untargeted_ci95_pp=_ENDS,
-    parts_pp=table(clean=optional(_PP), adversarial=optional(number(-200, 200))),
-    split_drops_pp=items(optional(_PP), 1, 1000),
-)
-_IMAGE = table(
-    split=_COUNT, index=_COUNT, old=_COUNT, new=_COUNT, pixels=text(r"[A-Za-z0-9+/]*={0,2}", 3 * 64 * 64 * 4 // 3 + 4)
-)
-_RUN = {
-    "started": _TIME,
-    "seconds": _SECONDS,
-    "poison_seconds": items(_SECONDS, 1, 1000),
-    "device": optional(_WORDS),
-    "cpu": optional(_WORDS),
-    "version": optional(_WORDS),
-    "commit": optional(_WORDS),
-    "command": optional(_WORDS),
-    "engine": optional(_WORDS),
-    "workers": optional(_COUNT),
-}
-
-RECORD: Check = table(
-    schema=one_of(1),
-    track=table(name=_NAME, version=_COUNT, sha256=_HEX, document=mapping(anything)),
-    season=optional(_NAME),
-    salt=one_of("public", None),
-    salt_commitment=_HEX,
-    replication=table(splits=integer(1, 1000), seeds=integer(1, 1000), quick=one_of(True, False)),
-    poisoner=table(
-        name=_LABEL,
-        parameters=mapping(_VALUE, _LABEL, 100),
-        description=_WORDS,
-        author=_WORDS,
-        paper=_WORDS,
-        license=_WORDS,
-        source=text(),
-        sha256=_HEX,
-    ),
-    labels_sha256=items(_HEX, 1, 1000),
-    flips=table(poisoned=items(_FLIPS, 1, 1000), random=_FLIPS_BY_SEED, matched=maybe(_FLIPS_BY_SEED)),
-    trainings=items(_COUNT, 1, 1000),
-    thumbnails=maybe(table(shape=row(one_of(1, 3), integer(1, 64), integer(1, 64)), images=items(_IMAGE, 1, 16))),
-    victims=items(_VICTIM, 1),
-    score=_SCORE,
-    arms=table(**dict.fromkeys(ARMS, _ARM), matched=maybe(_ARM)),
-    flags=items(text(r"[a-z0-9][a-z0-9:_-]*", 120), 0, 200),
-    ranked=one_of(True, False),
-    environment=table(id=_LABEL, parts=mapping(anything)),
-    code_sha256=_HEX,
-    sandbox=one_of("bubblewrap", "landlock", "none"),
-    run=table(**_RUN),
-    sha256=_HEX,
-)
+    ]
+    seconds: _Seconds
+    poison_seconds: Annotated[tuple[_Seconds, ...], Meta(min_length=1, max_length=1000)]
+    device: Words | None
+    cpu: Words | None
+    version: Words | None
+    commit: Words | None
+    command: Words | None
+    engine: Words | None
+    workers: Count | None
 
 
-def _show(value: Any) -> str:
-    if isinstance(value, (list, dict)):
-        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)} values"
-    if isinstance(value, str):
-        value = value[:100]
-    elif isinstance(value, int) and not -(10**30) < value < 10**30:
-        return "an integer of more than 30 digits"
-    shown = repr(value).encode("ascii", "backslashreplace").decode()
-    return shown if len(shown) <= 80 else shown[:77] + "..."
+class RecordDocument(Part, frozen=True, kw_only=True):
+    """The whole record.
+
+    Attributes:
+        salt: `public`, or null for a salt that is not.
+        salt_commitment: see `Streams.commitment`.
+        labels_sha256: per split, of the poisoned labels as little-endian int64.
+        trainings: per split, victims that the poisoner says it trained.
+        victims: each that the track asks for once, in the order of `derived.expected_victims`.
+        sha256: of the canonical JSON of all but `run` and itself.
+    """
+
+    schema: Literal[1]
+    track: TrackBlock
+    season: Name | None
+    salt: Literal["public"] | None
+    salt_commitment: Sha256
+    replication: SplitsAndSeeds
+    poisoner: PoisonerBlock
+    labels_sha256: Annotated[tuple[Sha256, ...], Meta(min_length=1, max_length=1000)]
+    flips: Flips
+    trainings: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=1000)]
+    thumbnails: Thumbnails | UnsetType = UNSET
+    victims: Annotated[tuple[Victim, ...], Meta(min_length=1, max_length=1 << 20)]
+    score: Score
+    arms: Arms
+    flags: Annotated[
+        tuple[Annotated[str, Meta(pattern=whole("[a-z0-9][a-z0-9:_-]{0,119}"), description="the name of a flag")], ...],
+        Meta(max_length=200),
+    ]
+    ranked: bool
+    environment: Environment
+    code_sha256: Sha256
+    sandbox: Literal["bubblewrap", "landlock", "none"]
+    run: Run
+    sha256: Sha256

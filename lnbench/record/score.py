@@ -1,24 +1,24 @@
 """From broken examples to a score, and from scores to ranks. NumPy and SciPy's special functions only.
 
-The unit of replication is the split: a poisoner is a method, and a method is judged by what it does to fresh training
+The unit of replication is the split: a poisoner is a method, and a method is measured by what it does to fresh training
 sets. So every interval here is taken over split means, and everything below a split (architectures, seeds, test
 points) is averaged first. Fractions are in [0, 1]; names ending in `_pp` are percentage points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 from scipy import special
 
-from lnbench.protocol import ARMS
+from lnbench.protocol import ARMS, MATCHED, POISONED, RANDOM
+from lnbench.record.schema import ArchitectureScore, MatchedScore, Parts, Score, WorstArchitecture
 
-CLEAN, RANDOM, POISONED = range(len(ARMS))
-MATCHED = len(ARMS)
-"""Place of the second baseline, where a track has one; see `lnbench.protocol.allocation`."""
+INDEX = {arm: place for place, arm in enumerate((*ARMS, MATCHED))}
+"""Arm -> its place along the first axis of counts."""
 _LEVEL = 0.95
 _NOTHING = 1e-12
 """Differences of fractions below this are rounding: the smallest true one is 1 / (points · victims) > 1e-9."""
@@ -87,86 +87,6 @@ class Counts:
         )
 
 
-@dataclass(frozen=True)
-class ArchitectureScore:
-    """The score on one architecture, in percentage points."""
-
-    drop_pp: float | None
-    ci95_pp: tuple[float, float] | None
-    area_pp: float | None
-
-
-@dataclass(frozen=True)
-class Score:
-    """How much lower the victims' adversarial accuracy (AA) is than under random flips; None where nothing remains.
-
-    Attributes:
-        drop_pp: 100 · mean over splits of [mean over architectures and seeds of AA(random) − AA(poisoned)].
-        ci95_pp: t interval over the split means.
-        p_value: two-sided, of a drop of 0.
-        splits: splits that entered.
-        seeds: seeds of a split.
-        per_architecture: the same for each architecture alone.
-        worst_architecture: the one with the smallest drop.
-        area_pp: mean drop over the ε curve, 100 · ∫ΔAA dε / (ε_max − ε_min): it has no floor to hit.
-        ci95_points_pp: the interval that also covers other test points; see `points_interval`.
-        fixed_test_set: whether all splits share one test set.
-        untargeted_drop_pp: the same drop under the untargeted adversary.
-        untargeted_ci95_pp: its interval.
-        clean_part_pp: the part of the drop that is plain errors, ΔP(clean → target).
-        adversarial_part_pp: the rest, ΔP(clean not target, adversarial → target).
-        split_drops_pp: the split means, (split,); None for a split whose every triple diverged.
-        matched: the same drop below random flips with the poisoner's own allocation to the pairs; None on one pair.
-    """
-
-    drop_pp: float | None
-    ci95_pp: tuple[float, float] | None
-    p_value: float | None
-    splits: int
-    seeds: int
-    per_architecture: Mapping[str, ArchitectureScore]
-    worst_architecture: str | None
-    area_pp: float | None
-    ci95_points_pp: tuple[float, float] | None
-    fixed_test_set: bool
-    untargeted_drop_pp: float | None
-    untargeted_ci95_pp: tuple[float, float] | None
-    clean_part_pp: float | None
-    adversarial_part_pp: float | None
-    split_drops_pp: tuple[float | None, ...]
-    matched: Interval | None = None
-
-    def document(self) -> dict[str, Any]:
-        """The record's `score` block, floats not yet rounded."""
-        alone = {
-            name: {"drop_pp": a.drop_pp, "ci95_pp": _pair(a.ci95_pp), "area_pp": a.area_pp}
-            for name, a in self.per_architecture.items()
-        }
-        worst = None
-        if self.worst_architecture is not None:
-            row = alone[self.worst_architecture]
-            worst = {"name": self.worst_architecture, "drop_pp": row["drop_pp"], "ci95_pp": row["ci95_pp"]}
-        found = self.matched
-        matched = found and {"drop_pp": found.mean, "ci95_pp": _pair(found.ends), "p_value": found.p}
-        return {
-            **({"matched": matched} if matched else {}),
-            "drop_pp": self.drop_pp,
-            "ci95_pp": _pair(self.ci95_pp),
-            "p_value": self.p_value,
-            "splits": self.splits,
-            "seeds": self.seeds,
-            "per_architecture": alone,
-            "worst_architecture": worst,
-            "area_pp": self.area_pp,
-            "ci95_points_pp": _pair(self.ci95_points_pp),
-            "fixed_test_set": self.fixed_test_set,
-            "untargeted_drop_pp": self.untargeted_drop_pp,
-            "untargeted_ci95_pp": _pair(self.untargeted_ci95_pp),
-            "parts_pp": {"clean": self.clean_part_pp, "adversarial": self.adversarial_part_pp},
-            "split_drops_pp": list(self.split_drops_pp),
-        }
-
-
 def score(counts: Counts, *, fixed_test_set: bool) -> Score:
     """The score of one evaluation.
 
@@ -176,37 +96,32 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
     Raises:
         ValueError: if the test set is fixed and the examples' flags are missing.
     """
-    points = counts.points[:, None]
-    targeted = 100.0 * (counts.targeted[POISONED] - counts.targeted[RANDOM]) / points
-    untargeted = 100.0 * (counts.untargeted[POISONED] - counts.untargeted[RANDOM]) / points
-    to_target = 100.0 * (counts.to_target[POISONED] - counts.to_target[RANDOM]) / points
+    points, valid = counts.points[:, None], counts.valid
+    random, poisoned = INDEX[RANDOM], INDEX[POISONED]
+    targeted = 100.0 * (counts.targeted[poisoned] - counts.targeted[random]) / points
+    untargeted = 100.0 * (counts.untargeted[poisoned] - counts.untargeted[random]) / points
+    to_target = 100.0 * (counts.to_target[poisoned] - counts.to_target[random]) / points
     area = np.stack(
         [
-            100.0 * mean_over_curve((curve[POISONED] - curve[RANDOM]) / points[..., None], epsilons)
+            100.0 * mean_over_curve((curve[poisoned] - curve[random]) / points[..., None], epsilons)
             for curve, epsilons in zip(counts.curve, counts.epsilons, strict=True)
         ]
     )
-    valid = counts.valid
     drops = split_means(targeted, valid)
     drop = t_interval(drops)
     other = t_interval(split_means(untargeted, valid))
     alone = {}
     for a, name in enumerate(counts.architectures):
         row = t_interval(split_means(targeted[a : a + 1], valid[a : a + 1]))
-        alone[name] = ArchitectureScore(row.mean, row.ends, _mean(split_means(area[a : a + 1], valid[a : a + 1])))
-    known = [name for name, row in alone.items() if row.drop_pp is not None]
+        mean_area = _mean(split_means(area[a : a + 1], valid[a : a + 1]))
+        alone[name] = ArchitectureScore(drop_pp=row.mean, ci95_pp=row.ends, area_pp=mean_area)
     wider = drop
     if fixed_test_set:
         if counts.broken is None:
             raise ValueError("a fixed test set needs the flags of every example")
         wider = points_interval(_per_example(counts.broken, valid))
     clean = _mean(split_means(to_target, valid))
-    every = np.asarray(valid.any(axis=(0, 2))).tolist()
     values = iter(drops.tolist())
-    matched = None
-    if len(counts.targeted) > MATCHED:
-        beside = 100.0 * (counts.targeted[POISONED] - counts.targeted[MATCHED]) / points
-        matched = t_interval(split_means(beside, valid))
     return Score(
         drop_pp=drop.mean,
         ci95_pp=drop.ends,
@@ -214,21 +129,38 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
         splits=len(drops),
         seeds=valid.shape[2],
         per_architecture=alone,
-        worst_architecture=min(known, key=lambda name: alone[name].drop_pp or 0.0) if known else None,
+        worst_architecture=_worst(alone),
         area_pp=_mean(split_means(area, valid)),
         ci95_points_pp=wider.ends,
         fixed_test_set=fixed_test_set,
         untargeted_drop_pp=other.mean,
         untargeted_ci95_pp=other.ends,
-        clean_part_pp=clean,
-        adversarial_part_pp=None if clean is None or drop.mean is None else drop.mean - clean,
-        split_drops_pp=tuple(next(values) if kept else None for kept in every),
-        matched=matched,
+        parts_pp=Parts(clean, None if clean is None or drop.mean is None else drop.mean - clean),
+        split_drops_pp=tuple(
+            next(values) if any_valid else None for any_valid in np.atleast_1d(valid.any(axis=(0, 2)))
+        ),
+        matched=_matched(counts) if len(counts.targeted) > INDEX[MATCHED] else UNSET,
     )
 
 
+def _worst(alone: dict[str, ArchitectureScore]) -> WorstArchitecture | None:
+    """The first architecture with the smallest drop; None if no architecture has one."""
+    drops = {name: row.drop_pp for name, row in alone.items() if row.drop_pp is not None}
+    if not drops:
+        return None
+    name = min(drops, key=lambda name: drops[name])
+    return WorstArchitecture(name, drops[name], alone[name].ci95_pp)
+
+
+def _matched(counts: Counts) -> MatchedScore:
+    """The drop below the second baseline."""
+    below = counts.targeted[INDEX[POISONED]] - counts.targeted[INDEX[MATCHED]]
+    drop = t_interval(split_means(100.0 * below / counts.points[:, None], counts.valid))
+    return MatchedScore(drop.mean, drop.ends, drop.p)
+
+
 def split_means(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Means over the valid (architecture, seed) of each split that has any, (kept split,).
+    """Means over the valid (architecture, seed) of each split that has any, (split with any,).
 
     Args:
         values, valid: (architecture, split, seed).
@@ -337,17 +269,13 @@ def _interval(mean: float, variance: float, freedom: float) -> Interval:
 
 
 def _per_example(broken: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """100 · [broken(poisoned) − broken(random)], mean over valid (architecture, seed), (kept split, example)."""
+    """100 · [broken(poisoned) − broken(random)], mean over valid (architecture, seed), (split with any, example)."""
     number = valid.sum(axis=(0, 2))
     weight = valid.astype(float)
-    total = np.einsum("asve,asv->se", broken[POISONED].astype(float), weight)
-    total -= np.einsum("asve,asv->se", broken[RANDOM].astype(float), weight)
+    total = np.einsum("asve,asv->se", broken[INDEX[POISONED]].astype(float), weight)
+    total -= np.einsum("asve,asv->se", broken[INDEX[RANDOM]].astype(float), weight)
     return np.asarray(100.0 * total[number > 0] / number[number > 0, None])
 
 
 def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
-
-
-def _pair(ends: tuple[float, float] | None) -> list[float] | None:
-    return None if ends is None else list(ends)

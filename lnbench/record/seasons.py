@@ -1,7 +1,7 @@
 """Seasons: a salt that is secret while rows are made, committed to beforehand and revealed afterwards.
 
 The salt draws every split and every seed, so while it is secret nobody can tune to the referee's dice; its commitment,
-published first, shows afterwards that it was not chosen after the rows were seen. A closed season keeps the hashes of
+published first, shows afterwards that it was not chosen after the rows were seen. A closed season holds the hashes of
 its rows: with the salt known, a later row could have been tuned to it.
 
 `seasons.toml` has one table a season: `commitment` and `opened`, and once it is closed `closed`, `salt` and `records`.
@@ -17,17 +17,40 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from lnbench.errors import ProtocolError, RecordError, UnavailableError
+import msgspec
+from msgspec import Meta
+
+from lnbench.errors import ProtocolError, RecordError, UnavailableError, nearest
 from lnbench.files import write_atomically
 from lnbench.protocol import PUBLIC_SALT, Streams
+from lnbench.protocol import documents as typed
+from lnbench.protocol.documents import Part, Sha256, WrongError, whole
+from lnbench.record import dates
+from lnbench.record.record import Record
+from lnbench.record.schema import Name
 
-_NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
-_HEX = r"[0-9a-f]{64}"
+_SALT = "[!-~]{1,200}"
 _HEAD = (
     "# The seasons of this board: `lnbench season open` and `close` write it, and `lnbench season list` checks it.\n"
 )
+_Day = Annotated[str, Meta(pattern=whole(r"\d{4}-\d\d-\d\d"), description="a day like '2026-01-31', in quotes")]
+
+
+class _Open(Part, frozen=True):
+    """The table of an open season."""
+
+    commitment: Sha256
+    opened: _Day
+
+
+class _Closed(_Open, frozen=True):
+    """The table of a closed season."""
+
+    closed: _Day
+    salt: Annotated[str, Meta(pattern=whole(_SALT), description="a salt, one word of ASCII")]
+    records: tuple[Sha256, ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +87,7 @@ def read(path: str | Path) -> dict[str, Season]:
     """The seasons in a file by name, in its order; none if there is no such file.
 
     Raises:
-        RecordError: if it is no TOML, or a season is not what it should be.
+        RecordError: if it is not TOML, or a season is not what it should be.
     """
     path = Path(path)
     try:
@@ -74,27 +97,29 @@ def read(path: str | Path) -> dict[str, Season]:
     except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path} cannot be read: {error}.") from None
     try:
-        found = {name: _season(name, table) for name, table in document.items()}
-        committed = [season.commitment for season in found.values()]
+        seasons = {name: _season(name, table) for name, table in document.items()}
+        committed = [season.commitment for season in seasons.values()]
         if len(set(committed)) != len(committed):
             raise RecordError("two seasons have the same salt.")
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from None
-    return found
+    return seasons
 
 
 def open_season(path: str | Path, name: str, salt_file: str | Path, today: datetime.date) -> Season:
-    """Draw a salt, keep it in a new file that only this user may read, and add its commitment to the seasons.
+    """Draw a salt, write it to a new file that only this user may read, and add its commitment to the seasons.
 
     Raises:
-        ProtocolError: if there is a season or a file of this name already, or it is no name.
+        ProtocolError: if there is a season or a file of this name already, or the name cannot be a season's.
         UnavailableError: if one of the files cannot be written.
     """
     seasons, salt_file = read(path), Path(salt_file)
     if name in seasons:
         raise ProtocolError(f"a season is called {name!r} already; choose another name.")
-    if not re.fullmatch(_NAME, name):
-        raise ProtocolError(f"expected a season's name to be up to 40 of a–z, 0–9, '_' and '-', got {name!r}.")
+    try:
+        typed.read(name, Name)
+    except WrongError as wrong:
+        raise ProtocolError(f"the season's name: {wrong}") from None
     salt = secrets.token_hex(32)
     season = Season(name, commitment(salt), today.isoformat())
     try:
@@ -134,8 +159,7 @@ def opened(seasons: Mapping[str, Season], name: str) -> Season:
     """
     season = seasons.get(name)
     if season is None:
-        known = ", ".join(seasons) or "none"
-        raise ProtocolError(f"no season is called {name!r}; there are: {known}.")
+        raise ProtocolError(f"no season is called {name!r}; {nearest(name, seasons)}")
     if not season.is_open:
         raise ProtocolError(
             f"season {name!r} is closed since {season.closed}: its salt is known, its rows are complete."
@@ -159,9 +183,9 @@ def read_salt(path: str | Path) -> str:
         with Path(path).open("rb") as file:
             text = file.read(4096).decode("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no ASCII"
+        reason = getattr(error, "strerror", None) or "it is not ASCII"
         raise ProtocolError(f"the salt's file {path} cannot be read: {reason}.") from None
-    if not re.fullmatch(r"[!-~]{1,200}", text):
+    if not re.fullmatch(_SALT, text):
         raise ProtocolError(f"the salt's file {path} has no salt; expected one word on one line.")
     return text
 
@@ -172,57 +196,58 @@ def salt_of(seasons: Mapping[str, Season], name: str | None) -> str | None:
     return None if season is None else season.salt
 
 
-def check_record(seasons: Mapping[str, Season], name: str, salt_commitment: str, sha256: str) -> str:
+def check_record(seasons: Mapping[str, Season], record: Record) -> str:
     """One sentence on how a record belongs to the season it names.
 
     Raises:
-        RecordError: if it does not.
+        RecordError: if it does not: there is no such season, the record is committed to another salt, says that it
+            began before the season opened or after it closed, or is not among a closed season's rows.
     """
+    name = record.season or ""
     season = seasons.get(name)
     if season is None:
         raise RecordError(f"no season is called {name!r}; seasons.toml has {', '.join(seasons) or 'none'}.")
-    if season.commitment != salt_commitment:
+    if season.commitment != record.salt_commitment:
         raise RecordError(f"its salt is not the one that season {name!r} is committed to.")
-    if season.is_open:
+    day = dates.instant(record.started).date().isoformat()
+    if day < season.opened:
+        raise RecordError(f"it says that it began on {day}, before season {name!r} opened on {season.opened}.")
+    if season.closed is None:
         return f"season {name!r}, open since {season.opened}, is committed to this record's salt."
-    if sha256 not in season.records:
+    if record.sha256 not in season.records:
         raise RecordError(
             f"season {name!r} closed on {season.closed} without it; since then its salt is known, and no row is added."
         )
+    if day > season.closed:
+        raise RecordError(f"it says that it began on {day}, after season {name!r} closed on {season.closed}.")
     return f"season {name!r}, closed on {season.closed}, has this record among its rows."
 
 
 def _season(name: str, table: Any) -> Season:
-    if not re.fullmatch(_NAME, name):
-        raise RecordError(f"expected a season's name to be up to 40 of a–z, 0–9, '_' and '-', got {name[:60]!r}.")
-    if not isinstance(table, dict):
-        raise RecordError("expected one table a season.")
-    wanted = (
-        {"commitment", "opened"} if "closed" not in table else {"commitment", "opened", "closed", "salt", "records"}
-    )
-    if table.keys() != wanted:
-        raise RecordError(
-            f"season {name!r}: expected the keys {', '.join(sorted(wanted))}, got {', '.join(table)[:200]}."
-        )
-    if not _is(_HEX, table["commitment"]):
-        raise RecordError(f"season {name!r}: expected a commitment of 64 hexadecimal digits.")
-    days = [table[key] for key in ("opened", "closed") if key in table]
-    if not all(_is(r"\d{4}-\d\d-\d\d", day) for day in days) or days != sorted(days):
-        raise RecordError(f"season {name!r}: expected days like 2026-01-31 in quotes, opened before closed.")
-    if table["commitment"] == commitment(PUBLIC_SALT):
-        raise RecordError(f"season {name!r} is committed to the public salt.")
-    if "closed" not in table:
-        return Season(name, table["commitment"], table["opened"])
-    salt, records = table["salt"], table["records"]
-    if not _is(r"[!-~]{1,200}", salt) or commitment(salt) != table["commitment"]:
-        raise RecordError(f"season {name!r}: its salt is not the one it was committed to.")
-    if not isinstance(records, list) or not all(_is(_HEX, sha256) for sha256 in records):
-        raise RecordError(f"season {name!r}: expected its records to be a list of hashes of 64 hexadecimal digits.")
-    return Season(name, table["commitment"], table["opened"], table["closed"], salt, tuple(records))
+    """A season from its table; raises RecordError."""
+    kind = _Closed if isinstance(table, dict) and "closed" in table else _Open
+    try:
+        typed.read(name, Name)
+        stated = typed.read(table, kind, name)
+    except WrongError as wrong:
+        raise RecordError(str(wrong)) from None
+    season = Season(name, **msgspec.structs.asdict(stated))
+    days = [season.opened] if season.closed is None else [season.opened, season.closed]
+    if not all(map(_is_day, days)) or days != sorted(days):
+        raise RecordError(f"{name}: expected real days, opened before closed, got {', '.join(days)}.")
+    if season.commitment == commitment(PUBLIC_SALT):
+        raise RecordError(f"{name}: it is committed to the public salt.")
+    if season.salt is not None and commitment(season.salt) != season.commitment:
+        raise RecordError(f"{name}: its salt is not the one it is committed to.")
+    return season
 
 
-def _is(pattern: str, value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+def _is_day(text: str) -> bool:
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _write(path: str | Path, seasons: Sequence[Season]) -> None:

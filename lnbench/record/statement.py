@@ -1,22 +1,27 @@
-"""A verification: somebody's statement, in one canonical JSON file, that they derived a record again and how.
+"""A statement: somebody's signed claim, in one canonical JSON file, that they derived a record again and how.
 
-Like a record it is a claim, of whoever signs it with their name; who committed it is in the repository's history. It
-says that every check of `lnbench verify --repoison --retrain N` passed, none skipped, on the signer's machine.
+It says that every check of `lnbench verify --repoison --retrain N` passed, none skipped, on the signer's machine. Like
+a record it is a claim, of whoever signs it with their name; who committed it is in the repository's history.
 """
 
 from __future__ import annotations
 
-import json
+import datetime
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
-from lnbench.files import write_atomically
-from lnbench.protocol import canonical_json
-from lnbench.record import schema
+from lnbench.files import parse_canonical, read_at_most, write_atomically
+from lnbench.protocol import arms_of, canonical_json
+from lnbench.protocol import documents as typed
+from lnbench.protocol.documents import AtLeastOne, Part, Sha256, WrongError, show, whole
+from lnbench.record import dates
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 
@@ -26,23 +31,43 @@ LARGEST = 1 << 20
 NEEDED = ("hash", "salt", "flips", "score", "data", "labels", "random arm", "repoison", "retrain")
 """Checks without which a record has not been derived again."""
 
-_WORDS = schema.text(r"[^\x00-\x1f\x7f]+", 2000)
-_HEX = schema.text(r"[0-9a-f]{64}", 64)
-_DOCUMENT = schema.table(
-    schema=schema.one_of(1),
-    record=_HEX,
-    by=schema.text(r"\S([^\x00-\x1f\x7f]{0,98}\S)?", 100),
-    date=schema.text(r"\d{4}-\d\d-\d\d", 10),
-    cells=schema.integer(1),
-    sandbox=schema.one_of("bubblewrap", "landlock"),
-    environment=_HEX,
-    version=schema.text(r"[0-9A-Za-z.+_-]+", 60),
-    checks=schema.mapping(_WORDS, schema.text(r"[a-z][a-z -]*", 40), 100),
-)
+_Sentence = Annotated[
+    str, Meta(pattern=whole(r"[^\x00-\x1f\x7f]{1,2000}"), description="a line of 1 … 2000 characters")
+]
+_CheckName = Annotated[str, Meta(pattern=whole("[a-z][a-z -]{0,39}"), description="the name of a check")]
+_Signer = Annotated[
+    str,
+    Meta(pattern=whole(r"\S([^\x00-\x1f\x7f]{0,98}\S)?"), max_length=100, description="a name on one line"),
+]
+
+
+class StatementDocument(Part, frozen=True):
+    """The file.
+
+    Attributes:
+        record: hash of the record it is about.
+        by: who signs it, not the record's author.
+        date: the day, since the project began and not in the future.
+        cells: cells that were trained again.
+        sandbox: what the stored source ran in.
+        environment: id of the environment in which the cells were trained again.
+        version: of lnbench.
+        checks: every check that passed, and its sentence.
+    """
+
+    schema: Literal[1]
+    record: Sha256
+    by: _Signer
+    date: datetime.date
+    cells: AtLeastOne
+    sandbox: Literal["bubblewrap", "landlock"]
+    environment: Sha256
+    version: Annotated[str, Meta(pattern=whole("[0-9A-Za-z.+_-]{1,60}"), description="a version")]
+    checks: Annotated[dict[_CheckName, _Sentence], Meta(max_length=100)]
 
 
 @dataclass(frozen=True)
-class Verification:
+class Statement:
     """One statement.
 
     Attributes:
@@ -83,7 +108,8 @@ def document(
 
     Raises:
         RecordError: if a check failed, was skipped or is missing.
-        ProtocolError: if the name is none, or the author's.
+        ProtocolError: if the statement could not be read again: a name that is not one or the author's, a date that
+            cannot be true, more cells than the record has victims.
     """
     wrong = [check.name for check in checks if check.passed is not True]
     missing = [name for name in NEEDED if name not in {check.name for check in checks}]
@@ -101,11 +127,9 @@ def document(
         "checks": {check.name: check.sentence for check in checks},
     }
     try:
-        _DOCUMENT.one(made)
-    except schema.Wrong as wrong_part:
-        raise ProtocolError(f"the verification cannot be written: {wrong_part}.") from None
-    if by.strip().casefold() == str(record.document["poisoner"]["author"]).strip().casefold():
-        raise ProtocolError(f"{by!r} is the record's author; a verification is somebody else's.")
+        check_against(parse(canonical_json(made), Path()), record)
+    except RecordError as refused:
+        raise ProtocolError(f"the statement cannot be written: {refused}") from None
     return made
 
 
@@ -118,55 +142,77 @@ def write(made: dict[str, Any], record: Record, folder: str | Path) -> Path:
     signer = re.sub(r"[^a-z0-9]+", "-", made["by"].lower()).strip("-")[:40] or "somebody"
     path = Path(folder) / record.track.name / f"{Path(record.filename).stem}-{signer}.json"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, canonical_json(made))
+        write_atomically(path, canonical_json(made), parents=True)
     except OSError as error:
-        raise UnavailableError(f"the verification cannot be written to {path}: {error.strerror}.") from None
+        raise UnavailableError(f"the statement cannot be written to {path}: {error.strerror}.") from None
     return path
 
 
-def read(path: str | Path) -> Verification:
+def read(path: str | Path) -> Statement:
     """The statement in a file.
 
     Raises:
-        RecordError: in one sentence, if it is none.
+        RecordError: in one sentence, if it is not one.
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+        return parse(read_at_most(path, LARGEST), path)
     except OSError as error:
         raise RecordError(f"{path}: it cannot be read ({error.strerror}).") from None
-    try:
-        return parse(data, path)
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from None
 
 
-def parse(data: bytes, path: Path) -> Verification:
+def parse(data: bytes, path: Path) -> Statement:
     """The statement in some bytes, read from `path`; see `read`."""
-    if len(data) > LARGEST:
-        raise RecordError(f"it is larger than {LARGEST >> 20} MiB, the most a verification may be.")
     try:
-        made = json.loads(data.decode("ascii"))
-        same = canonical_json(made) == data
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"it is not JSON: {str(error)[:120]}.") from None
-    if not same:
-        raise RecordError("it is not in canonical form (sorted keys, no spaces, each key once).")
+        made = typed.read(parse_canonical(data, LARGEST), StatementDocument)
+    except WrongError as wrong:
+        raise RecordError(str(wrong)) from None
     try:
-        _DOCUMENT.one(made)
-    except schema.Wrong as wrong:
-        raise RecordError(f"{wrong}.") from None
-    if missing := [name for name in NEEDED if name not in made["checks"]]:
+        dates.check_signing(made.date)
+    except ValueError as expected:
+        raise RecordError(f"date: expected {expected}, got {made.date}.") from None
+    if missing := [name for name in NEEDED if name not in made.checks]:
         raise RecordError(f"it does not say that {', '.join(missing)} passed.")
-    return Verification(made["record"], made["by"], made["date"], made["cells"], path)
+    return Statement(made.record, made.by, made.date.isoformat(), made.cells, path)
 
 
-def read_all(folder: Path) -> dict[str, tuple[Verification, ...]]:
+def check_against(statement: Statement, record: Record) -> None:
+    """Check a statement against the record that it is about.
+
+    Raises:
+        RecordError: if it is about another record, claims more cells than the record has victims, or is signed by the
+            record's own author.
+    """
+    if statement.record != record.sha256:
+        raise RecordError(f"it is about the record {statement.record[:12]}…, this one is {record.sha256[:12]}….")
+    size = record.replication
+    victims = len(record.track.victims) * len(arms_of(record.track)) * size.splits * size.seeds
+    if statement.cells > victims:
+        raise RecordError(f"cells: expected at most the record's {victims} victims, got {statement.cells}.")
+    if _folded(statement.by) == _folded(record.poisoner.author):
+        raise RecordError(f"by: expected somebody other than the record's author, got {show(statement.by)}.")
+
+
+def check_all(statements: Sequence[Statement], record: Record) -> None:
+    """Check statements that were read from files against the record that they are about; raises as `check_against`."""
+    for statement in statements:
+        try:
+            check_against(statement, record)
+        except RecordError as error:
+            raise RecordError(f"{statement.path}: {error}") from None
+
+
+def read_all(folder: Path) -> dict[str, tuple[Statement, ...]]:
     """The statements in `<folder>/<track>/*.json` by the record's hash; raises as `read`."""
-    found: dict[str, tuple[Verification, ...]] = {}
+    statements: dict[str, tuple[Statement, ...]] = {}
     for path in sorted(folder.glob("*/*.json"), key=lambda p: p.relative_to(folder).as_posix()):
-        verification = read(path)
-        found[verification.record] = (*found.get(verification.record, ()), verification)
-    return found
+        statement = read(path)
+        statements[statement.record] = (*statements.get(statement.record, ()), statement)
+    return statements
+
+
+def _folded(name: str) -> str:
+    """A name in the form in which two spellings of it are one: compatible characters, case and spaces aside."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -1,5 +1,12 @@
-"""The thesis that lnbench began as: its experiments, its theorems as calculators, its toy distributions.
+"""The thesis that lnbench grew out of, measured again.
 
-`experiment` says what an experiment provides and finds it by its file name in `experiments/`; `run` measures one and
-writes its files; `verdicts` judge claims, `drawing` and its siblings draw.
+`experiments/` holds one experiment a file; `experiment` says what such a file must provide; `run` measures one and
+writes its files. What experiments share:
+
+- `images`: training sets of MNIST and CIFAR-10, and the settings that experiments on them share;
+- `toy_data`: the thesis's Gaussians; `separate_sets` trains victims that each have a training set of their own;
+- `networks`: train victims on one training set and measure them; `toy_networks`: the same on poisoned toy sets;
+- `flip_sets`: choose sets of flips along a score and measure each; `flip_set_results` reads and plots what came of it;
+- `theorems`: the two theorems as calculators; `nearest_neighbour`: a classifier on which they can be checked exactly;
+- `verdicts`: from replicates to what they say about a claim; `drawing`: figures; `page`: the page of a folder.
 """

@@ -1,4 +1,4 @@
-"""One look for all figures, and their SVG: real text, no dates, no random identifiers."""
+"""Figures that look alike, as SVG with real text and without dates or random identifiers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CLEAN, RANDOM, POISONED, THIRD, GREY = "#1a7f37", "#bf8700", "#cf222e", "#0969da", "#6e7781"
-"""Colours by arm, as on the board; blue is for the third class and other second treatments."""
+"""Colours by arm, as on the board; THIRD is also for whatever else stands beside POISONED."""
 
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "lnbench",
@@ -64,7 +64,7 @@ def panels(
 
 
 def require() -> None:
-    """Raise UnavailableError if figures cannot be drawn here."""
+    """Raise UnavailableError if matplotlib is missing."""
     import importlib.util
 
     if importlib.util.find_spec("matplotlib") is None:
@@ -72,7 +72,7 @@ def require() -> None:
 
 
 def svg(draw: Callable[[], Figure], source: str) -> bytes:
-    """What `draw` draws, as SVG; `source` says what it was drawn from.
+    """The figure that `draw` returns, as SVG; `source` becomes its description.
 
     Raises:
         UnavailableError: if matplotlib is missing.
@@ -90,49 +90,56 @@ def svg(draw: Callable[[], Figure], source: str) -> bytes:
 def curve(
     axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], colour: str, label: str, **how: Any
 ) -> None:
-    """Means over replicates against x with a band of their 95 % intervals.
+    """Plot means over replicates against x with a band of their 95 % intervals.
 
     Args:
         samples: one list of replicates per x.
+        how: further arguments of matplotlib's `plot`.
     """
-    spread = np.array([interval(values) for values in samples])
-    axes.plot(x, spread[:, 0], color=colour, label=label, marker="o", **how)
-    axes.fill_between(x, spread[:, 1], spread[:, 2], color=colour, alpha=0.16, linewidth=0)
+    mean, low, high = np.array([interval(values) for values in samples]).T
+    axes.plot(x, mean, color=colour, label=label, marker="o", **how)
+    axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
 
 
 def bars(
     axes: Axes, x: Sequence[float], samples: Sequence[Sequence[float]], colour: str, label: str, **how: Any
 ) -> None:
-    """Means over replicates against x with bars of their 95 % intervals."""
-    spread = np.array([interval(values) for values in samples])
-    ends = np.abs(spread[:, 1:].T - spread[:, 0])
+    """Plot means over replicates against x with bars of their 95 % intervals.
+
+    Args:
+        samples: one list of replicates per x.
+        how: further arguments of matplotlib's `errorbar`.
+    """
+    mean, low, high = np.array([interval(values) for values in samples]).T
     how = {"fmt": "o", "capsize": 2.5, "elinewidth": 1.2, **how}
-    axes.errorbar(x, spread[:, 0], yerr=ends, color=colour, label=label, **how)
+    axes.errorbar(x, mean, yerr=np.abs([low - mean, high - mean]), color=colour, label=label, **how)
 
 
 def level(axes: Axes, values: Sequence[float], colour: str, label: str) -> None:
-    """A horizontal line at the replicates' mean with a band of its 95 % interval."""
+    """Plot a horizontal line at the mean over replicates with a band of its 95 % interval."""
     mean, low, high = interval(values)
     axes.axhline(mean, color=colour, label=label, linestyle="--", linewidth=1.3)
     axes.axhspan(low, high, color=colour, alpha=0.12, linewidth=0)
 
 
 def percent(axes: Axes, low: float = 0.0, high: float = 1.0) -> None:
-    """A y axis of fractions, written in percent."""
+    """Write the fractions of the y axis in percent, from `low` to `high` with a small margin."""
     from matplotlib.ticker import PercentFormatter
 
     axes.set_ylim(low - 0.02 * (high - low), high + 0.03 * (high - low))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def heat(axes: Axes, samples: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, decimals: int = 0) -> Any:
-    """A table of fractions as colours, with mean and half the 95 % interval in percent written in it; its image.
+def heat(axes: Axes, samples: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, decimals: int = 0) -> None:
+    """Plot a table of fractions as colours, with the mean and half the 95 % interval in percent in every cell.
 
     Args:
         samples: (row, column, replicate).
+        rows, columns: their labels, the first row at the bottom.
+        decimals: of the mean.
     """
     values = samples.mean(2)
-    image = axes.imshow(values, cmap="viridis", vmin=0.0, vmax=1.0, aspect="auto", origin="lower")
+    axes.imshow(values, cmap="viridis", vmin=0.0, vmax=1.0, aspect="auto", origin="lower")
     axes.grid(False)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
@@ -142,4 +149,3 @@ def heat(axes: Axes, samples: np.ndarray, rows: Sequence[str], columns: Sequence
         text = f"{100 * mean:.{decimals}f}"
         axes.text(j, i + 0.13, text, ha="center", va="center", color=ink, fontsize=8)
         axes.text(j, i - 0.24, f"±{100 * (high - mean):.1f}", ha="center", va="center", color=ink, fontsize=6)
-    return image

@@ -1,27 +1,22 @@
-"""The thesis's experiments, one file each: measured again, drawn, and judged claim by claim.
+"""What an experiment of the thesis must provide, and the form of its results.
 
-An experiment is a module of this package with the names of `Experiment`; `lnbench reproduce NAME` finds it by its file
-name. `cells` cuts the work into independent pieces, `cell` does one of them in a worker process, `judge` and `draw` see
-nothing but what the cells returned. So a killed run resumes, and every figure and verdict follows from its JSON file.
+An experiment is a module in `experiments/` with the names of `Experiment`; `lnbench reproduce NAME` finds it by its
+file name. `cells` cuts the work into independent pieces, and `measure` does one of them in a worker process. `verdicts`
+and `draw` see only the settings and what `measure` returned. So an interrupted run resumes, and every verdict and
+figure follows from the experiment's JSON file.
 """
 
 from __future__ import annotations
 
-import ast
-import difflib
-import importlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
-from lnbench.errors import ProtocolError
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lnbench.thesis.verdicts import Verdict
-
-FOLDER = Path(__file__).parent / "experiments"
 
 LEVELS = {
     "quick": "direction only",
@@ -30,21 +25,21 @@ LEVELS = {
 """Level -> how far its numbers carry."""
 
 ABSENT = "absent"
-"""In a cell's result, if true: the cell's data is not on this machine, and the figure says so."""
+"""Key of a cell's result, true if the cell's data is not on this machine. The verdicts and the figure then say so."""
 
 Settings = Mapping[str, Any]
 Results = Sequence[Mapping[str, Any]]
-"""One `{"cell": …, "result": …}` per cell, in the order of `cells`."""
+"""One `{"cell": …, "result": …}` per cell, in the order of `cells`: what a document holds as `found`."""
 
 
 class Experiment(Protocol):
-    """What a module of this package provides.
+    """What a module in `experiments/` provides.
 
     Attributes:
         TITLE: what the figure shows, in one line.
-        THESIS: where the thesis has it.
-        QUICK, FULL: the settings of the two levels, JSON values.
-        CHOICES: what was chosen where the thesis says nothing, one sentence each; `{name}` stands for a setting.
+        THESIS: the section and figure of the thesis.
+        QUICK, FULL: the settings of the two levels, JSON values under the same keys.
+        CHOICES: what had to be chosen because the thesis leaves it open, in sentences; `{name}` stands for a setting.
     """
 
     TITLE: str
@@ -54,70 +49,45 @@ class Experiment(Protocol):
     CHOICES: tuple[str, ...]
 
     def cells(self, settings: Settings) -> list[dict[str, Any]]:
-        """Independent pieces of work, each a JSON object that holds everything its result depends on."""
+        """Cut the work into independent pieces: JSON objects, each with everything that its result depends on."""
         ...
 
-    def cell(self, cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-        """Do one piece; `report` takes the share that is done."""
+    def measure(self, cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+        """Do one piece and return its result, a JSON object; `report` takes the share that is done, 0 … 1."""
         ...
 
-    def verdicts(self, settings: Settings, found: Results) -> list[Verdict]:
-        """The thesis's claims, each with what the numbers say about it."""
+    def verdicts(self, settings: Settings, results: Results) -> list[Verdict]:
+        """Say what the numbers make of each claim of the thesis.
+
+        An experiment whose claims are about memorised flips adds a `verdicts.memorised`. If too few of the flips are
+        memorised, `run` makes every other verdict void. An experiment adds none if memorisation is what it asks about,
+        or if it measures nothing but memorised flips.
+        """
         ...
 
-    def draw(self, settings: Settings, found: Results) -> Figure:
-        """The figure."""
+    def draw(self, settings: Settings, results: Results) -> Figure:
+        """Draw the figure."""
         ...
-
-
-def names() -> list[str]:
-    """Every experiment there is, in the order of the thesis."""
-    files = [p for p in FOLDER.glob("*.py") if not p.name.startswith("_")]
-    return sorted((p.stem.replace("_", "-") for p in files), key=lambda name: (_section(about(name)["THESIS"]), name))
-
-
-def about(name: str) -> dict[str, str]:
-    """`TITLE` and `THESIS` of an experiment, read without importing it."""
-    tree = ast.parse((FOLDER / f"{name.replace('-', '_')}.py").read_bytes())
-    return {
-        node.targets[0].id: str(node.value.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Constant)
-        and node.targets[0].id in ("TITLE", "THESIS")
-    }
-
-
-def load(name: str) -> Experiment:
-    """The experiment of this name.
-
-    Raises:
-        ProtocolError: if there is none, with the nearest names.
-    """
-    known = names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}."
-        raise ProtocolError(f"no experiment is called {name!r}; {hint}")
-    return cast(Experiment, importlib.import_module(f"lnbench.thesis.experiments.{name.replace('-', '_')}"))
 
 
 def settings_of(experiment: Experiment, level: str) -> Settings:
-    """The settings of a level."""
+    """The settings of a level of `LEVELS`."""
     return {"quick": experiment.QUICK, "full": experiment.FULL}[level]
 
 
-def run_cell(request: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """One cell in a worker: `{"experiment": name, "cell": …}`."""
-    import torch
+def collect(results: Results, *keys: str | int) -> np.ndarray:
+    """One quantity from the result of every cell, (cell, …).
 
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(1)
-    return load(request["experiment"]).cell(request["cell"], report)
+    Args:
+        keys: the way to the quantity inside a result.
 
-
-def _section(thesis: str) -> tuple[int, ...]:
-    """`§4.10.3, figure 17` -> (4, 10, 3)."""
-    digits = thesis.split(",")[0].split("–")[0].lstrip("§")
-    return tuple(int(part) for part in digits.split("."))
+    >>> collect([{"cell": {}, "result": {"aa": {"random": [0.5, 0.75]}}}], "aa", "random")
+    array([[0.5 , 0.75]])
+    """
+    values = []
+    for entry in results:
+        value = entry["result"]
+        for key in keys:
+            value = value[key]
+        values.append(value)
+    return np.array(values)

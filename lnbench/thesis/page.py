@@ -1,4 +1,7 @@
-"""The page of a folder of experiments: figure, claims, verdicts, setting, command. A pure function of the documents."""
+"""The page of a folder of experiments: of each its figure, claims, verdicts, choices and command.
+
+The page depends on nothing but the documents.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lnbench.thesis.experiment import LEVELS
+from lnbench.thesis.verdicts import MEMORISED
 
 NAME = "README.md"
-_MARKS = {"agrees": "✓ agrees", "disagrees": "✗ disagrees", "undecided": "? undecided"}
+_MARKS = {"agrees": "✓ agrees", "disagrees": "✗ disagrees", "undecided": "? undecided", "void": "∅ void"}
 
 
 def render(documents: Sequence[Mapping[str, Any]]) -> bytes:
@@ -16,15 +20,16 @@ def render(documents: Sequence[Mapping[str, Any]]) -> bytes:
     lines = [
         "# The thesis, measured again",
         "",
-        "Every experiment below is one command; its JSON file holds every number, and the figure, the verdicts and",
-        "this page are made from it by `lnbench reproduce --redraw`. A claim *agrees* with the numbers, *disagrees*,",
-        "or is *undecided* by its own 95 % interval over replicates. Where a claim is tested on several strategies or",
-        "scores, its evidence says for how many tests at once the interval holds; nothing else is corrected.",
+        "One command runs each experiment below. Its JSON file holds every number; `lnbench reproduce --redraw` makes",
+        "the figures, the verdicts and this page from it. The numbers *agree* with a claim, *disagree* with it, or",
+        "leave it *undecided*, by a 95 % interval over replicates. If a claim is tested on several strategies or",
+        "scores, its evidence says for how many tests at once the interval holds; nothing else is corrected. If the",
+        f"networks have memorised less than {MEMORISED:g} % of the flips, all other verdicts are *void*.",
         "",
         f"Level `full` means {LEVELS['full']}; level `quick` means **{LEVELS['quick']}**.",
         "",
-        "| experiment | thesis | level | agrees | disagrees | undecided |",
-        "|---|---|---|---|---|---|",
+        "| experiment | thesis | level | agrees | disagrees | undecided | void |",
+        "|---|---|---|---|---|---|---|",
     ]
     for document in documents:
         counts = [sum(v["verdict"] == kind for v in document["verdicts"]) for kind in _MARKS]
@@ -50,7 +55,7 @@ def _section(document: Mapping[str, Any]) -> list[str]:
         "|---|---|---|",
         *(f"| {_cell(v['claim'])} | {_MARKS[v['verdict']]} | {_cell(v['evidence'])} |" for v in document["verdicts"]),
         "",
-        "Chosen here, the thesis leaving it open:",
+        "What the thesis leaves open, and what was chosen here:",
         "",
         *(f"- {choice}" for choice in document["choices"]),
         "",

@@ -1,4 +1,4 @@
-"""An experiment from its cells to its files: the store, the JSON, the figure, the page; and the check for drift."""
+"""Measure an experiment, write its JSON, its figure and the page, and check that they still agree."""
 
 from __future__ import annotations
 
@@ -19,28 +19,36 @@ from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.store import Store
 from lnbench.files import write_atomically
 from lnbench.protocol import sha256
-from lnbench.thesis import drawing, page
-from lnbench.thesis.experiment import ABSENT, load, names, settings_of
+from lnbench.thesis import drawing, experiments, page
+from lnbench.thesis.experiment import ABSENT, settings_of
+from lnbench.thesis.verdicts import void_unless_memorised
 
 _KIND = "experiments"
-_LATE = ("verdicts", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICES")
-"""Names of an experiment that its cells' results do not depend on."""
+_NOT_MEASURED = ("verdicts", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICES")
+"""Names in an experiment's module on which the results of its cells do not depend."""
 
 
 def measure(
     name: str, level: str, workers: int, notify: Callable[[Progress], None], store: Store | None = None
 ) -> dict[str, Any]:
-    """Run an experiment's cells, those that are not in the store, and judge what they found: its JSON document.
+    """Measure the cells of an experiment that are not in the store, and return its JSON document.
+
+    Args:
+        name: of the experiment.
+        level: a key of `LEVELS`.
+        workers: processes that measure at once.
+        notify: told how far the work is, after every report of a cell.
+        store: where results are looked up and kept; the default store if None.
 
     Raises:
         ProtocolError: if there is no such experiment.
-        DataError: if its data is not here.
+        DataError: if its data is not on this machine.
     """
-    experiment, kept = load(name), store or Store()
+    experiment, store = experiments.load(name), store or Store()
     settings = dict(settings_of(experiment, level))
     cells = experiment.cells(settings)
     run = {
-        "code": module_sha256(f"lnbench.thesis.experiments.{name.replace('-', '_')}", _LATE),
+        "code": module_sha256(experiments.module_name(name), _NOT_MEASURED),
         "environment": environment()["id"],
     }
     keys = [{"experiment": name, "cell": cell, **run} for cell in cells]
@@ -49,14 +57,14 @@ def measure(
 
     def keep(i: int, result: Result) -> None:
         if not result.get(ABSENT):  # the data may be here next time
-            kept.put(_KIND, keys[i], result)
+            store.put(_KIND, keys[i], result)
 
     def compute(missing: list[int]) -> Iterator[tuple[int, float, Result | None]]:
-        for at, share, result in pool.map("lnbench.thesis.experiment:run_cell", [requests[i] for i in missing]):
+        for at, share, result in pool.map("lnbench.thesis.experiments:run_cell", [requests[i] for i in missing]):
             yield at, share, None if result is None else _rounded(result)
 
     results = gather(
-        name, [1] * len(cells), load=lambda i: kept.get(_KIND, keys[i]), compute=compute, keep=keep, notify=notify
+        name, [1] * len(cells), load=lambda i: store.get(_KIND, keys[i]), compute=compute, keep=keep, notify=notify
     )
     document = {
         "experiment": name,
@@ -65,29 +73,32 @@ def measure(
         "found": [{"cell": cell, "result": results[i]} for i, cell in enumerate(cells)],
         "run": {**run, "lnbench": __version__, "torch": importlib.metadata.version("torch")},
     }
-    return judged(document)
+    return with_verdicts(document)
 
 
-def judged(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with its words and verdicts made again from its numbers."""
-    experiment, settings = load(document["experiment"]), document["settings"]
-    verdicts = experiment.verdicts(settings, document["found"])
-    words = {
+def with_verdicts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with its sentences and verdicts made anew from its settings and results.
+
+    If the experiment says that too few flips were memorised, its other verdicts are void.
+    """
+    experiment, settings = experiments.load(document["experiment"]), document["settings"]
+    verdicts = void_unless_memorised(experiment.verdicts(settings, document["found"]))
+    sentences = {
         "title": experiment.TITLE,
         "thesis": experiment.THESIS,
         "choices": [choice.format(**settings) for choice in experiment.CHOICES],
         "verdicts": [verdict.document() for verdict in verdicts],
     }
-    return {**document, **_rounded(words)}
+    return {**document, **_rounded(sentences)}
 
 
 def write(document: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write an experiment's JSON and its figure, and the page of all experiments in the folder.
+    """Write an experiment's JSON and figure, and the page of all experiments in the folder; return the first two.
 
     Raises:
         UnavailableError: if the folder cannot be written, or matplotlib is missing.
     """
-    experiment, name = load(document["experiment"]), document["experiment"]
+    name, experiment = document["experiment"], experiments.load(document["experiment"])
     data = _text(document)
     svg = drawing.svg(lambda: experiment.draw(document["settings"], document["found"]), _source(name, data))
     try:
@@ -101,28 +112,35 @@ def write(document: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def redraw(folder: Path) -> list[Path]:
-    """Judge and draw everything in a folder again from its JSON files."""
-    return [path for document in read_all(folder) for path in write(judged(document), folder)]
+    """Make the verdicts, figures and page of a folder anew from the results in its JSON files; return what was written.
+
+    Raises:
+        ProtocolError, DataError: as `read_all`.
+    """
+    return [path for document in read_all(folder) for path in write(with_verdicts(document), folder)]
 
 
 def drifted(folder: Path) -> list[Path]:
-    """Files of a folder that are not what its JSON files' numbers say.
+    """Files of a folder that do not follow from the results in its JSON files.
 
-    A figure is compared by the checksum of the JSON it was drawn from, which it carries: its bytes change with the
-    plotting library's version.
+    A figure names the SHA-256 of the JSON file that it was drawn from, and only that is compared: its bytes change
+    with the version of matplotlib.
+
+    Raises:
+        ProtocolError, DataError: as `read_all`.
     """
     wrong = []
     documents = read_all(folder)
     for document in documents:
         path = folder / f"{document['experiment']}.json"
-        if path.read_bytes() != _text(judged(document)):
+        if path.read_bytes() != _text(with_verdicts(document)):
             wrong.append(path)
         figure = path.with_suffix(".svg")
         if not figure.exists() or _source(path.stem, path.read_bytes()) not in figure.read_text(encoding="utf-8"):
             wrong.append(figure)
-    beside = folder / page.NAME
-    if not beside.exists() or beside.read_bytes() != page.render(documents):
-        wrong.append(beside)
+    overview = folder / page.NAME
+    if not overview.exists() or overview.read_bytes() != page.render(documents):
+        wrong.append(overview)
     return wrong
 
 
@@ -130,19 +148,19 @@ def read_all(folder: Path) -> list[dict[str, Any]]:
     """The documents in a folder, in the order of the thesis.
 
     Raises:
-        ProtocolError: if there are none.
-        DataError: naming a file that is no experiment's document.
+        ProtocolError: if the folder holds none.
+        DataError: if a JSON file is not the document of the experiment that it is named after.
     """
-    found = {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
-    if not found:
+    documents = {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
+    if not documents:
         raise ProtocolError(f"there are no experiments' JSON files in {folder}; `lnbench reproduce NAME` makes one.")
-    return [found[name] for name in names() if name in found]
+    return [documents[name] for name in experiments.names() if name in documents]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
-        if document["experiment"] == path.stem and document["experiment"] in names():
+        if document["experiment"] == path.stem and document["experiment"] in experiments.names():
             return dict(document)
     except (ValueError, KeyError, TypeError):
         pass
@@ -150,12 +168,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _source(name: str, data: bytes) -> str:
-    """What a figure says it was drawn from."""
+    """The note in a figure about the JSON file that it was drawn from."""
     return f"drawn from {name}.json, sha256 {sha256(data)}"
 
 
 def _text(document: Mapping[str, Any]) -> bytes:
-    """A document as JSON, one line per cell, verdict or other value, so that a change shows as a change."""
+    """A document as JSON with one line per cell, verdict or other value, so that a diff shows what changed."""
     lines = []
     for key, value in sorted(document.items()):
         if isinstance(value, list) and value:
@@ -167,7 +185,7 @@ def _text(document: Mapping[str, Any]) -> bytes:
 
 
 def _rounded(value: Any) -> Any:
-    """JSON values with floats of six significant digits; NaN and infinities are None."""
+    """JSON values with floats cut to six significant digits; NaN and infinities become None."""
     if isinstance(value, bool):
         return value
     if isinstance(value, float):

@@ -1,16 +1,22 @@
-"""From replicates to a verdict: a claim agrees with the numbers, disagrees, or is undecided, by its 95 % interval."""
+"""From replicates to a verdict: by its 95 % interval the numbers agree with a claim, disagree, or leave it undecided.
+
+A claim about flips is void if the victims did not memorise the flips.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "undecided"
+AGREES, DISAGREES, UNDECIDED, VOID = "agrees", "disagrees", "undecided", "void"
+
+MEMORISED = 95.0
+"""Percent of the flips that have to be memorised, or every other claim about them is void."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +25,10 @@ class Verdict:
 
     Attributes:
         claim: the claim, as the thesis makes it.
-        verdict: `agrees`, `disagrees` or `undecided`.
-        evidence: the quantity that decided, with its interval, in words.
-        estimate, low, high: the same as numbers; None where the evidence is no single number.
-        n: replicates the interval is over.
+        verdict: `agrees`, `disagrees`, `undecided` or `void`.
+        evidence: the quantity that decided, with its interval, in words; why, if the verdict is void.
+        estimate, low, high: the same as numbers; None if the evidence is not one number.
+        n: number of replicates.
     """
 
     claim: str
@@ -35,13 +41,25 @@ class Verdict:
 
     def document(self) -> dict[str, Any]:
         """The verdict as JSON."""
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(Verdict)}
+
+
+@dataclass(frozen=True)
+class Memorisation(Verdict):
+    """What the numbers say about the claim that the flips are memorised, on which all other claims rest.
+
+    Attributes:
+        void: the evidence of the other claims if this one does not agree.
+    """
+
+    void: str = ""
 
 
 def interval(values: Sequence[float] | np.ndarray, tests: int = 1) -> tuple[float, float, float]:
     """Mean and 95 % Student interval over replicates; (mean, -inf, inf) for fewer than two.
 
     Args:
+        values: one per replicate.
         tests: how many such intervals are to hold at once (Bonferroni).
     """
     x = np.asarray(values, dtype=float)
@@ -53,11 +71,31 @@ def interval(values: Sequence[float] | np.ndarray, tests: int = 1) -> tuple[floa
 
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact interval of a probability from a count."""
+    """Exact interval of a probability from a count (Clopper and Pearson 1934).
+
+    Args:
+        successes, trials: counts, at least one trial.
+        level: the probability with which the interval covers, at least.
+    """
     tail = (1 - level) / 2
     low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
     high = 1.0 if successes == trials else float(stats.beta.ppf(1 - tail, successes + 1, trials - successes))
     return low, high
+
+
+def exceeds(low: float, high: float, limit: float) -> str:
+    """Verdict on "more than `limit`" from an interval: agrees above it, disagrees below, undecided if it is inside."""
+    return AGREES if low > limit else DISAGREES if high < limit else UNDECIDED
+
+
+def stays_below(low: float, high: float, limit: float) -> str:
+    """Verdict on "less than `limit`" from an interval: `exceeds` the other way round."""
+    return exceeds(-high, -low, -limit)
+
+
+def practically_zero(low: float, high: float, margin: float) -> str:
+    """Verdict on "no more than `margin` from zero" from an interval: agrees inside ±`margin`, disagrees outside."""
+    return AGREES if -margin < low and high < margin else DISAGREES if low > margin or high < -margin else UNDECIDED
 
 
 def above(
@@ -69,17 +107,19 @@ def above(
     unit: str = "pp",
     tests: int = 1,
 ) -> Verdict:
-    """The claim is that the mean lies above `limit`: agrees if its whole interval does, disagrees if none of it does.
+    """The claim is that a mean lies above `limit`.
+
+    Agrees if the whole interval lies above it, disagrees if the whole interval lies below it.
 
     Args:
-        what: the quantity's name, for the evidence.
+        what: the name of the quantity, for the evidence.
         values: one per replicate, in `unit`.
-        tests: how many such intervals are to hold at once.
+        tests: how many such intervals are to hold at once (Bonferroni).
     """
     mean, low, high = interval(values, tests)
-    verdict = AGREES if low > limit else DISAGREES if high < limit else UNDECIDED
+    verdict = exceeds(low, high, limit)
     against = f", against {limit:g}" if limit else ""
-    return _made(claim, verdict, what, mean, low, high, len(values), unit, against + _corrected(tests))
+    return _verdict(claim, verdict, what, mean, low, high, len(values), unit, against + _corrected(tests))
 
 
 def within(
@@ -91,29 +131,32 @@ def within(
     unit: str = "pp",
     tests: int = 1,
 ) -> Verdict:
-    """The claim is that the mean is as good as zero.
+    """The claim is that a mean is practically zero.
 
-    Agrees if its interval lies inside ±`margin`, disagrees if it lies outside.
+    Agrees if the interval lies inside ±`margin`, disagrees if it lies outside.
 
     Args:
-        tests: how many such intervals are to hold at once.
+        what, values, tests: as for `above`.
+        margin: the largest mean that counts as zero, in `unit`.
     """
     mean, low, high = interval(values, tests)
-    verdict = AGREES if -margin < low and high < margin else DISAGREES if low > margin or high < -margin else UNDECIDED
+    verdict = practically_zero(low, high, margin)
     against = f", against ±{margin:g}" + _corrected(tests)
-    return _made(claim, verdict, what, mean, low, high, len(values), unit, against)
+    return _verdict(claim, verdict, what, mean, low, high, len(values), unit, against)
 
 
 def valley(claim: str, what: str, x: Sequence[float], samples: np.ndarray, tests: int = 1) -> Verdict:
     """The claim is that a curve falls and then rises again.
 
-    The place of the minimum is found on one half of the replicates and used on the other, and the other way round, so
-    that the choice does not flatter the claim. Agrees if both the fall from the first x and the rise to the last are
-    above zero by their intervals; disagrees if one of them is not above zero at all.
+    Half of the replicates choose the place of the minimum for the other half, and the other way round, so that the
+    choice does not favour the claim. Agrees if the fall from the first x and the rise to the last are both above zero
+    by their intervals; disagrees if the interval of one of them does not reach above zero.
 
     Args:
+        what: the name of the curve, for the evidence.
+        x: places, ascending.
         samples: (x, replicate), in percentage points.
-        tests: how many such intervals are to hold at once.
+        tests: how many such intervals are to hold at once (Bonferroni).
     """
     down, up, where = _turn(x, samples, tests)
     verdict = AGREES if min(down[1], up[1]) > 0 else DISAGREES if min(down[2], up[2]) <= 0 else UNDECIDED
@@ -124,13 +167,13 @@ def valley(claim: str, what: str, x: Sequence[float], samples: np.ndarray, tests
 def falling(claim: str, what: str, x: Sequence[float], samples: np.ndarray, *, margin: float) -> Verdict:
     """The claim is that a curve falls all the way.
 
-    As in `valley` the minimum is found on other replicates than those it is used on. Agrees if the fall from the first
-    x is above zero and the rise to the last is below `margin`, by their intervals; disagrees if the fall is not above
-    zero at all or the rise is above zero.
+    The place of the minimum is chosen as in `valley`. Agrees if, by their intervals, the fall from the first x is above
+    zero and the rise to the last is below `margin`; disagrees if the interval of the fall does not reach above zero, or
+    that of the rise lies above zero.
 
     Args:
-        samples: (x, replicate), in percentage points.
-        margin: the rise that would be too small to speak of, in percentage points.
+        what, x, samples: as for `valley`.
+        margin: the largest rise that counts as none, in percentage points.
     """
     down, up, where = _turn(x, samples)
     verdict = DISAGREES if down[2] <= 0 or up[1] > 0 else AGREES if down[1] > 0 and up[2] < margin else UNDECIDED
@@ -139,13 +182,16 @@ def falling(claim: str, what: str, x: Sequence[float], samples: np.ndarray, *, m
 
 
 def spread(claim: str, what: str, samples: np.ndarray, *, margin: float, tests: int = 1) -> Verdict:
-    """The claim is that the levels of something make a difference.
+    """The claim is that several levels of something differ.
 
-    Two-way analysis of variance, level × replicate: agrees if the F test of the levels is below 5 % over `tests`,
-    disagrees if the upper 97.5 % limit of the standard deviation between levels is below `margin`.
+    Two-way analysis of variance, level × replicate: agrees if the p-value of the F test of the levels is below 5 %
+    divided by `tests`; disagrees if the upper 97.5 % limit of the standard deviation between levels is below `margin`.
 
     Args:
+        what: the name of the quantity, for the evidence.
         samples: (level, replicate), in percentage points.
+        margin: the largest standard deviation that counts as none, in percentage points.
+        tests: how many such tests are made (Bonferroni).
     """
     levels, replicates = samples.shape
     mean = samples.mean(1)
@@ -153,7 +199,7 @@ def spread(claim: str, what: str, samples: np.ndarray, *, margin: float, tests: 
     free = (levels - 1) * (replicates - 1)
     noise = float((rest**2).sum()) / free if free else 0.0
     if noise < 1e-9:
-        return Verdict(claim, UNDECIDED, f"{what}: no noise to compare the differences with", n=replicates)
+        return Verdict(claim, UNDECIDED, f"{what}: there is no noise to compare the differences with", n=replicates)
     ratio = replicates * float(mean.var(ddof=1)) / noise
     p = float(stats.f.sf(ratio, levels - 1, free))
     at = [1.0, *(float(stats.f.ppf(share, levels - 1, free)) for share in (0.975, 0.025))]
@@ -174,7 +220,12 @@ def negated(verdict: Verdict, claim: str) -> Verdict:
 
 
 def frequency(claim: str, what: str, successes: int, trials: int, probability: float) -> Verdict:
-    """The claim is that an event has this probability: agrees if the 99 % Clopper–Pearson interval holds it."""
+    """The claim is that an event has this probability: agrees if the 99 % Clopper–Pearson interval contains it.
+
+    Args:
+        what: the name of the share, for the evidence.
+        successes, trials: how often the event happened, and how often it could have.
+    """
     low, high = clopper_pearson(successes, trials, 0.99)
     verdict = AGREES if low <= probability <= high else DISAGREES
     share = successes / trials
@@ -185,14 +236,55 @@ def frequency(claim: str, what: str, successes: int, trials: int, probability: f
 
 
 def always(claim: str, what: str, failures: int, trials: int) -> Verdict:
-    """The claim is that something never fails; one failure refutes it."""
+    """The claim is that something never fails; one failure refutes it.
+
+    Args:
+        what: the name of a failure, for the evidence.
+    """
     low, high = clopper_pearson(failures, trials)
     verdict = DISAGREES if failures else AGREES if trials else UNDECIDED
     evidence = f"{what}: {failures} failures in {trials} trials (rate at most {high:.4f})"
     return Verdict(claim, verdict, evidence, failures / trials if trials else None, low, high, trials)
 
 
-def _made(
+def memorised(shares: Mapping[str, Sequence[float] | np.ndarray], *, lower_limits: bool = False) -> Memorisation:
+    """Whether the flips are memorised: agrees if `MEMORISED` percent are in every group.
+
+    Args:
+        shares: group of flips -> the shares of flips memorised, in percent, one per network.
+        lower_limits: the shares are only known to be at least as large; then too small ones leave the claim undecided.
+    """
+    means = {group: float(np.mean(values)) for group, values in shares.items()}
+    least = min(means, key=lambda group: (means[group], group))
+    enough = means[least] > MEMORISED - 1e-9
+    lowest = means[least] if enough else min(means[least], MEMORISED - 0.1)  # 94.97 must not read as 95.0
+    if len(means) > 1:
+        evidence = f"{np.mean(list(means.values())):.1f} % of the flips, least of `{least}`: {lowest:.1f} %"
+        void = f"only {lowest:.1f} % of the `{least}` flips"
+    else:
+        evidence = f"{lowest:.1f} % of the flips"
+        void = f"only {lowest:.1f} % of the flips"
+    return Memorisation(
+        "The flips are memorised.",
+        AGREES if enough else UNDECIDED if lower_limits else DISAGREES,
+        f"at least {evidence}" if lower_limits else evidence,
+        n=sum(np.size(values) for values in shares.values()),
+        void=f"{void} are sure to be memorised" if lower_limits else f"{void} were memorised",
+    )
+
+
+def void_unless_memorised(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts; if one is a `Memorisation` that does not agree, every other one void and without its numbers."""
+    failed = [verdict for verdict in verdicts if isinstance(verdict, Memorisation) and verdict.verdict != AGREES]
+    if not failed:
+        return list(verdicts)
+    return [
+        verdict if isinstance(verdict, Memorisation) else Verdict(verdict.claim, VOID, failed[0].void)
+        for verdict in verdicts
+    ]
+
+
+def _verdict(
     claim: str, verdict: str, what: str, mean: float, low: float, high: float, n: int, unit: str, against: str
 ) -> Verdict:
     if not math.isfinite(low):
@@ -209,7 +301,7 @@ _Interval = tuple[float, float, float]
 
 
 def _turn(x: Sequence[float], samples: np.ndarray, tests: int = 1) -> tuple[_Interval, _Interval, str]:
-    """Intervals of the fall to the minimum and of the rise after it, and where it is, found on the other half."""
+    """Intervals of the fall to the minimum and of the rise after it, and its places, each chosen on the other half."""
     halves = np.arange(samples.shape[1]) % 2
     fall, rise, places = np.zeros(samples.shape[1]), np.zeros(samples.shape[1]), []
     for half in (0, 1):

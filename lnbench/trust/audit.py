@@ -7,7 +7,6 @@ targeted and untargeted: with twice the steps, by random search without gradient
 
 from __future__ import annotations
 
-import base64
 import copy
 import datetime
 import time
@@ -24,7 +23,7 @@ from lnbench.evaluation.plan import cell_name
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.stages import train_all
 from lnbench.evaluation.store import Store
-from lnbench.protocol import Streams, arms_of, sha256_json
+from lnbench.protocol import Streams, arms_of, pack, sha256_json
 from lnbench.record.derived import derive, rounded
 from lnbench.record.record import Record
 from lnbench.trust import detectability
@@ -119,8 +118,7 @@ def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str
     reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in GOALS} for arm in arms_of(record.track)}
     for victim in strong["victims"]:
         entry = found[victim["architecture"], victim["split"], victim["seed"], victim["arm"]]
-        spec = track.spec(victim["architecture"])
-        at = track.epsilons(spec).index(track.epsilon(spec))
+        at = track.scored_index(victim["architecture"])
         reproduced += entry["plain"] == victim["bits"]
         for goal in GOALS:
             victim["bits"][goal] = entry["strong"][goal]
@@ -163,15 +161,15 @@ def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str
 
 
 def _flags(doubts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
-    """`arm:goal:flag` wherever a share is above its limit; `lnbench.adversary.doubt.DOUBTS` says what each means."""
-    from lnbench.adversary.doubt import DOUBTS
+    """`arm:goal:flag` wherever a share is above its limit; `lnbench.adversary.SIGNS` says what each means."""
+    from lnbench.adversary import SIGNS
 
     return sorted(
         f"{arm}:{goal}:{flag}"
         for arm, of_arm in doubts.items()
         for goal, flags in of_arm.items()
         for flag, share in flags.items()
-        if share > DOUBTS[flag].limit
+        if share > SIGNS[flag].limit
     )
 
 
@@ -213,18 +211,15 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
         `seconds`, and `victims`, one per victim: `plain` and `strong` (goal -> base64 bits at the scored radius),
         `broken` (goal -> count), `doubts` (goal -> flag -> share of its examples).
     """
-    import numpy as np
     import torch
-    from torch import Tensor
 
-    from lnbench.adversary import pgd, strong
-    from lnbench.adversary.doubt import doubts
+    from lnbench.adversary import pgd, signs_of_masking, strong
     from lnbench.evaluation import cells
 
     begin = time.perf_counter()
     made = cells.trained(cell, lambda share: report(0.2 * share))
     adversary, epsilon = made.track.adversary, made.track.epsilon(made.spec)
-    at = made.track.epsilons(made.spec).index(epsilon)
+    at = made.track.scored_index(made.spec.name)
     inputs, targets, labels = made.examples
     radii = made.radii([epsilon])
     common: dict[str, Any] = {"bounds": made.points[0].bounds, "norm": adversary.norm}
@@ -232,9 +227,6 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
         {"split": split, "seed": seed, "plain": {}, "strong": {}, "broken": {}, "doubts": {}}
         for split, seed in cell["places"]
     ]
-
-    def packed(flags: Tensor) -> str:
-        return base64.b64encode(np.packbits(flags.cpu().numpy()).tobytes()).decode()
 
     for number, (goal, classes) in enumerate(zip(GOALS, (targets, labels), strict=True)):
         targeted = goal == "targeted"
@@ -283,12 +275,12 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
         for row, entry in enumerate(entries):
             m = len(made.goals(row)[0])
             one = (slice(row, row + 1), ..., slice(m))
-            entry["plain"][goal] = packed(plain[row, 0, :m])
-            entry["strong"][goal] = packed(full[row, 0, :m])
+            entry["plain"][goal] = pack(plain[row, 0, :m].cpu().numpy())
+            entry["strong"][goal] = pack(full[row, 0, :m].cpu().numpy())
             entry["broken"][goal] = int(full[row, 0, :m].sum())
             alone = type(once)(once.broken[one], once.zero_gradient[one], once.undefined[one])
             scored = type(once)(plain[one], once.zero_gradient[one], once.undefined[one])
-            curve = doubts(alone, epsilons=made.track.epsilons(made.spec))
-            others = doubts(scored, epsilons=[epsilon], doubled=twice[one], black_box=search[one])
-            entry["doubts"][goal] = rounded({d.flag: d.share for d in (*others, *curve)})
+            at_radius = signs_of_masking(scored, epsilons=[epsilon], doubled=twice[one], black_box=search[one])
+            over_curve = signs_of_masking(alone, epsilons=made.track.epsilons(made.spec))
+            entry["doubts"][goal] = rounded(at_radius | over_curve)
     return {"victims": entries, "seconds": round(time.perf_counter() - begin, 3)}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lnbench.record.folder import audit_beside, records_in
 from lnbench.record.record import Record, read
 from lnbench.record.score import rank_intervals
 
@@ -26,9 +27,7 @@ def others_in(folder: Path, record: Record) -> tuple[list[Record], dict[str, lis
         RecordError: if a file there is no record.
     """
     rows, audits = list[Record](), dict[str, list[float | None]]()
-    for path in sorted((folder / record.track.name).glob("*.json")):
-        if path.name.endswith(".audit.json"):
-            continue
+    for path in records_in(folder, record.track.name):
         other = read(path)
         same = other.track.sha256 == record.track.sha256
         if not other.ranked or not same or other.document["salt_commitment"] != record.document["salt_commitment"]:
@@ -92,9 +91,8 @@ def sentence(found: Mapping[str, Any]) -> str:
 
 def _audited(path: Path, record: Record) -> list[float | None] | None:
     """The strong split drops of the audit beside a record, or None if there is none of this very record."""
-    beside = path.with_name(f"{path.stem}.audit.json")
     try:
-        document = json.loads(beside.read_bytes())
+        document = json.loads(audit_beside(path).read_bytes())
         drops = document["score"]["split_drops_pp"]
         same = document["kind"] == "audit" and document["record"] == record.sha256
     except (OSError, ValueError, KeyError, TypeError):

@@ -15,11 +15,14 @@ from lnbench.evaluation import machine
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
 from lnbench.poison import diagnosis
+from lnbench.protocol import Track
 from lnbench.record import seasons, statement
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season
 from lnbench.trust import rerun
+from lnbench.trust.retrain import POWER, RAISED_PP
+from lnbench.trust.retrain import retrain as train_again
 from lnbench.trust.verify import Report, verify, verify_record
 
 
@@ -28,6 +31,7 @@ def verify_again(
     *,
     repoison: bool = False,
     retrain: int | None = None,
+    track: Track | None = None,
     device: str = "cpu",
     workers: int | None = None,
     salt: str | None = None,
@@ -39,6 +43,7 @@ def verify_again(
     Args:
         repoison: run the record's own source again, sandboxed, and compare the flips.
         retrain: train this many random cells again and compare.
+        track: the caller's own, for a record whose track does not ship with lnbench.
         device: where to retrain.
         workers: processes at once; one per core if None.
         salt: the salt, for records whose salt is neither public nor revealed in `known`.
@@ -64,19 +69,21 @@ def verify_again(
                 "--repoison runs a stranger's source, and no sandbox works here; `lnbench doctor` says how to get one."
             )
         tell = _told("poisoning again", notify)
-        checks.append(rerun.repoison(report.record, mode=mode, salt=salt, on_split=tell))
+        checks.append(rerun.repoison(report.record, mode=mode, track=track, salt=salt, on_split=tell))
+    power = 0.0
     if retrain is not None:
-        checks.append(
-            rerun.retrain(
-                report.record,
-                retrain,
-                device=device,
-                workers=workers or machine.cores(),
-                salt=salt,
-                on_cell=_told("training again", notify),
-            )
+        retraining = train_again(
+            report.record,
+            retrain,
+            track=track,
+            device=device,
+            workers=workers or machine.cores(),
+            salt=salt,
+            on_cell=_told("training again", notify),
         )
-    return Report(tuple(checks), report.record)
+        checks.append(retraining.check)
+        power = retraining.power
+    return Report(tuple(checks), report.record, power)
 
 
 def check_signable(record: Path, board: Path, *, repoison: bool, retrain: int | None) -> None:
@@ -114,6 +121,11 @@ def sign(report: Report, by: str, *, cells: int, device: str, board: Path) -> Pa
     """
     if report.record is None:
         raise ProtocolError("what is not a record cannot be signed for.")
+    if report.passed and report.power < POWER:
+        raise ProtocolError(
+            f"nothing is signed: {cells} cells trained again find a score raised by {RAISED_PP:g} points with a "
+            f"probability of {100 * report.power:.0f} %, and signing takes {100 * POWER:.0f} %; train more cells."
+        )
     made = statement.document(
         report.record,
         report.checks,

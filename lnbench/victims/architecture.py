@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import importlib.resources
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from lnbench.errors import ProtocolError
+from lnbench.errors import ProtocolError, nearest
 
 Parameters = dict[str, Tensor]
 """Named parameters of one network, or of a stack of them along a leading victim axis."""
@@ -67,7 +66,7 @@ def architecture(name: str, options: Mapping[str, Any] | None = None) -> Archite
     values: dict[str, Any] = {}
     for key, given in (options or {}).items():
         if key not in fields:
-            raise ProtocolError(f"the architecture {name} has no option {key!r}; {nearest(key, list(fields))}")
+            raise ProtocolError(f"the architecture {name} has no option {key!r}; {nearest(key, fields)}")
         made_by = fields[key].default_factory
         default = fields[key].default if made_by is dataclasses.MISSING else made_by()
         value: Any = tuple(given) if isinstance(given, list) else given
@@ -103,9 +102,3 @@ def initial_linear(fan_in: int, fan_out: int, generator: torch.Generator) -> tup
     """Weight (in, out) and bias (1, out), uniform in ±1/√in as in `torch.nn.Linear`."""
     bound = fan_in**-0.5
     return initial((fan_in, fan_out), bound, generator), initial((1, fan_out), bound, generator)
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """The end of a sentence that refuses a name: those it may have meant, or all there are."""
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
-    return f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}."

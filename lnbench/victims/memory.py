@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from lnbench.protocol.recipe import Recipe
 from lnbench.victims.architecture import Architecture, Stateful
@@ -60,8 +60,8 @@ def predicted_bytes(
             (0.0, 1.0),
         )
         for step in range(2):
-            kept = [g.contiguous() for g in stack.gradients(step)]
-            del kept
+            gradients = [g.contiguous() for g in stack.gradients(step)]
+            del gradients
     orders = 8 * (recipe.steps - 2) * together * recipe.batch
     return live.most + orders + one * (victims - together)
 
@@ -84,15 +84,23 @@ class _Live(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and take down the memory that is new."""
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
-                storage = leaf.untyped_storage()
-                if storage not in self.known:
-                    self.known.add(storage)
-                    self.now += storage.nbytes()
-                    weakref.finalize(storage, self._freed, storage.nbytes())
+        for tensor in _tensors(result):
+            storage = tensor.untyped_storage()
+            if storage not in self.known:
+                self.known.add(storage)
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self._freed, storage.nbytes())
         self.most = max(self.most, self.now)
         return result
 
     def _freed(self, size: int) -> None:
         self.now -= size
+
+
+def _tensors(result: Any) -> Iterator[Tensor]:
+    """The tensors that an operation returned: one, or several in tuples and lists."""
+    if isinstance(result, Tensor):
+        yield result
+    elif isinstance(result, (tuple, list)):
+        for part in result:
+            yield from _tensors(part)

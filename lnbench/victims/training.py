@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
 
 from lnbench.errors import ProtocolError
 from lnbench.kernels.gather import gather
@@ -109,7 +111,7 @@ def train(
         on_step: called after each step with the number of steps done.
 
     Raises:
-        ProtocolError: if a label is no class, the shapes do not fit, or the recipe does not fit inputs or device.
+        ProtocolError: if a label is not a class, the shapes do not fit, or the recipe does not fit inputs or device.
     """
     victims, n = labels.shape
     points = len(inputs) if subset is None else subset.shape[-1]
@@ -270,7 +272,7 @@ class Optimiser:
     """One fused update of all victims' parameters a step, from given gradients.
 
     Elementwise rules only: they treat a stack as they treat each of its victims. The arithmetic is that of
-    `torch.optim`'s fused AdamW and SGD, called without the bookkeeping that costs more than the update itself here.
+    `torch.optim`'s fused AdamW and SGD, called by its functions: the classes' bookkeeping costs more than the update.
 
     Args:
         parameters: leaves, changed in place.
@@ -286,14 +288,14 @@ class Optimiser:
         """Change the parameters once."""
         recipe, whole = self.recipe, [g.contiguous() for g in gradients]
         if recipe.optimiser == "adam":
-            torch._foreach_add_(self.counts, 1)
-            torch._fused_adamw_(
+            adamw(
                 self.parameters,
                 whole,
                 self.first,
                 self.second,
                 [],
                 self.counts,
+                fused=True,
                 lr=learning_rate,
                 beta1=0.9,
                 beta2=0.999,
@@ -303,18 +305,20 @@ class Optimiser:
                 maximize=False,
             )
         else:
-            torch._fused_sgd_(
+            momenta: list[Tensor | None] = [None] * len(whole) if self.fresh else [*self.first]
+            sgd(
                 self.parameters,
                 whole,
-                self.first,
+                momenta,
+                fused=True,
                 weight_decay=recipe.weight_decay,
                 momentum=0.9,
                 lr=learning_rate,
                 dampening=0.0,
                 nesterov=True,
                 maximize=False,
-                is_first_step=self.fresh,
             )
+            self.first = [m for m in momenta if m is not None]
         self.fresh = False
 
     def keep(self, stay: Tensor, parameters: list[Tensor]) -> None:

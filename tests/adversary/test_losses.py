@@ -24,9 +24,9 @@ def test_ascent_is_the_gradient_of_the_objective(loss, targeted, rivals):
     z = logits().requires_grad_()
     value = objective(z, CLASSES, targeted=targeted, loss=loss, rivals=rivals)
     (expected,) = torch.autograd.grad(value.sum(), z)
-    found = ascent(z.detach(), CLASSES, targeted=targeted, loss=loss, rivals=rivals)
-    assert torch.allclose(found, expected, atol=1e-12)
-    assert found.abs().sum(-1).double().median() > 0.1
+    slope = ascent(z.detach(), CLASSES, targeted=targeted, loss=loss, rivals=rivals)
+    assert torch.allclose(slope, expected, atol=1e-12)
+    assert slope.abs().sum(-1).double().median() > 0.1
 
 
 def test_cross_entropy_is_torchs():

@@ -45,7 +45,7 @@ def test_a_projection_is_the_nearest_point_of_the_ball(norm):
 
 def test_the_l1_projection_agrees_with_an_optimiser():
     v = torch.tensor([1.2, -0.7, 0.4, 0.05], dtype=torch.float64)
-    found = project(v.view(1, 1, 4), torch.tensor([[1.0]], dtype=torch.float64), "l1").flatten()
+    projected = project(v.view(1, 1, 4), torch.tensor([[1.0]], dtype=torch.float64), "l1").flatten()
     best = minimize(
         lambda p: ((p[:4] - p[4:] - v.numpy()) ** 2).sum(),
         [0.1] * 8,
@@ -53,7 +53,7 @@ def test_the_l1_projection_agrees_with_an_optimiser():
         constraints={"type": "ineq", "fun": lambda p: 1 - p.sum()},
         tol=1e-12,
     )
-    assert torch.allclose(found, torch.from_numpy(best.x[:4] - best.x[4:]), atol=1e-5)
+    assert torch.allclose(projected, torch.from_numpy(best.x[:4] - best.x[4:]), atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -96,10 +96,10 @@ def test_confine_keeps_ball_and_box(norm):
     clean = torch.rand(2, 9, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = clean + torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     radius = torch.full((2, 9), 0.4, dtype=torch.float64)
-    kept = confine(x, clean, radius, (0.0, 1.0), norm)
-    assert torch.all(size(kept - clean, norm) <= 0.4 + 1e-12)
-    assert torch.all((kept >= 0) & (kept <= 1))
-    assert torch.equal(confine(x[0], clean[0], radius[0], (0.0, 1.0), norm), kept[0])
+    confined = confine(x, clean, radius, (0.0, 1.0), norm)
+    assert torch.all(size(confined - clean, norm) <= 0.4 + 1e-12)
+    assert torch.all((confined >= 0) & (confined <= 1))
+    assert torch.equal(confine(x[0], clean[0], radius[0], (0.0, 1.0), norm), confined[0])
 
 
 def test_there_is_no_l3():

@@ -194,22 +194,39 @@ def test_fgsm_is_one_step_of_size_epsilon():
     assert torch.allclose(attacked.points[:, 0], expected, atol=1e-12)
 
 
-def test_the_rule_any_counts_the_clean_input_and_every_iterate():
+def test_the_rule_any_counts_the_clean_input():
     model, inputs = linear(victims=1), examples()
     clean = model(inputs.unsqueeze(0)).argmax(-1)[0]
     classes = torch.zeros(len(inputs), dtype=torch.long)
     nothing = pgd(model, inputs, classes, targeted=True, epsilons=[0.0], steps=1)
     assert torch.equal(nothing.broken[0, 0], clean == 0)
     assert 0 < nothing.broken.sum() < len(inputs)
-    overshooting = {"targeted": True, "epsilons": [5.0], "steps": 3, "step_size": 3.0, "bounds": None}
 
-    def bowl(x):
-        distance = (x.flatten(2) - 0.5).square().mean(-1)
-        return torch.stack([0.02 - (distance - 0.5).abs(), torch.zeros_like(distance)], -1)
 
-    far = pgd(bowl, inputs, classes, **overshooting, rule="last").broken
-    assert far.shape == (1, 1, len(inputs))
-    assert torch.all(pgd(bowl, inputs, classes, **overshooting).broken | ~far)
+def test_the_rule_last_counts_the_last_iterate_alone():
+    """A target class that is a thin band at mean 1, and steps of .5 that jump over it and back.
+
+    Means after 0, 1, 2, … steps: .45 .95 1.45 .95 …, .55 1.05 .55 1.05 …, .7 1.2 .7 1.2 …, .95 1.45 .95 1.45 …; inputs
+    that begin below .4 are never in the band, and are so many that nothing leaves the batch.
+    """
+    means = torch.cat([torch.tensor([0.45, 0.55, 0.7, 0.95]), torch.linspace(0.2, 0.38, 20)]).double()
+    inputs, classes = means.unsqueeze(1).expand(-1, 4), torch.zeros(24, dtype=torch.long)
+
+    def band(x):
+        distance = (x.flatten(2).mean(-1) - 1).abs()
+        return torch.stack([0.1 - distance, torch.zeros_like(distance)], -1)
+
+    def broken(steps, rule):
+        options = {"targeted": True, "epsilons": [5.0], "step_size": 0.5, "bounds": None}
+        every = pgd(band, inputs, classes, steps=steps, rule=rule, **options).broken[0, 0]
+        assert not every[4:].any()
+        return every[:4].tolist()
+
+    for steps in (1, 2, 3):
+        assert broken(steps, "any") == [True, True, False, True]
+    assert broken(1, "last") == [True, True, False, False]
+    assert broken(2, "last") == [False, False, False, True]
+    assert broken(3, "last") == [True, True, False, False]
 
 
 def test_a_random_start_does_not_spare_the_clean_input():
@@ -220,8 +237,8 @@ def test_a_random_start_does_not_spare_the_clean_input():
         return torch.stack([0.01 - distance, torch.zeros_like(distance)], -1)
 
     options = {"targeted": True, "epsilons": [0.3], "steps": 1, "random_start": torch.Generator().manual_seed(0)}
-    found = pgd(peak, inputs, torch.zeros(7, dtype=torch.long), **options)
-    assert found.broken.all() and found.zero_gradient.all()
+    attacked = pgd(peak, inputs, torch.zeros(7, dtype=torch.long), **options)
+    assert attacked.broken.all() and attacked.zero_gradient.all()
     last = pgd(peak, inputs, torch.zeros(7, dtype=torch.long), **options, rule="last")
     assert not last.broken.any() and last.zero_gradient.all()
 
@@ -245,26 +262,30 @@ def test_nan_logits_never_count_as_broken():
 
     for targeted in (True, False):
         classes = torch.zeros(len(inputs), dtype=torch.long)
-        found = pgd(diverged, inputs, classes, targeted=targeted, epsilons=[0.05, 0.3], steps=4)
+        attacked = pgd(diverged, inputs, classes, targeted=targeted, epsilons=[0.05, 0.3], steps=4)
         sound = pgd(model, inputs, classes, targeted=targeted, epsilons=[0.05, 0.3], steps=4)
-        assert not found.broken[1].any()
-        assert found.undefined[1].all() and not found.undefined[[0, 2]].any()
-        assert torch.equal(found.broken[[0, 2]], sound.broken[[0, 2]])
+        assert not attacked.broken[1].any()
+        assert attacked.undefined[1].all() and not attacked.undefined[[0, 2]].any()
+        assert torch.equal(attacked.broken[[0, 2]], sound.broken[[0, 2]])
 
 
 def test_zero_gradients_are_reported():
     def flat(x):
         return torch.stack([x.flatten(2).sum(-1).relu() * 0, x.flatten(2)[..., 0] * 0 + 1], -1)
 
-    found = pgd(flat, examples(), torch.zeros(40, dtype=torch.long), targeted=True, epsilons=[0.1], steps=2)
-    assert found.zero_gradient.all() and not found.broken.any()
+    attacked = pgd(flat, examples(), torch.zeros(40, dtype=torch.long), targeted=True, epsilons=[0.1], steps=2)
+    assert attacked.zero_gradient.all() and not attacked.broken.any()
 
 
 def test_no_examples_give_no_flags():
-    found = pgd(
+    attacked = pgd(
         network(), examples()[:0], torch.zeros(0, dtype=torch.long), targeted=True, epsilons=[0.1, 0.2], steps=3
     )
-    assert found.broken.shape == (3, 2, 0) and found.zero_gradient.shape == (3, 0) and found.undefined.shape == (3, 0)
+    assert (
+        attacked.broken.shape == (3, 2, 0)
+        and attacked.zero_gradient.shape == (3, 0)
+        and attacked.undefined.shape == (3, 0)
+    )
 
 
 @pytest.mark.parametrize(

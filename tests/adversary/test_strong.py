@@ -25,13 +25,13 @@ def test_strong_breaks_whatever_pgd_breaks_and_names_who_did(norm, targeted):
     model, inputs = network(), examples()
     options = {"targeted": targeted, "epsilons": RADII[norm], "norm": norm, "steps": 15}
     weak = pgd(model, inputs, ZEROS, **options)
-    found = strong(model, inputs, ZEROS, **options, generator=seeded(), queries=30)
-    assert found.components == COMPONENTS
-    assert torch.all(found.broken | ~weak.broken)
-    assert 0.02 < found.broken.double().mean() < 0.98
+    attacked = strong(model, inputs, ZEROS, **options, generator=seeded(), queries=30)
+    assert attacked.components == COMPONENTS
+    assert torch.all(attacked.broken | ~weak.broken)
+    assert 0.02 < attacked.broken.double().mean() < 0.98
     clean = (model(inputs.unsqueeze(0)).argmax(-1) == 0) == targeted
-    assert torch.equal(found.by >= 0, found.broken & ~clean.unsqueeze(1))
-    assert torch.equal(found.by == 0, weak.broken & ~clean.unsqueeze(1))
+    assert torch.equal(attacked.by >= 0, attacked.broken & ~clean.unsqueeze(1))
+    assert torch.equal(attacked.by == 0, weak.broken & ~clean.unsqueeze(1))
 
 
 @pytest.mark.parametrize("component", ["apgd-ce", "apgd-dlr", "apgd-t", "square"])
@@ -41,7 +41,7 @@ def test_each_component_alone_nears_the_optimum_of_a_linear_model_and_never_pass
     margin, weight = margins(model, inputs)
     epsilon = {"linf": 0.08, "l2": 0.35, "l1": 0.8}[norm]
     worst = margin - gain(norm, weight, inputs, epsilon, bounds)
-    found = strong(
+    broken = strong(
         model,
         inputs,
         ZEROS,
@@ -55,10 +55,10 @@ def test_each_component_alone_nears_the_optimum_of_a_linear_model_and_never_pass
         components=(component,),
     ).broken[:, 0]
     possible = worst < 0
-    assert not found[worst > 1e-9].any()
+    assert not broken[worst > 1e-9].any()
     assert 0.2 < possible[margin > 0].double().mean() < 0.95
     least = 0.9 if component == "square" else 0.97
-    assert found[possible].double().mean() >= least
+    assert broken[possible].double().mean() >= least
 
 
 def test_a_stack_is_attacked_as_its_victims_are_one_at_a_time():
@@ -89,8 +89,8 @@ def test_apgd_homes_in_on_a_goal_smaller_than_its_first_steps():
         return torch.stack([0.01 - distance, torch.zeros_like(distance)], -1)
 
     options = {"targeted": True, "epsilons": [0.1], "bounds": None, "components": ("apgd-ce",)}
-    found = strong(pinhole, inputs, ZEROS[:1], **options, generator=seeded(), steps=200)
-    assert found.broken.all() and (found.by == 0).all()
+    attacked = strong(pinhole, inputs, ZEROS[:1], **options, generator=seeded(), steps=200)
+    assert attacked.broken.all() and (attacked.by == 0).all()
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
@@ -119,12 +119,12 @@ def test_what_is_broken_already_stays_broken():
     model, inputs = network(), examples()
     before = torch.zeros(3, 1, 40, dtype=torch.bool)
     before[:, :, ::3] = True
-    found = strong(
+    attacked = strong(
         model, inputs, ZEROS, targeted=True, epsilons=[0.0], generator=seeded(), steps=1, queries=1, broken=before
     )
     clean = (model(inputs.unsqueeze(0)).argmax(-1) == 0).unsqueeze(1)
-    assert torch.equal(found.broken, before | clean)
-    assert (found.by == -1).all()
+    assert torch.equal(attacked.broken, before | clean)
+    assert (attacked.by == -1).all()
     assert not before[:, :, 1::3].any()
 
 

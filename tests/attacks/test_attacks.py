@@ -69,18 +69,18 @@ def test_every_attack_spends_its_budget_within_the_rules_and_says_what_it_is(pat
     track = Track.from_document(tiny.document())
     points = data.load(track, 1)
     submission = Submission.from_file(path, CHEAP.get(path.stem, {}))
-    found = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"), seconds=600)
-    assert len(changed(points.labels, found.labels)) == track.noise.budget
-    assert found.description.endswith(".")
-    assert (found.trainings > 0) == ("surrogates" in found.parameters and path.stem not in FOR_FEATURES_ONLY)
-    assert found.trainings <= found.parameters.get("surrogates", 0)
+    poisoned = poison(submission, points, track, 1, Streams(track.sha256), mode=resolved_sandbox("auto"), seconds=600)
+    assert len(changed(points.labels, poisoned.labels)) == track.noise.budget
+    assert poisoned.description.endswith(".")
+    assert (poisoned.trainings > 0) == ("surrogates" in poisoned.parameters and path.stem not in FOR_FEATURES_ONLY)
+    assert poisoned.trainings <= poisoned.parameters.get("surrogates", 0)
 
 
 @pytest.fixture
 def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Surrogates that are trained for a moment."""
     short = {
-        name: {10**9: (options, dataclasses.replace(recipe, steps=8, batch=16))}
+        name: {10**9: (options, recipe.replaced(steps=8, batch=16))}
         for name, sizes in surrogates.RECIPES.items()
         for options, recipe in [sizes[1000]]
     }

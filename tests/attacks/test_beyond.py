@@ -22,10 +22,10 @@ class Planted:
         monkeypatch.setattr(surrogates, "harm", self.harm)
 
     def harm(self, problem: Problem, sets: np.ndarray, **options: object) -> np.ndarray:
-        found = self.worth[sets].sum(1) + self.noise * problem.rng.standard_normal(len(sets))
-        found[max(0, self.until - self.trained) :] = np.nan
+        harms = self.worth[sets].sum(1) + self.noise * problem.rng.standard_normal(len(sets))
+        harms[max(0, self.until - self.trained) :] = np.nan
         self.trained += len(sets)
-        return found
+        return harms
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def crowd() -> Problem:
 def test_random_search_returns_the_worst_of_its_sets(crowd: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     worth = np.random.default_rng(0).random(30)
     planted = Planted(monkeypatch, worth)
-    found = toy.flips("random_search", crowd, surrogates=40)
+    flips = toy.flips("random_search", crowd, surrogates=40)
     assert planted.trained == 40
     again = dataclasses.replace(crowd, rng=np.random.default_rng(0))
     sets = [again.rng.choice(30, 4, replace=False) for _ in range(20)]
-    assert found == sorted(max(sets, key=lambda s: worth[s].sum()))
+    assert flips == sorted(max(sets, key=lambda s: worth[s].sum()))
 
 
 def test_random_search_with_one_flip_and_tries_enough_finds_the_best_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,8 +54,8 @@ def test_random_search_with_one_flip_and_tries_enough_finds_the_best_there_is(mo
     every = np.array([real(given, np.array([[i]]), seed=7, steps=40, radii=(1.0,))[0] for i in range(8)])
     assert len(set(every.round(6))) > 1
     monkeypatch.setattr(surrogates, "harm", lambda problem, sets, **options: every[sets[:, 0]])
-    (found,) = toy.flips("random_search", given, surrogates=50, victims="mlp")
-    assert every[found] == every.max()
+    (flip,) = toy.flips("random_search", given, surrogates=50, victims="mlp")
+    assert every[flip] == every.max()
 
 
 def test_balanced_sets_flip_every_point_equally_often() -> None:
@@ -70,8 +70,8 @@ def test_the_datamodel_recovers_planted_effects(crowd: Problem, monkeypatch: pyt
     rng = np.random.default_rng(1)
     worth = rng.normal(size=30)
     sets = toy.module("datamodel").balanced(30, 4, 200, rng)
-    found = toy.module("datamodel").effects(sets, worth[sets].sum(1) + 0.3 * rng.normal(size=200), 30)
-    assert np.corrcoef(found, worth)[0, 1] > 0.97
+    coefficients = toy.module("datamodel").effects(sets, worth[sets].sum(1) + 0.3 * rng.normal(size=200), 30)
+    assert np.corrcoef(coefficients, worth)[0, 1] > 0.97
     Planted(monkeypatch, worth, noise=0.3)
     assert toy.flips("datamodel", crowd, surrogates=400) == sorted(np.argsort(-worth)[:4])
 
@@ -88,10 +88,10 @@ def test_mean_matching_flips_the_middle_of_the_class_and_shuns_other_classes() -
 
 
 def test_the_searchs_proposals_are_different_miniatures_the_plain_ones_first(crowd: Problem) -> None:
-    found = toy.attack("matched_search", candidates=6).proposals(crowd)
-    assert len({tuple(s) for s in found}) == 6
-    assert found[0].tolist() == toy.flips("mean_matching", dataclasses.replace(crowd, rng=np.random.default_rng(0)))
-    assert found[1].tolist() == toy.flips("my_poisoner", crowd)
+    proposals = toy.attack("matched_search", candidates=6).proposals(crowd)
+    assert len({tuple(s) for s in proposals}) == 6
+    assert proposals[0].tolist() == toy.flips("mean_matching", dataclasses.replace(crowd, rng=np.random.default_rng(0)))
+    assert proposals[1].tolist() == toy.flips("my_poisoner", crowd)
     kernel, alien = graphs.contrast(crowd.inputs[:30], crowd.inputs[30:], 0.5)
     apart, mean = graphs.distances(crowd.inputs[:30]), kernel.mean(1) - alien
 
@@ -100,9 +100,9 @@ def test_the_searchs_proposals_are_different_miniatures_the_plain_ones_first(cro
 
     rng = np.random.default_rng(0)
     drawn = costs([rng.choice(30, 4, replace=False) for _ in range(500)])
-    assert (costs(list(found[::2]))[:, 0] < np.quantile(drawn[:, 0], 0.25)).all()
-    assert (costs(list(found[1::2]))[:, 1] < np.quantile(drawn[:, 1], 0.5)).all()
-    assert (costs(list(found)).min(0) < np.quantile(drawn, 0.05, axis=0)).all()
+    assert (costs(list(proposals[::2]))[:, 0] < np.quantile(drawn[:, 0], 0.25)).all()
+    assert (costs(list(proposals[1::2]))[:, 1] < np.quantile(drawn[:, 1], 0.5)).all()
+    assert (costs(list(proposals)).min(0) < np.quantile(drawn, 0.05, axis=0)).all()
 
 
 @pytest.mark.parametrize("trainings", [8, 64, 256])
@@ -112,10 +112,10 @@ def test_the_search_keeps_to_its_trainings_and_finds_the_worst_candidate(
     planted = Planted(monkeypatch, np.random.default_rng(0).random(30), noise=0.01)
     search = toy.attack("matched_search", surrogates=trainings, candidates=8)
     sets = search.proposals(dataclasses.replace(crowd, rng=np.random.default_rng(0)))
-    found = toy.flips("matched_search", crowd, surrogates=trainings, candidates=8)
+    flips = toy.flips("matched_search", crowd, surrogates=trainings, candidates=8)
     assert planted.trained <= trainings
     tried = sets if trainings >= 64 else sets[:1]
-    assert found == sorted(max(tried, key=lambda s: planted.worth[s].sum()))
+    assert flips == sorted(max(tried, key=lambda s: planted.worth[s].sum()))
 
 
 def test_the_search_is_not_misled_by_one_lucky_seed(crowd: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,8 +144,8 @@ def test_searches_return_the_best_so_far_when_time_runs_out(
     fresh = dataclasses.replace(crowd, rng=np.random.default_rng(0))
     sets = [fresh.rng.choice(30, 4, replace=False) for _ in range(3)]
     again = dataclasses.replace(crowd, rng=np.random.default_rng(0))
-    found = toy.flips("random_search", again, surrogates=40, victims="mlp")
-    assert found == sorted(max(sets, key=lambda s: worth[s].sum()))
+    flips = toy.flips("random_search", again, surrogates=40, victims="mlp")
+    assert flips == sorted(max(sets, key=lambda s: worth[s].sum()))
 
 
 def test_bilevel_climbs_the_metagradient_within_the_budget(crowd: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,8 +208,8 @@ def test_gradient_alignment_adds_slopes_of_unit_gradients(crowd: Problem, monkey
     monkeypatch.setattr(metagradients, "adversarial_gradients", lambda *arguments: {"w": scale[:, None]})
     second = torch.randn(30, generator=torch.Generator().manual_seed(1))
     monkeypatch.setattr(metagradients, "flip_slopes", lambda *arguments: torch.stack([worth, second]) * scale[:, None])
-    found = toy.flips("gradient_alignment", crowd, surrogates=6)
-    assert found == sorted((worth + second).argsort(descending=True)[:4].tolist())
+    flips = toy.flips("gradient_alignment", crowd, surrogates=6)
+    assert flips == sorted((worth + second).argsort(descending=True)[:4].tolist())
     assert (
         len(taken) == 3
         and taken[1] == pytest.approx(2 * taken[0], abs=1)

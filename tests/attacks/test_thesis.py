@@ -75,6 +75,8 @@ def test_the_densest_bucket_is_in_the_middle_of_the_class_and_the_sparsest_aroun
     assert away["densest"].max() < np.median(away["sparsest"])
     with pytest.raises(ProtocolError, match="bucket is one of sparsest, sparse, middle, dense, densest; got 'dens'"):
         toy.flips(name, given, bucket="dens")
+    with pytest.raises(ValueError, match="bucket is one of nearest, near, middle, far, farthest; got 'dens'"):
+        toy.flips("adversarial_path", given, bucket="dens")
 
 
 def test_min_colouring_scores_a_point_by_the_neighbours_its_colour_is_reached_from(
@@ -92,8 +94,8 @@ def test_min_colouring_scores_a_point_by_the_neighbours_its_colour_is_reached_fr
     monkeypatch.setattr(surrogates, "train", lambda problem, labels: seen.update(colours=labels[0]))
     given = toy.problem(toy.star())
     for reached in (True, False):
-        found = toy.flips("min_colouring", given, gamma=0.2, surrogates=2)
-        assert (found != [0]) is reached  # … so every ray scores, or the hub does
+        flips = toy.flips("min_colouring", given, gamma=0.2, surrogates=2)
+        assert (flips != [0]) is reached  # … so every ray scores, or the hub does
     assert sorted(seen["colours"]) == list(range(7)) and len(seen["classes"]) == 12
 
 
@@ -140,3 +142,48 @@ def test_most_of_class_flips_where_most_paths_end(monkeypatch: pytest.MonkeyPatc
     assert len(toy.flips("most_of_class", toy.problem(points, budget=6))) == 6
     with pytest.raises(ValueError, match="bins is at least 1; got 0"):
         toy.flips("most_of_class", toy.problem(points), bins=0)
+
+
+LENGTHS = np.array([9, 3, 3, 12, 7, 7, 7, 1, 20, 5, 15])
+
+
+@pytest.mark.parametrize(
+    ("bucket", "budget", "flips"),
+    [
+        ("nearest", 1, [2]),
+        ("nearest", 4, [1, 2, 7, 9]),
+        ("near", 2, [1, 9]),
+        ("middle", 1, [4]),
+        ("middle", 4, [0, 4, 5, 6]),
+        ("far", 2, [0, 3]),
+        ("farthest", 2, [8, 10]),
+        ("farthest", 11, list(range(11))),
+    ],
+)
+def test_a_bucket_of_paths_holds_the_fifth_of_the_class_at_its_distance(
+    bucket: str, budget: int, flips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surrogates, "train", lambda *arguments, **options: None)
+    monkeypatch.setattr(adversary, "path_lengths", lambda *arguments, **options: torch.from_numpy(LENGTHS)[None])
+    given = toy.problem(np.zeros((len(LENGTHS), 2)), budget=budget)
+    assert toy.flips("adversarial_path", given, bucket=bucket) == flips
+
+
+class Seen(Exception):
+    """What an attack asks of victims has been seen."""
+
+
+@pytest.mark.parametrize("name", ["adversarial_path", "boundary_distance", "min_colouring", "most_of_class"])
+def test_victims_are_attacked_where_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The problem's device, of which `meta` is one that every machine has."""
+
+    def attack(model: object, inputs: torch.Tensor, classes: torch.Tensor, **options: object) -> None:
+        assert inputs.device.type == classes.device.type == "meta"
+        raise Seen
+
+    monkeypatch.setattr(surrogates, "train", lambda *arguments, **options: None)
+    monkeypatch.setattr(adversary, "path_lengths", attack)
+    monkeypatch.setattr(adversary, "pgd", attack)
+    given = toy.problem(toy.star(), device="meta")
+    with pytest.raises(Seen):
+        toy.attack(name).poison(given)

@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from lnbench.adversary import pgd, strong
 from lnbench.data import digits
+from lnbench.protocol.recipe import Recipe
 from lnbench.protocol.seeds import Streams
-from lnbench.protocol.track import Recipe, load
+from lnbench.protocol.track import load
 from lnbench.victims import Victims, architecture, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -183,15 +184,15 @@ def peers(norm: str) -> dict[str, Attack]:
         attack = kind(abs_stepsize=2.5 * epsilon / STEPS, steps=STEPS, random_start=False)
         wrapped = foolbox.PyTorchModel(model, bounds=(0, 1), device=inputs.device)
         criterion = foolbox.criteria.TargetedMisclassification(targets(inputs))
-        found: Tensor = attack(wrapped, inputs, criterion, epsilons=epsilon)[1]
-        return found
+        points: Tensor = attack(wrapped, inputs, criterion, epsilons=epsilon)[1]
+        return points
 
     def with_torchattacks(model: nn.Module, inputs: Tensor, epsilon: float) -> Tensor:
         kind = torchattacks.PGD if norm == "linf" else torchattacks.PGDL2
         attack = kind(model, eps=epsilon, alpha=2.5 * epsilon / STEPS, steps=STEPS, random_start=False)
         attack.set_mode_targeted_by_label(quiet=True)
-        found: Tensor = attack(inputs, targets(inputs))
-        return found
+        points: Tensor = attack(inputs, targets(inputs))
+        return points
 
     def with_art(model: nn.Module, inputs: Tensor, epsilon: float) -> Tensor:
         classifier = PyTorchClassifier(
@@ -262,11 +263,11 @@ def compare_strong(victims: Victims, modules: list[nn.Module], inputs: Tensor, e
         with torch.no_grad():
             theirs.append(model(attack(inputs, labels)).argmax(1) != SOURCE)
     end = time.process_time()
-    found = torch.stack(theirs)
+    broken = torch.stack(theirs)
     print(
         f"  ε = {epsilon}: untargeted adversarial accuracy {1 - float(ours.double().mean()):.2%} (ours, "
-        f"{middle - begin:.0f} s) and {1 - float(found.double().mean()):.2%} (AutoAttack, {end - middle:.0f} s); "
-        f"only ours breaks {int((ours & ~found).sum())}, AutoAttack {int((found & ~ours).sum())} of {found.numel()}"
+        f"{middle - begin:.0f} s) and {1 - float(broken.double().mean()):.2%} (AutoAttack, {end - middle:.0f} s); "
+        f"only ours breaks {int((ours & ~broken).sum())}, AutoAttack {int((broken & ~ours).sum())} of {broken.numel()}"
     )
 
 

@@ -14,7 +14,6 @@ STACK: victims, and how many of them are one stack. STEPS: 0 for the tracks' own
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -60,7 +59,7 @@ def data(n: int, shape: tuple[int, ...], victims: int) -> tuple[Tensor, Tensor, 
 def spec(track: str, name: str) -> tuple[VictimSpec, Recipe]:
     """A track's victim and its recipe, of STEPS steps."""
     victim, (steps,) = load(track).spec(name), _setting("STEPS", "0")
-    return victim, dataclasses.replace(victim.recipe, steps=steps or victim.recipe.steps)
+    return victim, victim.recipe.replaced(steps=steps or victim.recipe.steps)
 
 
 def plain(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, how: Recipe, seed: int) -> nn.Module:
@@ -174,7 +173,7 @@ def test_a_resnet(benchmark: Any) -> None:
 
     victim, how = spec("cifar10-9to0", "resnet18")
     (_, n), (short,) = _setting("POINTS", "48000 40000"), _setting("STEPS", "300")
-    how = dataclasses.replace(how, steps=short or 300, crop=0, mirror=False)
+    how = how.replaced(steps=short or 300, crop=0, mirror=False)
     inputs, labels, _ = data(n, (3, 32, 32), 1)
     family = architecture(victim.architecture, victim.options)
     _one_step(family, how, inputs, labels)
@@ -187,7 +186,7 @@ def test_a_resnet(benchmark: Any) -> None:
         made.conv1, made.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
         return made
 
-    plain(network, inputs, labels[0], dataclasses.replace(how, steps=min(2, how.steps)), 0)
+    plain(network, inputs, labels[0], how.replaced(steps=min(2, how.steps)), 0)
     theirs, _ = timed(lambda: plain(network, inputs, labels[0], how, 0))
     images = how.steps * how.batch
     print(
@@ -204,7 +203,7 @@ def test_a_resnet(benchmark: Any) -> None:
 def test_the_predicted_peak(track: str, name: str, shape: tuple[int, ...]) -> None:
     """The most memory that tensors held, beside `predicted_bytes`: within 20 %."""
     victim, how = spec(track, name)
-    how = dataclasses.replace(how, steps=20)
+    how = how.replaced(steps=20)
     inputs, labels, _ = data(48000, shape, 64)
     family = architecture(victim.architecture, victim.options)
     torch.cuda.empty_cache()
@@ -220,4 +219,4 @@ def test_the_predicted_peak(track: str, name: str, shape: tuple[int, ...]) -> No
 def _one_step(family: Any, how: Recipe, inputs: Tensor, labels: Tensor) -> None:
     """Compiles kernels and takes memory, so that no contestant pays for it."""
     seeds = range(len(labels))
-    train(family, dataclasses.replace(how, steps=2), inputs, labels, init=seeds, order=seeds, num_classes=10)
+    train(family, how.replaced(steps=2), inputs, labels, init=seeds, order=seeds, num_classes=10)

@@ -241,7 +241,7 @@ class Workers:
 
     def __init__(self, count: int, threads: int) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        command = [sys.executable, __file__, str(threads)]
+        command = [sys.executable, "-P", __file__, str(threads)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.all = [subprocess.Popen(command, env=environment, **pipes) for _ in range(count)]  # type: ignore[call-overload]
 
@@ -328,7 +328,7 @@ def test_victims_are_distributed_as_the_plain_loops(crews: dict[str, Workers], n
     from scipy import stats
 
     count, epochs = int(_setting("COMPARED", "64")[0]), max(EPOCHS, 40)
-    found = {
+    results = {
         side: {
             key: np.concatenate([r[key] for r in _run(crews[f"{CORES}×1"], side, name, 1, count, epochs)])
             for key in ("accuracy", "memorised")
@@ -336,7 +336,7 @@ def test_victims_are_distributed_as_the_plain_loops(crews: dict[str, Workers], n
         for side in ("plain", "lnbench")
     }
     for key in ("accuracy", "memorised"):
-        ours, theirs = found["lnbench"][key], found["plain"][key]
+        ours, theirs = results["lnbench"][key], results["plain"][key]
         p = stats.mannwhitneyu(ours, theirs).pvalue if len(np.unique([*ours, *theirs])) > 1 else 1.0
         apart = stats.ks_2samp(ours, theirs).pvalue
         print(

@@ -13,7 +13,7 @@ from lnbench.poison import submission
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import score
-from lnbench.record.derived import BAND
+from lnbench.record.flags import BAND
 
 PAGE = Path(__file__).resolve().parents[2] / "leaderboard" / "PROTOCOL.md"
 TRACKS = [tracks.load(name) for name in sorted(tracks.names(), key=lambda name: (name != tracks.DEFAULT, name))]

@@ -40,7 +40,7 @@ def test_every_attack_is_listed_once_and_every_row_is_an_attack() -> None:
 def test_rows_show_their_own_scores_and_the_paired_difference_to_random_search(monkeypatch: pytest.MonkeyPatch) -> None:
     (table, *_) = board.load(RECORDS).tables
     first, second = table.rows[:2]
-    monkeypatch.setattr(strategies, "JUDGE", second.record.label)
+    monkeypatch.setattr(strategies, "BASELINE", second.record.label)
     listed = [{"row": row.record.label, "does": "x"} for row in (first, second)] + [{"row": "nobody", "does": "y"}]
     lines = strategies._table(table, listed).splitlines()[4:]
     assert lines[2].endswith("| not run yet | – | – | – |")
@@ -51,20 +51,20 @@ def test_rows_show_their_own_scores_and_the_paired_difference_to_random_search(m
     assert np.isclose(difference, first.drop - second.drop, atol=1e-6)
 
 
-def test_where_random_search_has_other_parameters_the_one_of_most_trainings_judges(
+def test_where_random_search_has_other_parameters_the_one_of_most_trainings_is_the_baseline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (table, *_) = [t for t in board.load(RECORDS).tables if t.track.name == "digits-9to0"]
     rows = {row.record.label: row for row in table.rows}
     paths = [row for label, row in rows.items() if label.startswith("adversarial_path(")]
-    monkeypatch.setattr(strategies, "JUDGE", "adversarial_path")
-    assert strategies._judge(list(rows.values())) is rows["adversarial_path"]
-    assert strategies._judge(paths) in paths
-    assert strategies._judge([]) is None
+    monkeypatch.setattr(strategies, "BASELINE", "adversarial_path")
+    assert strategies._baseline(list(rows.values())) is rows["adversarial_path"]
+    assert strategies._baseline(paths) in paths
+    assert strategies._baseline([]) is None
     listed = [{"row": paths[0].record.label, "does": "x"}, {"row": "nobody", "does": "y"}]
     fewer = dataclasses.replace(table, rows=paths)
     said = strategies._table(fewer, listed, all_rows=False)
-    assert f"Judged against {cell(strategies._judge(paths).record.label)}," in said
+    assert f"Compared with {cell(strategies._baseline(paths).record.label)}," in said
     assert "not run yet" not in said
     assert "not run yet" in strategies._table(fewer, listed)
 

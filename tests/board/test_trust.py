@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import factories
 from lnbench import record
-from lnbench.board import add, build, load
+from lnbench.board import add, build, levels, load
 from lnbench.errors import RecordError
 from lnbench.record import seasons, statement
 from lnbench.record.consistency import Check
@@ -29,7 +31,8 @@ def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def put(board: Path, made: Record) -> Path:
     """A record on the board, through the front door."""
     record.write(made, board.parent / "made.json")
-    return add(board.parent / "made.json", board / "records")
+    (added,) = add([board.parent / "made.json"], board / "records")
+    return added
 
 
 def force(board: Path, made: Record) -> Path:
@@ -58,7 +61,7 @@ def test_a_closed_season_keeps_its_rows_and_takes_no_more(board: Path) -> None:
         load(board / "records")
 
 
-def test_a_verification_makes_its_row_verified(board: Path) -> None:
+def test_a_name_under_a_statement_is_said_and_nothing_more(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = factories.make(TRACK)
     put(board, made)
     assert load(board / "records").tables[0].rows[0].trust == "self"
@@ -66,12 +69,18 @@ def test_a_verification_makes_its_row_verified(board: Path) -> None:
     words = {"by": "A. <b>Reader", "date": "2026-11-22", "cells": 4, "sandbox": "bubblewrap"}
     signed = statement.document(made, checks, **words, environment="e" * 64, version="0.1.0")
     path = statement.write(signed, made, board / "verifications")
-    assert load(board / "records").tables[0].rows[0].trust == "verified"
+    assert load(board / "records").tables[0].rows[0].trust == "said by “A. <b>Reader”"
     build(board / "records", board)
-    assert (
-        "| verified |" in (board / "README.md").read_text()
-        and "A. &lt;b&gt;Reader, 2026-11-22" in (board / "index.html").read_text()
-    )
+    page = (board / "index.html").read_text()
+    assert "| said by “A. &lt;b&gt;Reader” |" in (board / "README.md").read_text()
+    assert "A. &lt;b&gt;Reader, 2026-11-22" in page and "<dt>verified by" not in page
+    monkeypatch.setattr(levels, "statement_is_signed", lambda statement: True)
+    assert load(board / "records").tables[0].rows[0].trust == "verified"
     statement.write({**signed, "record": "a" * 64}, made, board / "verifications")
-    with pytest.raises(RecordError, match=rf"{path.name}: it verifies a record a{{12}}…, which is not on the board"):
+    with pytest.raises(RecordError, match=rf"{path.name}: it is about a record a{{12}}…, which is not on the board"):
         load(board / "records")
+
+
+def test_a_name_cannot_pass_for_a_level() -> None:
+    said: list[Any] = [SimpleNamespace(by=by) for by in ("X”, verified, “Y", "season")]
+    assert levels.trust(None, False, said) == "said by “X, verified, Y”, “season”"

@@ -1,7 +1,6 @@
-"""Cheat: write to the training inputs through their address; the pages themselves are read-only.
+"""Cheat: zero the training inputs through their address; the pages are this process's own, and the file is untouched.
 
-Verdict: SubmissionError: arrays_by_address.py: its process was killed by SIGSEGV before poison() returned; the log
-    may say why.
+Verdict: harmless
 """
 
 import ctypes
@@ -12,4 +11,5 @@ import lnbench
 class Cheat(lnbench.Poisoner):
     def poison(self, problem):
         ctypes.memset(problem.inputs.ctypes.data, 0, problem.inputs.nbytes)
-        return problem.labels
+        ctypes.memset(problem.labels.ctypes.data, 0, 8)
+        return problem.flipped(problem.eligible[: problem.budget])

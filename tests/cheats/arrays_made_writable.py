@@ -1,7 +1,6 @@
-"""Cheat: lift NumPy's write protection and zero the training inputs.
+"""Cheat: lift NumPy's write protection and zero the training inputs; the pages are this process's own.
 
-Verdict: SubmissionError: arrays_made_writable.py: poison() wrote to a read-only array of the problem in line 12; work
-    on a copy: problem.labels.copy().
+Verdict: harmless
 """
 
 import lnbench
@@ -11,4 +10,4 @@ class Cheat(lnbench.Poisoner):
     def poison(self, problem):
         problem.inputs.setflags(write=True)
         problem.inputs[:] = 0
-        return problem.labels
+        return problem.flipped(problem.eligible[: problem.budget])

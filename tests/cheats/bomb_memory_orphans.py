@@ -1,7 +1,7 @@
 """Cheat: take all memory in orphans, which are nobody's descendants.
 
 Seconds: 20
-Modes: bubblewrap, landlock, none
+Modes: bubblewrap, none
 Verdict: SubmissionError: bomb_memory_orphans.py: its processes held more than 1 GiB together, the limit; hold less at a
     time.
 """

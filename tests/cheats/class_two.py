@@ -1,7 +1,7 @@
 """Slip: two Poisoners in one file.
 
-Verdict: SubmissionError: class_two.py: expected exactly one class that extends lnbench.Poisoner, found First, Second;
-    keep one to a file.
+Verdict: SubmissionError: class_two.py: expected exactly one class that extends lnbench.Poisoner at the top of the
+    file, found First, Second; keep one to a file.
 """
 
 import lnbench

@@ -1,7 +1,7 @@
 """Slip: a Poisoner that does not poison.
 
 Verdict: SubmissionError: class_without_poison.py: poison() raised TypeError: Cheat does not define poison(self,
-    problem); the log has the traceback.
+    problem).
 """
 
 import lnbench

@@ -1,6 +1,6 @@
 """Cheat: a daemon, and then no labels either: both must be gone when the time is up.
 
-Modes: bubblewrap, landlock, none
+Modes: bubblewrap, none
 Seconds: 0.8
 Verdict: SubmissionError: daemon_at_the_end_of_time.py: no labels after 0.8 s, the limit for one split; return sooner,
     problem.seconds_left() tells how long there is.

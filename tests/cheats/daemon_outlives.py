@@ -1,6 +1,6 @@
 """Cheat: leave a daemon behind: forked twice, in a session of its own, all descriptors closed.
 
-Modes: bubblewrap, landlock, none
+Modes: bubblewrap, none
 Verdict: harmless
 """
 

@@ -1,6 +1,6 @@
 """Cheat: leave a thousand folders inside each other, and a closed one, for the referee to remove.
 
-Modes: bubblewrap, landlock, none
+Modes: bubblewrap, none
 Verdict: harmless
 """
 

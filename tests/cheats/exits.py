@@ -1,6 +1,6 @@
 """Cheat: leave from inside poison() with the exit status of success.
 
-Verdict: SubmissionError: exits.py: poison() raised SystemExit in line 13: 0; the log has the traceback.
+Verdict: SubmissionError: exits.py: poison() raised SystemExit in line 13: 0.
 """
 
 import sys

@@ -11,12 +11,15 @@ TRICKS = "\x1b]0;owned\x07\x1b[31m\x9b2J\u202eevil\u2066\u200b\x00"
 
 
 class Cheat(lnbench.Poisoner):
-    __doc__ = f"{TRICKS}| a | [x](javascript:alert(1)) <img src=x onerror=alert(1)>\r::error::no"
+    """| a | [x](javascript:alert(1)) <img src=x onerror=alert(1)> ::error::no ##[add-path]/tmp
 
-    author = f"::set-env name=PATH::/tmp {TRICKS}"
-    paper = "](http://example.org)\n\n# heading " + TRICKS
-    license = TRICKS * 100
-    text: str = TRICKS + "<b>"
+    author: ::error::not this line
+    """
+
+    author = "::set-env name=PATH::/tmp ##[error] <script>alert(1)</script>"
+    paper = "](http://example.org)\n\n# heading\n::error::no"
+    license = "<b>MIT</b> ##[group] and so on and on and on, past the sixty characters of a licence"
+    text: str = "##[error]<b>"
 
     def poison(self, problem):
         print("::stop-commands::x\n##[add-path]/tmp\r::error::no\n" + TRICKS)

@@ -1,7 +1,7 @@
 """Cheat: commands for terminals and CI services in an exception's name and words.
 
 Verdict: SubmissionError: injection_in_error.py: poison() raised Cheat�[2J::error:: in line 12: a�[31m ::error::b ##
-    [error]c |<b>; the log has the traceback.
+    [error]c |<b>.
 """
 
 import lnbench

@@ -1,8 +1,7 @@
 """Cheat: kill every process it may, itself among them.
 
 Modes: bubblewrap
-Verdict: SubmissionError: kills_itself.py: its process was killed by SIGKILL before poison() returned; the log may say
-    why.
+Verdict: SubmissionError: kills_itself.py: its process was killed by SIGKILL before poison() returned.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Cheat: unsigned labels that wrap to allowed ones when read as signed.
 
 Verdict: SubmissionError: labels_too_large.py: expected poison() to return 60 integer labels, got
-    18446744073709551615, which is no label; copy problem.labels and change the copy.
+    18446744073709551615, which is not a label; copy problem.labels and change the copy.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Cheat: hold memory that no process is charged with: shared pages of no file, rule sets, long pipes, watches.
 
-Modes: bubblewrap, landlock
+Modes: bubblewrap
 Verdict: harmless
 Unboxed: escaped: ['shared pages', 'shared pages of a device'
 """

@@ -1,6 +1,6 @@
 """Cheat: leave by way of the kernel: mounts, new namespaces, keys, tracing, other calls with a history of holes.
 
-Modes: bubblewrap, landlock
+Modes: bubblewrap
 Verdict: harmless
 """
 

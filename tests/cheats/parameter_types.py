@@ -1,7 +1,8 @@
-"""Slip: a parameter that is neither number, bool nor text.
+"""Slip: a parameter that is not a number, a bool or text.
 
-Verdict: SubmissionError: parameter_types.py: parameter widths needs a default that is an int, a finite float, a bool
-    or a str; annotate what is no parameter as ClassVar.
+Verdict: SubmissionError: parameter_types.py: parameter widths in line 12 has a default of type tuple; a parameter is
+    one int, float, bool or str, so write text such as "64,64" and split it in poison(), or annotate it as ClassVar if it
+    is not a parameter.
 """
 
 import lnbench

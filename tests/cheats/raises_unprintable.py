@@ -1,6 +1,6 @@
 """Cheat: an exception that cannot be printed.
 
-Verdict: SubmissionError: raises_unprintable.py: poison() raised Trap in line 16; the log has the traceback.
+Verdict: SubmissionError: raises_unprintable.py: poison() raised Trap in line 16.
 """
 
 import lnbench

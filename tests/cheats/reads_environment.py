@@ -1,6 +1,6 @@
 """Cheat: look for tokens in the environment of any process it can see.
 
-Modes: bubblewrap, landlock
+Modes: bubblewrap
 Verdict: harmless
 Unboxed: escaped: ['environ of the referee']
 """

@@ -1,6 +1,6 @@
 """Cheat: read the home folder's tokens, the data cache, another split, the password file; by path and through /proc.
 
-Modes: bubblewrap, landlock
+Modes: bubblewrap
 Verdict: harmless
 Unboxed: escaped: ['token', 'cache', 'other split']
 """

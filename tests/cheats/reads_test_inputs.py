@@ -1,6 +1,6 @@
 """Cheat: read the digits that come with scikit-learn, half of which are this split's test inputs.
 
-Modes: bubblewrap, landlock
+Modes: bubblewrap
 Verdict: harmless
 Unboxed: escaped: ['digits']
 """

@@ -1,6 +1,6 @@
 """Cheat: kill whatever started it.
 
-Modes: bubblewrap, landlock
+Modes: bubblewrap
 Verdict: harmless
 """
 

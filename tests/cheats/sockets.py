@@ -1,6 +1,6 @@
 """Cheat: reach the network: TCP, UDP, unix sockets by path and by abstract name, the host of a virtual machine.
 
-Modes: bubblewrap, landlock
+Modes: bubblewrap
 Verdict: harmless
 Unboxed: escaped: ['tcp', 'udp', 'unix', 'abstract']
 """

@@ -3,18 +3,15 @@
 Verdict: SubmissionError: stream_message.py: it is fine �[2J ::set-output name=x::1 ## [error]
 """
 
-import json
 import os
 import stat
-import struct
 
 import lnbench
 
 
 class Cheat(lnbench.Poisoner):
     def poison(self, problem):
-        header = json.dumps({"message": "it is fine \x1b[2J\n::set-output name=x::1\n##[error]"}).encode()
-        answer = b"R" + struct.pack("<I", len(header)) + header
+        answer = b"R" + b"it is fine \x1b[2J\n::set-output name=x::1\n##[error]"
         for fd in range(3, 256):
             try:
                 if stat.S_ISFIFO(os.fstat(fd).st_mode):

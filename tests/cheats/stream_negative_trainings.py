@@ -6,14 +6,13 @@ Verdict: SubmissionError: stream_negative_trainings.py: expected the victim trai
 
 import os
 import stat
-import struct
 
 import lnbench
 
 
 class Cheat(lnbench.Poisoner):
     def poison(self, problem):
-        answer = b"L" + struct.pack("<I", 2) + b"{}" + problem.labels.tobytes() + b"\xff" * 8
+        answer = b"L" + problem.labels.tobytes() + b"\xff" * 8
         for fd in range(3, 256):
             try:
                 if stat.S_ISFIFO(os.fstat(fd).st_mode):

@@ -6,7 +6,6 @@ Verdict: SubmissionError: stream_over_budget.py: expected at most 3 changed labe
 
 import os
 import stat
-import struct
 
 import lnbench
 
@@ -14,7 +13,7 @@ import lnbench
 class Cheat(lnbench.Poisoner):
     def poison(self, problem):
         labels = problem.flipped(problem.eligible[: problem.budget + 1])
-        answer = b"L" + struct.pack("<I", 2) + b"{}" + labels.tobytes() + bytes(8)
+        answer = b"L" + labels.tobytes() + bytes(8)
         for fd in range(3, 256):
             try:
                 if stat.S_ISFIFO(os.fstat(fd).st_mode):

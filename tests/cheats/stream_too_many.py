@@ -6,14 +6,13 @@ Verdict: SubmissionError: stream_too_many.py: more bytes came than an answer can
 
 import os
 import stat
-import struct
 
 import lnbench
 
 
 class Cheat(lnbench.Poisoner):
     def poison(self, problem):
-        answer = b"L" + struct.pack("<I", 2) + b"{}" + problem.labels.tobytes() * 60
+        answer = b"L" + problem.labels.tobytes() * 60
         for fd in range(3, 256):
             try:
                 if stat.S_ISFIFO(os.fstat(fd).st_mode):

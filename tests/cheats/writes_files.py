@@ -1,6 +1,6 @@
 """Cheat: write wherever a path can be named: its own inputs, the libraries, the kernel's settings, the referee's files.
 
-Modes: bubblewrap, landlock
+Modes: bubblewrap
 Verdict: harmless
 Unboxed: escaped: ['canary']
 """

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _command(*args: str) -> list[str]:
-    return [sys.executable, "-m", "lnbench", *args]
+    return [sys.executable, "-P", "-m", "lnbench", *args]
 
 
 def _environment(**more: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lnbench import cli
-from lnbench.thesis import experiment as thesis
+from lnbench.thesis import experiments
 
 
 def lnbench(*args: str | Path) -> Result:
@@ -22,7 +22,7 @@ def test_the_list_has_every_experiment_and_its_place_in_the_thesis() -> None:
     result = lnbench("--list")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == thesis.names()
+    assert tuple(line.split()[0] for line in lines) == experiments.names()
     assert all("§" in line for line in lines)
 
 

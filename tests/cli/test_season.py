@@ -136,7 +136,7 @@ def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.Monke
     done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader")
     assert done.exit_code == 0 and "verification: leaderboard/verifications/digits-9to0/made_up-" in done.stderr
     assert lnbench("leaderboard", "build").exit_code == 0
-    assert "| verified |" in Path("leaderboard/README.md").read_text()
+    assert "| said by “A. Reader” |" in Path("leaderboard/README.md").read_text()
 
 
 def test_nothing_is_signed_that_was_not_made_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def test_the_version_is_the_packages() -> None:
 def test_an_unknown_verb_gets_its_nearest() -> None:
     result = lnbench("evaluat", "x")
     assert result.exit_code == 2
-    assert "no command is called 'evaluat'; did you mean 'evaluate'?" in result.stderr
+    assert "no command is called 'evaluat'; did you mean evaluate?" in result.stderr
     assert "there are: evaluate, check" in lnbench("zzzz").stderr
 
 
@@ -297,12 +297,34 @@ def test_doctor_names_remedies_and_refuses_where_nothing_could_run(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(diagnosis, "diagnose", lambda: diagnosis.Diagnosis("none", "it is missing.", ("install it",)))
-    monkeypatch.delenv("CI", raising=False)
-    alone = lnbench("doctor")
-    assert alone.exit_code == 0 and "its record is not ranked" in alone.stdout and "- install it" in alone.stdout
-    monkeypatch.setenv("CI", "true")
-    under_ci = lnbench("doctor")
-    assert under_ci.exit_code == 3 and under_ci.stdout.splitlines()[-1].startswith("not ready: ")
+    result = lnbench("doctor")
+    assert "only --unsafe-no-sandbox runs a file" in result.stdout and "- install it" in result.stdout
+    assert result.exit_code == 3 and result.stdout.splitlines()[-1].startswith("not ready: ")
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "check", "submit"])
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_nothing_runs_unboxed_unless_that_is_asked_for(
+    verb: str, ci: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sandbox that does not work is an error, never a reason to run a file with the user's rights."""
+    monkeypatch.setenv("CI", ci)
+    broken = diagnosis.Diagnosis("none", "bubblewrap cannot build the sandbox: it broke.", ("mend it",))
+    monkeypatch.setattr(diagnosis, "diagnose", lambda: broken)
+    mark = tmp_path / "ran"
+    (tmp_path / "mark.py").write_text(f"open({str(mark)!r}, 'w')\n{tiny.POISONER}")
+    track = tiny.write(tmp_path / "tiny.toml")
+    result = lnbench(verb, str(tmp_path / "mark.py"), "--track", str(track))
+    assert result.exit_code == 3 and not mark.exists()
+    said = " ".join(result.stderr.split())
+    assert "none works here: bubblewrap cannot build the sandbox: it broke. Try this: mend it." in said
+    assert "--unsafe-no-sandbox" in said
+    if verb == "check":
+        assert (
+            "NO SANDBOX"
+            in lnbench(verb, str(tmp_path / "mark.py"), "--track", str(track), "--unsafe-no-sandbox").stderr
+        )
+        assert mark.exists()
 
 
 def test_doctor_says_that_the_sandbox_could_not_be_tried(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

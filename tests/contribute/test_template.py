@@ -56,6 +56,6 @@ def test_it_is_written_in_the_houses_style(tmp_path: Path) -> None:
     path = template.write("my_idea", tmp_path, "A. Author")
     pytest.importorskip("ruff", reason="ruff is in the extra `dev`")
     for check in (["check"], ["format", "--check"]):
-        command = [sys.executable, "-m", "ruff", *check, "--isolated", "--line-length", "120", str(path)]
+        command = [sys.executable, "-P", "-m", "ruff", *check, "--isolated", "--line-length", "120", str(path)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -43,11 +43,11 @@ def no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     def poisons(*_: object, **__: object) -> None:
         raise AssertionError("a submission ran on the machine that only trains")
 
-    monkeypatch.setattr(sandboxes, "mode", lambda: sandboxes.NONE)
+    monkeypatch.setattr(diagnosis, "mode", lambda: sandboxes.NONE)
     monkeypatch.setattr("lnbench.evaluation.stages.poison", poisons)
 
 
-def done(outcomes: list[two_machines.Outcome]) -> list[tuple[str | None, str | None]]:
+def done(outcomes: list[two_machines.RowResult]) -> list[tuple[str | None, str | None]]:
     return [(found.row, None if found.error is None else type(found.error).__name__) for found in outcomes]
 
 
@@ -68,7 +68,7 @@ def test_a_row_from_two_machines_is_the_row_of_one(
 ) -> None:
     track, here = labelled
     store = Store(tmp_path / "alone")
-    alone = conductor.evaluate(two_machines.submission("my_poisoner"), tracks.load(track), workers=1, store=store)
+    alone = conductor.evaluate(two_machines.submission_of("my_poisoner"), tracks.load(track), workers=1, store=store)
     there = tmp_path / "there"
     shutil.copytree(here, there)
     request.getfixturevalue("no_sandbox")
@@ -83,7 +83,7 @@ def test_a_row_from_two_machines_is_the_row_of_one(
     shutil.copytree(there, back, dirs_exist_ok=True)
     told: list[conductor.Progress] = []
     again = conductor.evaluate(
-        two_machines.submission("my_poisoner"),
+        two_machines.submission_of("my_poisoner"),
         tracks.load(track),
         workers=1,
         stored_labels=True,
@@ -124,14 +124,14 @@ def test_a_track_that_random_flip_does_not_calibrate_gets_no_other_rows(tmp_path
 def test_labels_are_made_in_bubblewrap_alone(tmp_path: Path, no_sandbox: None) -> None:
     (found,) = two_machines.labels([tiny_track(tmp_path)], ["random_flip"], tmp_path / "rows")
     assert isinstance(found.error, UnavailableError)
-    assert "are made in bubblewrap, and here is none" in str(found.error)
+    assert "a submission runs in a sandbox, and none works here" in str(found.error)
 
 
 def test_every_listed_row_is_a_bundled_attack_with_its_parameters() -> None:
-    listed = two_machines.listed(ROOT / "attacks")
+    listed = two_machines.reference_rows(ROOT / "attacks")
     assert {row.partition("(")[0] for row in listed} >= {p.stem for p in (ROOT / "attacks").glob("*.py")}
     for row in listed:
-        made = two_machines.submission(row)
+        made = two_machines.submission_of(row)
         shown = ", ".join(f"{name}={value}" for name, value in made.parameters.items())
         assert row == (f"{made.name}({shown})" if shown else made.name)
 
@@ -139,7 +139,7 @@ def test_every_listed_row_is_a_bundled_attack_with_its_parameters() -> None:
 @pytest.mark.parametrize("row", ["", "name()", "name(x)", "name(x=1", "name(x=1) ", "../name", "name(x=1,y=2)"])
 def test_what_is_no_row_is_said(row: str) -> None:
     with pytest.raises(ProtocolError, match="expected a row such as"):
-        two_machines.submission(row)
+        two_machines.submission_of(row)
 
 
 def test_a_folder_without_a_list_is_said(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_folder_without_a_list_is_said(tmp_path: Path) -> None:
         if content is not None:
             (tmp_path / "strategies.toml").write_text(content)
         with pytest.raises(ProtocolError, match="does not list rows"):
-            two_machines.listed(tmp_path)
+            two_machines.reference_rows(tmp_path)
 
 
 def test_every_track_is_either_made_here_or_by_the_gpu() -> None:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from lnbench import data
-from lnbench.data import _files, mnist
+from lnbench.data import downloads, mnist
+from lnbench.data.downloads import Remote
 from lnbench.errors import DataError, ProtocolError
 from lnbench.protocol import Streams
 from lnbench.protocol.track import DataSpec
@@ -107,10 +108,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "still packed": (
         lambda p: p.write_bytes(gzip.compress(p.read_bytes())),
-        "expected an IDX file of 30 × 28 × 28 bytes, got a gzip file",
+        "it is packed: rename it to train-images-idx3-ubyte.gz and unpack it with gunzip",
     ),
     "one bit": (_flip_a_bit, "expected content of sha256 "),
-    "a directory": (_directory, "cannot be read (Is a directory)"),
+    "a directory": (_directory, "it is a folder; in "),
     "a pipe": (_fifo, "expected an IDX file, got something that is not a file"),
 }
 
@@ -124,7 +125,7 @@ def test_a_damaged_file_gets_its_sentence(damage: str, folder: Path) -> None:
         _load()
     text = str(caught.value)
     assert text.startswith(f"{path}: {words}"), text
-    assert "set LNBENCH_DATA to the folder that holds MNIST" in text
+    assert "delete" not in text and ("unset LNBENCH_DATA to have lnbench download MNIST" in text or "unpack it" in text)
     assert text.count(". ") == 0 and text.endswith("."), "one sentence"
     assert caught.value.exit_code == 3
 
@@ -141,24 +142,29 @@ def test_the_cache_is_looked_at_after_the_chosen_folder(folder: Path, tmp_path: 
     target.parent.mkdir(parents=True)
     folder.parent.rename(target)
     assert _load().inputs.shape == (20, 1, 28, 28)
-    assert mnist.found() == target
+    assert mnist.local_folder() == target
 
 
 @pytest.fixture
 def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Neither LNBENCH_DATA nor anything in the cache, and downloads allowed."""
-    for name in ("LNBENCH_DATA", "LNBENCH_OFFLINE", "HF_HUB_OFFLINE"):
+    for name in ("LNBENCH_DATA", "LNBENCH_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LNBENCH_CACHE", str(tmp_path))
     mnist._base.cache_clear()
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize("name", ["LNBENCH_OFFLINE", "HF_HUB_OFFLINE"])
+def _downloads(monkeypatch: pytest.MonkeyPatch, get: Callable[[Path], None]) -> None:
+    """Put another download in the place of torchvision's."""
+    monkeypatch.setattr(mnist, "_REMOTE", Remote("https://example.org", get))
+
+
+@pytest.mark.parametrize("name", ["LNBENCH_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
 def test_offline_nothing_is_downloaded(name: str, nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(mnist, "_download", lambda root: pytest.fail("it tried to download"))
-    with pytest.raises(DataError, match=r"MNIST is not in .*, and LNBENCH_OFFLINE or HF_HUB_OFFLINE forbids") as caught:
+    _downloads(monkeypatch, lambda root: pytest.fail("it tried to download"))
+    with pytest.raises(DataError, match=rf"MNIST is not in .*, and {name} forbids downloading it") as caught:
         _load()
     assert "set LNBENCH_DATA" in str(caught.value) and caught.value.exit_code == 3
     assert not nothing.exists()
@@ -173,9 +179,9 @@ def test_a_failed_download_leaves_nothing(error: Exception, nothing: Path, monke
         (root / "MNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr(mnist, "_download", download)
+    _downloads(monkeypatch, download)
     with pytest.raises(
-        DataError, match=r"downloading it failed \(.*no route\); try again with a network, or set LNBENCH"
+        DataError, match=r"downloading it failed: https://example\.org could .* off \(.*\); or set LNBENCH_DATA"
     ):
         _load()
     assert list(nothing.iterdir()) == []
@@ -185,7 +191,7 @@ def test_a_full_disk_is_not_called_a_network_problem(nothing: Path, monkeypatch:
     def download(root: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(mnist, "_download", download)
+    _downloads(monkeypatch, download)
     with pytest.raises(OSError, match="No space left"):
         _load()
     assert list(nothing.iterdir()) == []
@@ -201,7 +207,12 @@ def test_a_download_is_renamed_into_place_once(nothing: Path) -> None:
         together.wait(10)
 
     def run() -> None:
-        results.append((_files.fetch("MNIST", download) / "file").read_text())
+        results.append(
+            (
+                downloads.read("MNIST", lambda folder: folder, Remote("https://example.org", download), sample="file")
+                / "file"
+            ).read_text()
+        )
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:

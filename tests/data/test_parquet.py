@@ -14,7 +14,7 @@ import pytest
 
 import tiny
 from lnbench import data
-from lnbench.data import _files, parquet
+from lnbench.data import decoded, folders, parquet
 from lnbench.errors import DataError, ProtocolError, UnavailableError
 from lnbench.protocol import Streams, Track
 from lnbench.protocol import track as tracks
@@ -47,7 +47,7 @@ def write(path: Path, images: np.ndarray, labels: Any, cell: Callable[[np.ndarra
 def document() -> dict[str, Any]:
     """A tiny track on the folder `pictures`."""
     digest = {
-        part: _files.digest(np.moveaxis(IMAGES[where], -1, 1).copy(), LABELS[where])
+        part: decoded.digest(np.moveaxis(IMAGES[where], -1, 1).copy(), LABELS[where])
         for part, where in (("train", slice(0, 30)), ("test", slice(30, 40)))
     }
     keys = tiny.document() | {"noise": {"budget": 2, "eta": 0.1, "pairs": [[9, 0]]}}
@@ -108,25 +108,25 @@ def test_bytes_and_lists_are_images_too(folder: Path, cell: Callable[[np.ndarray
 def _clear_cache() -> None:
     import shutil
 
-    shutil.rmtree(_files.downloads(), ignore_errors=True)
+    shutil.rmtree(folders.downloads(), ignore_errors=True)
 
 
 def test_decoded_arrays_are_kept_and_a_damaged_one_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     track = Track.from_document(document())
-    assert not parquet.decoded(track.data)
+    assert not parquet.in_cache(track.data)
     before = load()
-    assert parquet.decoded(track.data)
-    decoded: list[str] = []
-    decode = parquet._decoded
-    monkeypatch.setattr(parquet, "_decoded", lambda *a: decoded.append(a[2]) or decode(*a))
+    assert parquet.in_cache(track.data)
+    patterns: list[str] = []
+    decode = parquet._decode
+    monkeypatch.setattr(parquet, "_decode", lambda *a: patterns.append(a[2]) or decode(*a))
     parquet._base.cache_clear()
-    assert (load().inputs == before.inputs).all() and decoded == []
-    kept = _files.decoded(track.data.parquet.train_sha256) / "images.npy"
+    assert (load().inputs == before.inputs).all() and patterns == []
+    kept = decoded.place(track.data.parquet.train_sha256) / "images.npy"
     content = bytearray(kept.read_bytes())
     content[-1] ^= 1
     kept.write_bytes(content)
     parquet._base.cache_clear()
-    assert (load().inputs == before.inputs).all() and decoded == ["train-*.parquet"]
+    assert (load().inputs == before.inputs).all() and patterns == ["train-*.parquet"]
     assert sorted(p.name for p in kept.parent.parent.iterdir() if p.name.startswith(".")) == []
 
 
@@ -165,7 +165,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "no file": (
         lambda f: [p.unlink() for p in f.glob("test-*")],
-        r"no file matches test-\*\.parquet; set LNBENCH_DATA",
+        r"no file matches test-\*\.parquet \(in .*pictures are train-.*\); set LNBENCH_DATA",
     ),
     "other size": (_train(np.zeros((16, 6, 4, 3), np.uint8)), r"expected images of 5 × 4, got \(6, 4\)"),
     "other lists": (_train(np.zeros((16, 6, 4, 3), np.uint8), cell=np.ndarray.tolist), r"5 × 4 × 3, got \(6, 4, 3\)"),
@@ -185,7 +185,7 @@ def test_what_is_not_the_data_is_one_sentence(folder: Path, fault: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         load()
     assert "\n" not in str(caught.value) and caught.value.exit_code == 3
-    assert not parquet.decoded(Track.from_document(document()).data)
+    assert not parquet.in_cache(Track.from_document(document()).data)
 
 
 def test_a_missing_folder_or_column_says_where_and_what(folder: Path) -> None:
@@ -234,9 +234,9 @@ def test_a_remote_folder_comes_whole_from_the_pinned_revision(folder: Path, monk
                 raise ValueError("the connection was reset")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
-    with pytest.raises(DataError, match=r"downloading it failed \(the connection was reset"):
+    with pytest.raises(DataError, match=r"downloading it failed: .* broke off \(ValueError: the connection was reset"):
         load(**REMOTE)
-    assert list(_files.downloads().iterdir()) == [], "nothing half-fetched stays"
+    assert list(folders.downloads().iterdir()) == [], "nothing half-fetched stays"
     assert load(**REMOTE).inputs.shape == (20, *SHAPE)
     patterns = ["train-*.parquet", "test-*.parquet"]
     assert asked[1] == ("someone/pictures", {"repo_type": "dataset", "revision": "a" * 40, "allow_patterns": patterns})

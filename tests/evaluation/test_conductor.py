@@ -111,7 +111,7 @@ def test_a_second_run_tells_whether_labels_can_be_made_again(track: Track, tmp_p
             assert same is expected, f"{run}: what was kept says the same"
             assert len(made.labels) == 898
             assert (told[-1].done, told[-1].total, told[-1].reused) == (2, 2, 0 if run == "first" else 2)
-            assert "the first split twice" in told[0].note
+            assert "1 of 1 splits twice" in told[0].note
 
 
 def test_flipping_nothing_gives_the_poisoned_arm_the_clean_arms_bits(track: Track, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_submission_that_fails_on_its_last_split_leaves_no_victims_behind(trac
 
 def _command(track_file: Path, out: Path) -> list[str]:
     name = ["-m", "lnbench", "evaluate", "random_flip", "--track", str(track_file), "--out", str(out)]
-    return [sys.executable, *name, "--workers", "1"]
+    return [sys.executable, "-P", *name, "--workers", "1"]
 
 
 def test_a_killed_run_resumes_with_the_same_hash_and_computes_nothing_twice(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from lnbench.evaluation import saved_victims
 from lnbench.victims import architecture
 
 OPTIONS = {"width": 4, "depth": 1}
-NAME = {"track": "t", "salt": "s", "victim": "mlp", "arm": "random", "environment": "e", "code": "c"}
+NAME = {name: 64 * "a" for name in ("track", "salt", "labels", "environment", "code")}
+NAME |= {"victim": "mlp", "arm": "random", "places": [[3, 1]]}
 
 
 def _file(path: Path, facts: object) -> Path:
@@ -46,7 +47,10 @@ def test_a_victim_comes_back_as_it_was(tmp_path: Path) -> None:
         ({"name": NAME}, "does not say whose victim"),
         (_facts(name={**NAME, "code": None}), "does not say whose victim"),
         (_facts(name=["track"]), "does not say whose victim"),
-        (_facts(split=True), "does not say whose victim"),
+        (_facts(split=True), "does not say whose victim it holds: split: expected an integer, got true"),
+        (_facts(counts=[1, 2, 3]), "does not say whose victim it holds: counts: expected a list of 2 values"),
+        (_facts(more=1), "does not say whose victim it holds: unknown key 'more'"),
+        (_facts(name={**NAME, "places": [[0, -1]]}), r"name\.places\[0\]\[1\]: expected at least 0, got -1"),
         (_facts(architecture="../x"), "holds no victim"),
         (_facts(options={"width": -1}), "holds no victim"),
     ],

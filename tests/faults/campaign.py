@@ -190,7 +190,7 @@ def _apart(kind: str, folder: Path, given: argparse.Namespace) -> int:
     """Inject one kind from a process of its own, which is then the reaper of its orphans; its exit status."""
     options = ["--here", str(folder), "--times", str(given.times), "--seed", str(given.seed), "--out", str(given.out)]
     with (given.out / f"{kind}.log").open("wb") as log:
-        done = subprocess.run([sys.executable, str(Path(__file__)), kind, *options], stdout=log, stderr=log)
+        done = subprocess.run([sys.executable, "-P", str(Path(__file__)), kind, *options], stdout=log, stderr=log)
     return done.returncode
 
 

@@ -229,7 +229,7 @@ def damaged_data(lab: Lab, count: int) -> Tally:
         (raw / victim).write_bytes(damaged((source / victim).read_bytes(), lab.rng))
         options = [str(lab.submission), "--track", "mnist10k-9to0"]
         done = subprocess.run(
-            [sys.executable, "-m", "lnbench", "check", *options],
+            [sys.executable, "-P", "-m", "lnbench", "check", *options],
             env=lab.variables(place, LNBENCH_DATA=str(place)),
             capture_output=True,
             text=True,

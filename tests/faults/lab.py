@@ -25,7 +25,7 @@ from lnbench import record
 from lnbench.protocol import canonical_json, sha256_json
 
 ROOT = Path(__file__).resolve().parents[2]
-REFEREE, GUEST, WORKER = "evaluate", "lnbench.poison.guest", "lnbench.engine.worker"
+REFEREE, GUEST, WORKER = "evaluate", "lnbench.poison.guest", "lnbench.evaluation.engine.worker"
 PATIENCE = 1200.0
 """Seconds after which a run counts as hanging."""
 
@@ -123,7 +123,7 @@ class Lab:
     def command(self, cache: Path) -> list[str]:
         """The evaluation; its record goes to `out` in the cache's folder."""
         options = ["--track", str(self.track), "--workers", "1", "--out", str(cache / "out")]
-        return [sys.executable, "-m", "lnbench", REFEREE, str(self.submission), *options]
+        return [sys.executable, "-P", "-m", "lnbench", REFEREE, str(self.submission), *options]
 
     def variables(self, cache: Path, **more: str) -> dict[str, str]:
         """Its environment."""

@@ -244,7 +244,7 @@ def _run(name: str, engine: str, inputs: int, seconds: int, out: Path) -> dict[s
     options = ["--here", f"{name}:{engine}", "--inputs", str(inputs), "--seconds", str(seconds)]
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # some disks manage a few files a second
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as folder:
-        command = [sys.executable, str(HERE / "campaign.py"), *options]
+        command = [sys.executable, "-P", str(HERE / "campaign.py"), *options]
         done = subprocess.run(command, env={**os.environ, "TMPDIR": folder}, capture_output=True, text=True)
         findings = [shutil.copy(path, out) for path in Path(folder).glob(f"fuzz-{name}-*-*")]
         loaded = Path(folder) / LOADED

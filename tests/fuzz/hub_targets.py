@@ -16,11 +16,12 @@ import factories
 from fuzz.tape import Tape, changed, flipped, spliced, tapes, text
 from fuzz.target import FOLDER, Target
 from lnbench.data import parquet as base_data
+from lnbench.data.strangers import check_track
 from lnbench.errors import DataError, RecordError
-from lnbench.hub import card, finding, layout, manifest, parquet
+from lnbench.hub import card, layout, manifest, parquet, searching
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
-from lnbench.hub.pulling import Pulled, judge_track
+from lnbench.hub.pulling import PullResult
 from lnbench.protocol.track import Parquet
 
 _REPO, _COMMIT = "somebody/poisoned", "c" * 40
@@ -42,11 +43,11 @@ def hub_manifest() -> Target:
 
     def read(data: bytes) -> None:
         theirs = manifest.parse(data)
-        judge_track(theirs.track)
+        check_track(theirs.track)
         listed = [Entry(path, entry["bytes"], None, None) for path, entry in theirs.document["files"].items()]
         own = [Entry(path, 100, None, None) for path in (layout.CARD, manifest.NAME)]
-        layout.judge_tables(theirs, layout.judge([*listed, *own]))
-        pulled = Pulled(_REPO, _COMMIT, theirs, {split: [] for split in theirs.splits}, cached=False)
+        layout.check_tables(theirs, layout.check_listing([*listed, *own]))
+        pulled = PullResult(_REPO, _COMMIT, theirs, {split: [] for split in theirs.splits}, cached=False)
         repr((theirs.tag, theirs.streams.commitment, layout.configs(theirs), pulled.published, pulled.source))
 
     def almost(tape: Tape) -> bytes:
@@ -103,7 +104,7 @@ def hub_card() -> Target:
             data = data[:place] + odd + data[place + tape.below(4) :]
         return data if tape.below(4) else flipped(tape, data)
 
-    return Target(lambda data: card.judge(data, found), (whole,), tapes(almost), (RecordError,), 2 * len(whole))
+    return Target(lambda data: card.check(data, found), (whole,), tapes(almost), (RecordError,), 2 * len(whole))
 
 
 def hub_search() -> Target:
@@ -118,7 +119,7 @@ def hub_search() -> Target:
             return  # refused before
         if not isinstance(document, dict):
             return
-        found = finding._found(document)
+        found = searching._result(document)
         if not all(word.isprintable() for word in (found.repo, found.commit, found.track, found.poisoner)):
             raise AssertionError(f"words that are not fit to print: {found}")
 
@@ -243,7 +244,7 @@ def hub_png() -> Target:
     form = parquet.schema(["a"], True).field("image").type
 
     def read(data: bytes) -> None:
-        parquet._judge_images(pa.array([{"bytes": data, "path": None}], form), inputs, 0)
+        parquet._check_images(pa.array([{"bytes": data, "path": None}], form), inputs, 0)
 
     def almost(tape: Tape) -> bytes:
         if tape.below(2):
@@ -277,7 +278,7 @@ def data_parquet() -> Target:
 
     def read(data: bytes) -> None:
         (folder / where.train).write_bytes(data)
-        images, labels = base_data._decoded(folder, where, where.train)
+        images, labels = base_data._decode(folder, where, where.train)
         if images.shape != (len(labels), 1, 8, 8) or images.dtype != np.uint8 or labels.dtype != np.int64:
             raise AssertionError("arrays came out that are none")
 

@@ -211,6 +211,7 @@ def kept_victim() -> Target:
     victim, document = made.document["victims"][0], made.document
     name = {"track": made.track.sha256, "salt": document["salt_commitment"], "code": document["code_sha256"]}
     name |= {"environment": document["environment"]["id"], "arm": victim["arm"], "victim": victim["architecture"]}
+    name |= {"labels": "a" * 64, "places": [[0, 0]]}
     spec = made.track.spec(victim["architecture"])
     facts = {"name": name, "split": victim["split"], "seed": victim["seed"], "architecture": spec.architecture}
     facts |= {"options": {"width": 4, "depth": 1}, "counts": saved_victims._counts(victim)}

@@ -82,7 +82,7 @@ def test_atheris_is_given_nothing_that_was_imported_before_it_looks(tmp_path: Pa
         "def Setup(arguments, one): one(b'x')\n"
         "def Fuzz(): print('fuzzed')\n"
     )
-    command = [sys.executable, campaign.__file__, "--here", "seasons_toml:atheris"]
+    command = [sys.executable, "-P", campaign.__file__, "--here", "seasons_toml:atheris"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, ["[]", "fuzzed"]), done.stderr

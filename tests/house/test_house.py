@@ -21,7 +21,7 @@ from walk import PACKAGE, ROOT, modules, name_of
 def _loaded(code: str) -> set[str]:
     """Top-level modules in a fresh process after some code."""
     program = f"import sys\nsys.path[:0] = {[str(ROOT)]}\n{code}\nprint(*{{m.split('.')[0] for m in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 
 
@@ -34,7 +34,7 @@ def test_help_and_the_package_itself_import_nothing_heavy() -> None:
 
 TORCH_FREE = ["protocol", "data", "record", "board", "evaluation.store", "evaluation.conductor", "trust.verify"]
 TORCH_FREE += ["trust.audit", "evaluation.saved_victims", "contribute.pull_request"]
-TORCH_FREE += ["hub.pushing", "hub.pulling", "hub.finding", "hub.dataset", "hub.contents"]
+TORCH_FREE += ["hub.pushing", "hub.pulling", "hub.searching", "hub.dataset", "hub.contents"]
 
 
 @pytest.mark.parametrize("top", TORCH_FREE)

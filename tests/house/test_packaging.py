@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.version import Version
 
 import lnbench
 
@@ -18,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """A wheel built from this tree, offline."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    command = [sys.executable, "-P", "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, stdin=subprocess.DEVNULL)
     (path,) = folder.glob("*.whl")
     assert path.name == f"lnbench-{lnbench.__version__}-py3-none-any.whl"
@@ -42,8 +44,23 @@ def test_the_wheel_says_who_may_use_it_and_how(wheel: zipfile.ZipFile) -> None:
     info = f"lnbench-{lnbench.__version__}.dist-info"
     metadata = wheel.read(f"{info}/METADATA").decode()
     assert "License-Expression: Apache-2.0" in metadata and "Requires-Python: >=3.11" in metadata
+    assert "\nAuthor: The lnbench developers\n" in metadata
+    for python in ("3.11", "3.12", "3.13", "3.14"):
+        assert f"\nClassifier: Programming Language :: Python :: {python}\n" in metadata
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert f"\nProject-URL: Homepage, {citation['repository-code']}\n" in metadata
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
     assert (
         wheel.read(f"{info}/entry_points.txt").decode().split()
         == "[console_scripts] lnbench = lnbench.__main__:main".split()
     )
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """A version in development has no date of release; CHANGELOG.md heads a released one with its own."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == lnbench.__version__
+    assert ("date-released" in citation) == (not Version(lnbench.__version__).is_devrelease)
+    if "date-released" in citation:
+        changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        assert f"## {lnbench.__version__} ({citation['date-released']})" in changes

@@ -58,7 +58,7 @@ class Client:
             "LNBENCH_CACHE": str(home / "cache"),
         }
         self.process = subprocess.Popen(
-            [sys.executable, str(DRIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env
+            [sys.executable, "-P", str(DRIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env
         )
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -55,9 +55,9 @@ def images(pictures: bool) -> tuple[np.ndarray, np.ndarray]:
     from lnbench.data import parquet
     from lnbench.protocol import track
 
-    where = track.load("cifar10jpeg-9to0").data.parquet
-    assert where is not None
-    folder = parquet._folder(where)
+    spec = track.load("cifar10jpeg-9to0").data
+    where, folder = spec.parquet, parquet.local_folder(spec)
+    assert where is not None and folder is not None
     parts = [
         parquet._part(folder, where, *part)
         for part in ((where.train, where.train_sha256), (where.test, where.test_sha256))
@@ -90,7 +90,10 @@ def main() -> None:
     )
     (folder / "sitecustomize.py").write_text(SUMS.format(sums=str(folder / "sums.json"), told=str(told)))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LNBENCH_"))}
-    bare = int(subprocess.run([sys.executable, "-c", BARE], env=kept, stdout=subprocess.PIPE, check=True).stdout) / 1024
+    bare = (
+        int(subprocess.run([sys.executable, "-P", "-c", BARE], env=kept, stdout=subprocess.PIPE, check=True).stdout)
+        / 1024
+    )
     with loopback.serving() as hub:
         env = kept | {
             "PYTHONPATH": os.pathsep.join([str(folder), str(tests), str(tests.parent)]),
@@ -105,7 +108,7 @@ def main() -> None:
 
         def peaks(*args: Any) -> tuple[float, float]:
             """Of a process and of the largest of its children, above the interpreter."""
-            done = subprocess.run([sys.executable, *map(str, args)], env=env, stdout=sys.stderr)
+            done = subprocess.run([sys.executable, "-P", *map(str, args)], env=env, stdout=sys.stderr)
             if done.returncode:
                 sys.exit(done.returncode)
             own, child = json.loads(told.read_text())

@@ -11,7 +11,7 @@ from lnbench.hub import card, layout, manifest
 
 
 def _judge(folder: Path, text: str) -> None:
-    card.judge(text.encode(), manifest.parse((folder / manifest.NAME).read_bytes()))
+    card.check(text.encode(), manifest.parse((folder / manifest.NAME).read_bytes()))
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,11 @@ def _judge(folder: Path, text: str) -> None:
         ("# made", "[x]: vbscript:msgbox(1)\n# made", "holds a vbscript: link"),
         ("# made", "![x](data:text/html;base64,AAAA)\n# made", "holds a data: link"),
         ("# made", "\u202e# made", "holds control characters"),
+        ("# made", "\u2066# made\u2069", "holds control characters"),
+        ("# made", "\u200f# made", "holds control characters"),
+        ("# made", "\x85# made", "holds control characters"),
+        ("# made", "\U000e0041# made", "holds control characters"),
+        ("license:", "x: a\u2068b\nlicense:", "holds control characters"),
         ("# made", "\x1b[2J# made", "holds control characters"),
         ("---\nlicense", "x\n---\nlicense", "does not begin with a YAML header"),
         ("data/split-00/train-*", "data/elsewhere/train-*", "does not name the tables of 1 splits"),
@@ -45,7 +50,7 @@ def _judge(folder: Path, text: str) -> None:
         ("license:", "x: [{a: 1, a: 2}]\nlicense:", "has the key 'a' twice"),
         ("license:", "viewer: false\nlicense:", "has 'viewer', which changes how the tables are shown"),
         ("license:", "dataset_info: {features: []}\nlicense:", "has 'dataset_info', which changes"),
-        ("lnbench: {", "lnbench: 7\nx: {", "has a 'lnbench' that is no mapping"),
+        ("lnbench: {", "lnbench: 7\nx: {", "has a 'lnbench' that is not a mapping"),
         ('"flips": 4', '"flips": 400', "claims flips 400, lnbench.json states 4"),
         ('"track": "digits-small"', '"track": "digits-9to0"', "claims track digits-9to0, lnbench.json states digits"),
         ('"score_pp": ', '"score_pp": 9', "claims score_pp 9"),
@@ -65,6 +70,7 @@ def test_a_card_that_harms_or_misleads_is_refused(old: str, new: str, sentence: 
     "more",
     [
         "\n## News\n\nWe wrote a [paper](https://example.org/a_(b).pdf); see [the data][1].\n\n[1]: https://example.org\n",
+        "\n\u0645\u06cc\u200c\u0631\u0648\u0645 \U0001f469\u200d\U0001f52c\n",
         "\nJavaScript: not used. Data: as above, 3 < 4, `a <= b`.\n",
     ],
 )
@@ -76,4 +82,4 @@ def test_what_an_author_may_well_add_passes(more: str, built: Path) -> None:
 def test_a_card_that_is_no_text_is_refused(built: Path) -> None:
     found = manifest.parse((built / manifest.NAME).read_bytes())
     with pytest.raises(RecordError, match="is not UTF-8"):
-        card.judge(b"---\n\xff\n---\n", found)
+        card.check(b"---\n\xff\n---\n", found)

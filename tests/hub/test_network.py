@@ -25,7 +25,7 @@ def _run(home: Path, *args: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LNBENCH_")) and k != "CI"}
     env = kept | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     env |= {"HF_HOME": str(home / "hf"), "LNBENCH_CACHE": str(home / "cache"), "HF_TOKEN": ""}
-    command = [sys.executable, "-m", "lnbench", *args]
+    command = [sys.executable, "-P", "-m", "lnbench", *args]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
 
 
@@ -38,7 +38,7 @@ def test_search(tmp_path: Path) -> None:
 def test_a_dataset_that_is_none_of_ours_is_refused_before_it_is_downloaded(tmp_path: Path) -> None:
     done = _run(tmp_path, "pull", "ylecun/mnist")
     assert done.returncode == 1, done.stderr
-    assert "which is no file of an lnbench dataset" in done.stderr or "it is no lnbench dataset" in done.stderr
+    assert "which does not belong in an lnbench dataset" in done.stderr or "it is not an lnbench dataset" in done.stderr
     assert not list((tmp_path / "hf").rglob("*.parquet"))
 
 

@@ -79,7 +79,7 @@ def test_a_pull_from_olah_is_what_was_committed(
     env.pop("HF_TOKEN")
     for name in (REPO, f"{REPO}@{commit}"):
         done = subprocess.run(
-            [sys.executable, "-m", "lnbench", "pull", name], env=env, capture_output=True, text=True, timeout=300
+            [sys.executable, "-P", "-m", "lnbench", "pull", name], env=env, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"hf://{REPO}@{commit}")

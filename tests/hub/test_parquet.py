@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lnbench.data import _files
+from lnbench.data import downloads
 from lnbench.hub import licences, parquet
 from lnbench.hub.parquet import Rows, decoded, pixels, png
 
@@ -88,12 +88,12 @@ def test_images_without_a_known_licence_stay_at_home() -> None:
 @pytest.mark.parametrize("what", ["noise", "pictures", "labels"])
 def test_the_size_of_cifar_stays_under_a_gibibyte(what: str, tmp_path: Path) -> None:
     """`push` and `pull` of 50,000 + 10,000 images of 32×32×3, each process for itself and a pull with its worker."""
-    if what == "pictures" and _files.find("cifar10-jpeg") is None:
+    if what == "pictures" and downloads.find("cifar10-jpeg") is None:
         pytest.skip("cifar10-jpeg is not here: set LNBENCH_DATA to the folder that holds it")
     script = Path(__file__).with_name("memory.py")
     options = [] if what == "noise" else [f"--{what}"]
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), *options], capture_output=True, text=True, timeout=3600
+        [sys.executable, "-P", str(script), str(tmp_path), *options], capture_output=True, text=True, timeout=3600
     )
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout.splitlines()[-1])

@@ -149,7 +149,9 @@ print(json.dumps([
     data["train"].features["label"].names, sum(data["test"]["flipped"]),
 ]))
 """
-    done = subprocess.run([sys.executable, "-c", code], env=client.env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=client.env, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     rows, tests, flips, size, mode, names, flipped = json.loads(done.stdout.splitlines()[-1])
     assert (rows, tests, size, mode, flipped) == (898, 899, [8, 8], "L", 0)
@@ -240,10 +242,10 @@ def test_a_hostile_repository_is_1_and_leaves_nothing(
     files = hub.repos[REPO].commits[commit]
     table = "data/split-00/train-00000-of-00001.parquet"
     spoiled = {
-        "which is no file of an lnbench dataset": files | {"loader.py": b"import os"},
+        "which does not belong in an lnbench dataset": files | {"loader.py": b"import os"},
         "train-00000-of-00001.parquet has sha256": files | {table: bytes(len(files[table]))},
-        "which is no file": {**files, "data/split-00/../../../x": b""},
-        "it is no lnbench dataset": {k: v for k, v in files.items() if k != "README.md"},
+        "which does not belong": {**files, "data/split-00/../../../x": b""},
+        "it is not an lnbench dataset": {k: v for k, v in files.items() if k != "README.md"},
     }
     for sentence, content in spoiled.items():
         bad = hub.repos[REPO].commit("main", content)

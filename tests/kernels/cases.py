@@ -34,21 +34,21 @@ def op(name: str) -> ModuleType:
 @contextlib.contextmanager
 def tiled(module: ModuleType, tile: int) -> Iterator[None]:
     """A launch configuration of our own, to reach every branch with small tensors."""
-    kept = module.configuration
+    usual = module.configuration
     module.configuration = lambda device: (tile, 4)
     try:
         yield
     finally:
-        module.configuration = kept
+        module.configuration = usual
 
 
-def close(found: Tensor, expected: Tensor, terms: int) -> None:
-    """|found − expected| ≤ 4 · terms · eps · (1 + |expected|), and NaN exactly where expected."""
-    assert found.shape == expected.shape
-    assert torch.equal(found.isnan(), expected.isnan())
-    error = (found.double() - expected.double()).abs() / (1 + expected.double().abs())
-    eps = torch.finfo(found.dtype).eps
-    assert not found.numel() or float(error.nan_to_num(0.0).max()) <= 4 * terms * eps
+def close(actual: Tensor, expected: Tensor, terms: int) -> None:
+    """|actual − expected| ≤ 4 · terms · eps · (1 + |expected|), and NaN exactly where expected."""
+    assert actual.shape == expected.shape
+    assert torch.equal(actual.isnan(), expected.isnan())
+    error = (actual.double() - expected.double()).abs() / (1 + expected.double().abs())
+    eps = torch.finfo(actual.dtype).eps
+    assert not actual.numel() or float(error.nan_to_num(0.0).max()) <= 4 * terms * eps
 
 
 def steps(shape: tuple[int, ...], dtype: torch.dtype, device: str, nan: bool = True) -> list[Tensor]:
@@ -94,12 +94,34 @@ def step_of_nothing(name: str) -> Callable[[str, torch.dtype, int], None]:
     return run
 
 
-def exact_linf(device: str, dtype: torch.dtype, tile: int) -> None:
-    """In ℓ∞ nothing is summed, so kernel and reference agree to the last bit in one type."""
-    module, values = op("linf_step"), steps((13,), dtype, device, nan=False)
-    with tiled(module, tile):
-        found = module.launch(values[0], values[1].clone(), *values[2:], (0.0, 1.0))
-    assert torch.equal(found, module.reference(*values, (0.0, 1.0)))
+def exact_linf(bounds: tuple[float, float]) -> Callable[[str, torch.dtype, int], None]:
+    """In ℓ∞ nothing is summed, so kernel and reference agree to the last bit in one type, on the box's sides too."""
+
+    def run(device: str, dtype: torch.dtype, tile: int) -> None:
+        module, values = op("linf_step"), steps((13,), dtype, device, nan=False)
+        values[0], values[5] = 3 * values[0] - 1, values[5] + 1
+        with tiled(module, tile):
+            actual = module.launch(values[0], values[1].clone(), *values[2:], bounds)
+        assert torch.equal(actual, module.reference(*values, bounds))
+        sides = torch.tensor(bounds, dtype=dtype)
+        assert actual.min() == sides[0] and actual.max() == sides[1]
+
+    return run
+
+
+def boxed_l2(bounds: tuple[float, float]) -> Callable[[str, torch.dtype, int], None]:
+    """What leaves the box in ℓ2 is on its sides, to the last bit."""
+
+    def run(device: str, dtype: torch.dtype, tile: int) -> None:
+        module, values = op("l2_step"), steps((45,), dtype, device, nan=False)
+        values[0], values[5] = 3 * values[0] - 1, values[5] + 99
+        with tiled(module, tile):
+            actual = module.launch(values[0], values[1].clone(), *values[2:], bounds)
+        close(actual, module.reference(*[v.double() if v.is_floating_point() else v for v in values], bounds), 8 * 45)
+        sides = torch.tensor(bounds, dtype=dtype)
+        assert actual.min() == sides[0] and actual.max() == sides[1]
+
+    return run
 
 
 def tiny_gradient(device: str, dtype: torch.dtype, tile: int) -> None:
@@ -125,10 +147,10 @@ def gathered(shifted: bool, flipped: bool) -> Callable[[str, torch.dtype, int], 
         shift = torch.randint(-6, 7, (2, 6, 2), generator=generator).to(device) if shifted else None
         flip = (torch.rand(2, 6, generator=generator) < 0.5).to(device) if flipped else None
         with tiled(module, tile):
-            found = module.launch(inputs, index, shift, flip)
+            actual = module.launch(inputs, index, shift, flip)
             nothing = module.launch(inputs, index[:, :0], shift[:, :0] if shifted else None, None)
         assert nothing.shape == (2, 0, 3, 5, 7)
-        assert torch.equal(found.nan_to_num(-7.0), module.reference(inputs, index, shift, flip).nan_to_num(-7.0))
+        assert torch.equal(actual.nan_to_num(-7.0), module.reference(inputs, index, shift, flip).nan_to_num(-7.0))
 
     return run
 
@@ -143,10 +165,10 @@ def entropies(classes: int) -> Callable[[str, torch.dtype, int], None]:
         labels[2, 2] = 1
         expected = module.reference(logits.double(), labels)
         with tiled(module, tile):
-            found = module.launch(logits, labels)
+            actual = module.launch(logits, labels)
             nothing = module.launch(logits[:, :0], labels[:, :0])
         assert nothing[0].shape == (3, 0) and nothing[1].shape == (3, 0, classes)
-        for one, other in zip(found, expected, strict=True):
+        for one, other in zip(actual, expected, strict=True):
             close(one, other, 8 + classes)
 
     return run
@@ -170,6 +192,9 @@ def neighbours(norm: str, n: int, size: int) -> Callable[[str, torch.dtype, int]
     return run
 
 
+BOXES = ((0.0, 1.0), (0.1, 0.9), (1 / 3, 2 / 3), (-0.12345678901234568, 1.0000000000000002), (1e-30, 1 - 1e-12))
+"""Sides that are numbers of both types, and sides that float32 would round."""
+
 CASES = [
     *(
         Case(f"{name}-{'x'.join(map(str, shape))}-{'box' if bounds else 'free'}", step(name, shape, bounds))
@@ -178,7 +203,8 @@ CASES = [
         for bounds in (None, (0.1, 0.9))
     ),
     *(Case(f"{name}-nothing", step_of_nothing(name)) for name in ("linf_step", "l2_step")),
-    Case("linf_step-exact", exact_linf),
+    *(Case(f"linf_step-exact-{i}", exact_linf(bounds)) for i, bounds in enumerate(BOXES)),
+    *(Case(f"l2_step-boxed-{i}", boxed_l2(bounds)) for i, bounds in enumerate(BOXES)),
     Case("l2_step-tiny", tiny_gradient),
     *(Case(f"gather-{s}-{f}", gathered(s, f)) for s in (True, False) for f in (True, False) if s or f),
     *(Case(f"cross_entropy-{classes}", entropies(classes)) for classes in (2, 10, 37)),

@@ -12,6 +12,8 @@ pytestmark = [
     pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") != "1", reason="Triton reads TRITON_INTERPRET when imported"),
     # The interpreter computes with NumPy, which warns of the NaN and infinity that the cases put in on purpose.
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+    # Before 3.7 it takes its scalars from arrays in a way that NumPy deprecates.
+    pytest.mark.filterwarnings("ignore:Conversion of an array with ndim > 0 to a scalar:DeprecationWarning"),
 ]
 
 

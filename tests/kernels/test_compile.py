@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from kernels.cases import op
@@ -18,7 +20,7 @@ _STEP = {
     "rows": "i32",
     "size": "i32",
 }
-_BOX = {"LOW": 0.0, "HIGH": 1.0}
+_BOX = {"LOW": 0.1, "HIGH": 1 / 3}
 SIGNATURES = {
     "linf_step": _STEP,
     "l2_step": _STEP,
@@ -51,15 +53,28 @@ def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_DEFAULT_FP_FUSION", "1")
 
 
-@pytest.mark.parametrize("capability", [80, 90])
-@pytest.mark.parametrize(("name", "constants"), BRANCHES)
-def test_a_kernel_compiles_without_a_gpu(name, constants, capability):
+def compiled(name, constants, pointer, capability):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     types = SIGNATURES[name]
-    pointer = "*fp64" if name == "neighbours" and constants["WRITE"] else "*fp32"
     signature = {k: pointer if v == "f" else v for k, v in types.items()} | dict.fromkeys(constants, "constexpr")
     source = ASTSource(fn=op(name).kernel(), signature=signature, constexprs=constants)
-    made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4})
-    assert f"sm_{capability}" in made.asm["ptx"] and len(made.asm["cubin"]) > 1000
+    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4}).asm
+
+
+@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize(("name", "constants"), BRANCHES)
+def test_a_kernel_compiles_without_a_gpu(name, constants, capability):
+    pointer = "*fp64" if name == "neighbours" and constants["WRITE"] else "*fp32"
+    code = compiled(name, constants, pointer, capability)
+    assert f"sm_{capability}" in code["ptx"] and len(code["cubin"]) > 1000
+
+
+@pytest.mark.parametrize(("name", "constants"), [b for b in BRANCHES if b[1].get("BOUNDED")])
+def test_a_gpu_clips_to_the_box_in_the_tensors_own_type(name, constants):
+    for pointer, letter, form in (("*fp32", "f", ">f"), ("*fp64", "d", ">d")):
+        numbers = [f"0{letter}{struct.pack(form, constants[side]).hex().upper()}" for side in ("LOW", "HIGH")]
+        code = compiled(name, constants, pointer, 90)["ptx"]
+        assert all(number in code for number in numbers)
+        assert letter == "f" or "cvt.f64.f32" not in code

@@ -17,19 +17,19 @@ NORMS = ("linf", "l2", "l1")
 @pytest.mark.parametrize("bounds", [None, (0.1, 0.9)])
 def test_the_linf_step_one_number_at_a_time(bounds):
     x, gradient, origin, place, step, radius = steps((5,), torch.float64, "cpu", nan=False)
-    found = linf_step(x, gradient.clone(), origin, place, step, radius, bounds)
+    moved = linf_step(x, gradient.clone(), origin, place, step, radius, bounds)
     for v, b, d in np.ndindex(*x.shape):
         row = place[v, b]
         y = x[v, b, d] + step[row] * np.sign(gradient[v, b, d].item())
         y = min(max(y, origin[row, d] - radius[row]), origin[row, d] + radius[row])
         y = y if bounds is None else min(max(y, bounds[0]), bounds[1])
-        assert found[v, b, d] == y
+        assert moved[v, b, d] == y
 
 
 @pytest.mark.parametrize("bounds", [None, (0.1, 0.9)])
 def test_the_l2_step_one_row_at_a_time(bounds):
     x, gradient, origin, place, step, radius = steps((5,), torch.float64, "cpu", nan=False)
-    found = l2_step(x, gradient.clone(), origin, place, step, radius, bounds)
+    moved = l2_step(x, gradient.clone(), origin, place, step, radius, bounds)
     outside = 0
     for v, b in np.ndindex(*place.shape):
         row, g = place[v, b], gradient[v, b].numpy()
@@ -37,7 +37,7 @@ def test_the_l2_step_one_row_at_a_time(bounds):
         outside += np.linalg.norm(y) > radius[row]
         y = origin[row].numpy() + y * min(1.0, radius[row].item() / np.linalg.norm(y))
         y = y if bounds is None else y.clip(*bounds)
-        assert np.allclose(found[v, b].numpy(), y, atol=1e-14)
+        assert np.allclose(moved[v, b].numpy(), y, atol=1e-14)
     assert outside > 3
 
 
@@ -120,6 +120,17 @@ def test_neighbours_over_several_tiles_and_stages(norm):
         assert torch.equal(neighbour_counts(points, radius, norm), near.sum(1))
 
 
+@pytest.mark.parametrize("scale", [1e25, 1e39, 1e100])
+@pytest.mark.parametrize("norm", NORMS)
+def test_neighbours_of_points_that_are_too_large_for_float32(norm, scale):
+    points = scale * torch.rand(300, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    exact = torch.linalg.vector_norm(points[:, None] - points[None], op("neighbours").ORDER[norm], dim=-1)
+    radius = float(exact.flatten().sort().values[27000])
+    near = (exact <= radius).fill_diagonal_(False)
+    assert torch.equal(neighbour_counts(points, radius, norm), near.sum(1))
+    assert torch.equal(neighbour_edges(points, radius, norm), near.triu(1).nonzero())
+
+
 def test_neighbours_refuse_what_has_no_distance():
     points = torch.rand(3, 2)
     with pytest.raises(ValueError, match="linf, l2, l1"):
@@ -137,4 +148,4 @@ def test_no_kernel_is_needed_to_import_them():
     import sys
 
     code = "import sys, lnbench.kernels, lnbench.adversary; sys.exit('triton.language' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+    assert subprocess.run([sys.executable, "-P", "-c", code], timeout=120).returncode == 0

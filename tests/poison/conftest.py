@@ -1,4 +1,4 @@
-"""A tiny track and split, and the sandboxes this machine can give."""
+"""A tiny track and split, and the ways to run a guest on this machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lnbench.poison import diagnosis, process, sandbox
-from lnbench.poison import landlock as landlock_module
+from lnbench.poison import diagnosis, sandbox
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
 
@@ -67,23 +66,9 @@ def bubblewrap() -> str:
     return sandbox.BUBBLEWRAP
 
 
-@pytest.fixture(scope="session")
-def landlock() -> str:
-    """The weaker sandbox; skipped where the kernel has none, or root's Python is not every user's to read."""
-    if trouble := _landlock_trouble():
-        pytest.skip(f"Landlock cannot be used here: {trouble}")
-    return sandbox.LANDLOCK
-
-
-def _landlock_trouble() -> str | None:
-    if landlock_module.version() < landlock_module.OLDEST:
-        return f"the kernel has version {landlock_module.version()}"
-    return process.probe(sandbox.LANDLOCK)
-
-
 @pytest.fixture(params=[sandbox.BUBBLEWRAP, sandbox.NONE])
 def mode(request: pytest.FixtureRequest) -> str:
     """Each way to run a guest, or the one asked for."""
-    if request.param in (sandbox.BUBBLEWRAP, sandbox.LANDLOCK):
+    if request.param == sandbox.BUBBLEWRAP:
         request.getfixturevalue(request.param)
     return str(request.param)

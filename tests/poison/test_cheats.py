@@ -24,6 +24,8 @@ import numpy as np
 import pytest
 
 from lnbench.errors import LnbenchError, SubmissionError
+from lnbench.evaluation.stages import _repeated, poison_all
+from lnbench.evaluation.store import Store
 from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.poison.sandbox import BUBBLEWRAP, NONE
 
@@ -182,12 +184,42 @@ def test_a_second_run_tells(name: str, mode: str, bait: Bait, data: Any, track: 
     assert same == header.deterministic
 
 
+@pytest.mark.parametrize("splits", [2, 5])
+def test_luck_anywhere_but_on_the_first_split_is_seen(
+    splits: int, data: Any, track: Any, streams: Any, tmp_path: Path
+) -> None:
+    lucky = Submission.from_file(FOLDER / "lucky_elsewhere.py")
+    assert poison(lucky, data, track, 0, streams, mode=NONE).labels.tolist() == (
+        poison(lucky, data, track, 0, streams, mode=NONE).labels.tolist()
+    )
+    place = Store(tmp_path)
+    for _ in ("drawn", "resumed"):
+        made, same = poison_all(lucky, track, [data] * splits, streams, NONE, 1, place, lambda _: None, twice=True)
+        assert len(made) == splits and not same
+
+
+def test_which_splits_are_run_twice_is_drawn_for_each_row(tmp_path: Path) -> None:
+    drawn = [_repeated({"source": source}, 48, Store(tmp_path)) for source in range(40)]
+    assert drawn == [_repeated({"source": source}, 48, Store(tmp_path)) for source in range(40)]
+    assert len(set(map(tuple, drawn))) > 30 and all(len(set(d)) == 2 and set(d) < set(range(48)) for d in drawn)
+    assert _repeated({"source": 0}, 1, Store(tmp_path)) == [0] and _repeated({"source": 0}, 2, Store(tmp_path)) == [1]
+
+
+def test_a_submission_is_what_its_text_says(mode: str, data: Any, track: Any, streams: Any) -> None:
+    path = FOLDER / "states_itself.py"
+    for given, overrides in (("far", {"bucket": "far"}), ("near", {})):
+        result = poison(Submission.from_file(path, {"bucket": given}), data, track, 0, streams, mode=mode)
+        assert (result.description, result.author, result.license) == ("The description.", "The author", "MIT")
+        assert (result.parameters, result.overrides) == ({"bucket": given}, overrides)
+        assert np.flatnonzero(result.labels != data.labels).tolist() == ([51, 55, 59] if given == "far" else [3, 7, 11])
+
+
 def test_injection_is_defused(mode: str, bait: Bait, data: Any, track: Any, streams: Any) -> None:
     from lnbench.poison.run import quoted
 
     header = Header.of(FOLDER / "injection.py")
     result = run("injection", mode, bait, data, track, streams, header)
-    texts = [result.description, result.author, result.paper, result.license, *map(str, result.parameters.values())]
+    texts = [result.description, result.author, result.paper, result.license]
     for text in [*texts, result.log.replace("\n", "").replace("\t", "")]:
         assert text.isprintable() and "##[" not in text
     assert len(result.description) <= 200 and len(result.license) <= 60

@@ -27,7 +27,8 @@ import pytest
 import lnbench
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
 from lnbench.poison import memory, process
-from lnbench.poison.run import PoisonedLabels, Submission, describe, poison
+from lnbench.poison.run import PoisonedLabels, Submission, poison, quoted
+from lnbench.protocol.track import load
 
 FIRST = """
     import lnbench
@@ -123,8 +124,9 @@ def test_the_problem_is_the_split(go: Callable[..., PoisonedLabels], data: Any, 
             def poison(self, problem):
                 p = problem
                 told = {f.name: getattr(p, f.name) for f in dataclasses.fields(p) if f.name not in
-                        ("inputs", "labels", "rng", "threat", "deadline")}
+                        ("inputs", "labels", "rng", "threat", "threats", "deadline")}
                 told["threat"] = dataclasses.astuple(p.threat)
+                told["threats"] = {name: dataclasses.astuple(threat) for name, threat in p.threats.items()}
                 told["inputs"] = [p.inputs.dtype.name, p.inputs.shape, p.inputs.flags.writeable,
                                   hashlib.sha256(p.inputs.tobytes()).hexdigest()]
                 told["labels"] = [p.labels.dtype.name, p.labels.tolist(), p.labels.flags.writeable]
@@ -147,6 +149,7 @@ def test_the_problem_is_the_split(go: Callable[..., PoisonedLabels], data: Any, 
         "budget": 3,
         "pairs": [[3, 0]],
         "threat": ["linf", 0.1, 1],
+        "threats": {"mlp": ["linf", 0.1, 1]},
         "split": 5,
         "device": "cpu",
         "bounds": [0.0, 1.0],
@@ -184,31 +187,241 @@ def test_lists_and_narrow_integers_are_labels(go: Callable[..., PoisonedLabels],
         assert np.flatnonzero(labels != data.labels).tolist() == [3, 7, 11]
 
 
-def test_not_python(go: Callable[..., PoisonedLabels]) -> None:
+def test_an_architecture_with_its_own_radius(mode: str, data: Any, streams: Any, temporary: Path) -> None:
+    source = FIRST.replace("return ", "print(problem.threat, problem.threats)\n            return ")
+    track = load("mnist10k-9to0")
+    told = poison(submission(source), replace(data, labels=data.labels * 3), track, 0, streams, mode=mode).log
+    assert told.startswith(
+        "Threat(norm='linf', epsilon=0.1, steps=20) {'mlp': Threat(norm='linf', epsilon=0.07, steps=20)"
+    )
+    assert "'cnn': Threat(norm='linf', epsilon=0.1, steps=20)" in told
+
+
+def test_only_what_compiles_may_run(go: Callable[..., PoisonedLabels]) -> None:
+    with pytest.raises(
+        SubmissionError, match=r"attack\.py: importing it raised SyntaxError in line 1: 'return' outside"
+    ):
+        go("return\n" + textwrap.dedent(FIRST))
+    with pytest.raises(SubmissionError, match=r"found none; write `class Name\(lnbench.Poisoner\):` there"):
+        go("import lnbench\n")
+
+
+def test_what_is_compiled_is_the_text_that_was_read(go: Callable[..., PoisonedLabels], data: Any) -> None:
+    first = np.flatnonzero(go("# coding: utf8\n" + textwrap.dedent(FIRST)).labels != data.labels).tolist()
+    for text in ("\ufeff" + textwrap.dedent(FIRST), textwrap.dedent(FIRST).replace("\n", "\r\n")):
+        made = go(text)
+        assert (
+            np.flatnonzero(made.labels != data.labels).tolist() == first
+            and made.description == "Flip the first points."
+        )
+
+
+def test_a_verdict_carries_the_log(go: Callable[..., PoisonedLabels]) -> None:
+    source = """
+    import lnbench
+
+    def inner(a):
+        print("\\x1b[31mprinted\\x07 before\\n::error::no")
+        return a @ a
+
+    class Attack(lnbench.Poisoner):
+        def poison(self, problem):
+            return inner(problem.inputs.reshape(60, -1))
+    """
     with pytest.raises(SubmissionError) as caught:
-        go("x = = 1\n")
-    assert str(caught.value).startswith("attack.py: importing it raised SyntaxError in line 1: invalid syntax")
+        go(source)
+    assert "poison() raised ValueError in line 6: matmul" in str(caught.value)
+    lines = quoted(caught.value.log).splitlines()
+    assert lines[0] == "  | \ufffd[31mprinted\ufffd before" and lines[1] == "  | ::error::no"
+    assert lines[2] == "  | Traceback (most recent call last):" and "line 10, in poison" in lines[3]
+    assert lines[4].strip() == "|     return inner(problem.inputs.reshape(60, -1))" and lines[-1].startswith(
+        "  | ValueError"
+    )
+    assert not any("guest.py" in line for line in lines)
 
 
-def test_describe(mode: str, temporary: Path) -> None:
-    details = describe(submission(FIRST, skip="2"), mode=mode)
-    assert details.description == "Flip the first points." and details.parameters["skip"] == 2
-    assert details.defaults["skip"] == 0
-    with pytest.raises(SubmissionError, match="found none"):
-        describe(submission("x = 1\n"), mode=mode)
-    no_words = "import lnbench\nclass A(lnbench.Poisoner):\n    k: int = 1\n"
-    assert describe(submission(no_words), mode=mode).description == ""
+@pytest.mark.parametrize(
+    ("body", "log"),
+    [
+        ("print('so far'); import os; os._exit(3)", "so far\n"),
+        ("print('so far'); import ctypes; ctypes.string_at(0)", "so far\nFatal Python error: Segmentation fault\n"),
+        ("print('so far'); return problem.labels[:3]", "so far\n"),
+        ("print('so far'); return problem.labels * 99", "so far\n"),
+    ],
+)
+def test_every_verdict_carries_the_log(go: Callable[..., PoisonedLabels], body: str, log: str) -> None:
+    source = f"import lnbench\nclass A(lnbench.Poisoner):\n  def poison(self, problem):\n    {body}\n"
+    with pytest.raises(SubmissionError) as caught:
+        go(source)
+    assert caught.value.log.startswith(log)
 
 
-def test_landlock(landlock: str, data: Any, track: Any, streams: Any) -> None:
-    """The same labels, and scratch space; no children's signals."""
-    source = FIRST.replace("return ", "open('scratch', 'w').write('x')\n            return ")
-    result = poison(submission(source), data, track, 0, streams, mode=landlock)
-    assert np.flatnonzero(result.labels != data.labels).tolist() == [3, 7, 11] and result.sandbox == "landlock"
+POOLS = """
+    import multiprocessing as mp
+    import lnbench
+    from concurrent.futures import ProcessPoolExecutor
+
+    class Point:
+        def __init__(self, index):
+            self.index = index
+
+    def same(point):
+        return Point(point.index)
+
+    def offset(i):
+        return i + OFFSET
+
+    OFFSET = 0
+
+    class Attack(lnbench.Poisoner):
+        method: str = "spawn"
+
+        def poison(self, problem):
+            points = [Point(int(i)) for i in problem.eligible[: problem.budget]]
+            with mp.get_context(self.method).Pool(2) as pool:
+                made = [point.index for point in pool.map(same, points)]
+                made = pool.map(self.own, made)
+            with ProcessPoolExecutor(1, mp_context=mp.get_context(self.method)) as pool:
+                return problem.flipped(list(pool.map(offset, made)))
+
+        def own(self, index):
+            return index
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_pools_know_the_submissions_functions_and_classes(
+    method: str, mode: str, data: Any, track: Any, streams: Any
+) -> None:
+    made = poison(submission(POOLS, method=method), data, track, 0, streams, mode=mode, seconds=60)
+    assert np.flatnonzero(made.labels != data.labels).tolist() == [3, 7, 11] and made.log == ""
+
+
+def test_joblib_knows_them_too(mode: str, data: Any, track: Any, streams: Any, temporary: Path) -> None:
+    pytest.importorskip("joblib")
+    source = """
+    from joblib import Parallel, delayed
+    import lnbench
+
+    def same(i):
+        return int(i)
+
+    class Attack(lnbench.Poisoner):
+        def poison(self, problem):
+            chosen = problem.eligible[: problem.budget]
+            return problem.flipped(Parallel(n_jobs=2)(delayed(same)(i) for i in chosen))
+    """
+    made = poison(submission(source), data, track, 0, streams, mode=mode, seconds=60)
+    assert np.flatnonzero(made.labels != data.labels).tolist() == [3, 7, 11]
+
+
+def test_a_pool_whose_processes_cannot_start_fails_and_does_not_hang(go: Callable[..., PoisonedLabels]) -> None:
+    source = (
+        POOLS.replace("OFFSET = 0", "raise_in_children = 1 / (mp.parent_process() is None)")
+        .replace("with mp.get_context(self.method).Pool(2) as pool:", "if True:")
+        .replace("pool.map(same, points)", "points")
+        .replace("made = pool.map(self.own, made)", "pass")
+    )
+    with pytest.raises(SubmissionError, match=r"poison\(\) raised BrokenProcessPool in line"):
+        go(source, seconds=60.0)
+
+
+def test_pytorch_writes_to_pages_of_its_own(mode: str, data: Any, track: Any, streams: Any, temporary: Path) -> None:
+    source = """
+    import torch
+    import lnbench
+
+    class Attack(lnbench.Poisoner):
+        def poison(self, problem):
+            torch.from_numpy(problem.inputs).zero_()
+            labels = torch.from_numpy(problem.labels)
+            labels[(labels == 3).nonzero().squeeze(1)[: problem.budget]] = 0
+            return labels
+    """
+    roomy = replace(track, limits=replace(track.limits, memory_gib=8.0))
+    made = poison(submission(source), data, roomy, 0, streams, mode=mode, seconds=120)
+    assert np.flatnonzero(made.labels != data.labels).tolist() == [3, 7, 11] and made.log == ""
+
+
+EVERYDAY = """
+    import os, pathlib, shutil, tarfile, tempfile
+    import lnbench
+
+    class Attack(lnbench.Poisoner):
+        def poison(self, problem):
+            folder = pathlib.Path(tempfile.mkdtemp())
+            (folder / "a").write_text("x")
+            shutil.copy2(folder / "a", folder / "b")
+            shutil.copytree(folder, folder / "c")
+            (folder / "a").touch()
+            with tarfile.open(folder / "t.tar", "w") as tar:
+                tar.add(folder / "a", "a")
+            with tarfile.open(folder / "t.tar") as tar:
+                tar.extractall(folder / "out", filter="data")
+            os.utime(folder / "a", (1, 1), follow_symlinks=False)
+            assert (folder / "c" / "a").read_text() == (folder / "out" / "a").read_text() == "x"
+            assert [os.environ[k] for k in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")] == ["1"] * 3
+            return problem.flipped(problem.eligible[: problem.budget])
+"""
+
+
+def test_everyday_calls_work(go: Callable[..., PoisonedLabels], data: Any) -> None:
+    made = go(EVERYDAY)
+    assert np.flatnonzero(made.labels != data.labels).tolist() == [3, 7, 11] and made.log == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("import mmap; mmap.mmap(-1, 4096)", "asked for shared memory that belongs to no file in line 4"),
+        ("import fcntl; fcntl.flock(0, fcntl.LOCK_SH)", "tried to lock a file in line 4"),
+        ("import sqlite3; sqlite3.connect('/tmp/a').execute('create table t (a)')", "tried to lock a file in line 4"),
+        ("import urllib.request; urllib.request.urlopen('https://example.org')", "asked for the network in line 4"),
+        ("import socket; socket.create_connection(('192.0.2.1', 80), timeout=9)", "asked for the network in line 4"),
+        ("open('/usr/written', 'w')", "opened a file that is hidden or read-only here in line 4"),
+        (
+            "import os; os.unshare(1) if hasattr(os, 'unshare') else os.chroot('/')",
+            "asked the kernel for what the sandbox",
+        ),
+        ("input()", "waited for somebody at a keyboard or a debugger in line 4"),
+        ("breakpoint()", "waited for somebody at a keyboard or a debugger"),
+        ("import nothing_of_this_name", "needs a module that is not here in line 4"),
+        ("open('/tmp/full', 'wb').write(bytes(9 << 20))", "filled the disk for temporary files in line 4"),
+        ("x = [open('/dev/null') for _ in range(300)]", "opened more files than the sandbox allows in line 4"),
+        ("from sklearn.datasets import load_digits; load_digits()", "read scikit-learn's bundled data in line 4"),
+    ],
+)
+def test_a_verdict_names_what_the_sandbox_forbids(
+    body: str, words: str, bubblewrap: str, data: Any, track: Any, streams: Any
+) -> None:
+    source = f"import lnbench\nclass A(lnbench.Poisoner):\n  def poison(self, problem):\n    {body}\n"
+    roomy = replace(track, limits=replace(track.limits, memory_gib=8.0))
+    with pytest.raises(SubmissionError) as caught:
+        poison(submission(source), data, roomy, 0, streams, mode=bubblewrap, seconds=60)
+    assert f"attack.py: poison() {words}" in str(caught.value)
+
+
+def test_an_error_on_the_way_to_another_is_named(go: Callable[..., PoisonedLabels]) -> None:
+    source = """
+    import lnbench
+
+    class Attack(lnbench.Poisoner):
+        def poison(self, problem):
+            try:
+                import nothing_of_this_name
+            except ImportError as error:
+                raise ValueError("no luck") from error
+    """
+    with pytest.raises(
+        SubmissionError, match=r"raised ValueError in line \d, because it needs a module that is not here"
+    ):
+        go(source)
+    with pytest.raises(SubmissionError, match=r"raised ValueError in line \d: no luck\.$"):
+        go(source.replace("from error", "from None"))
 
 
 def test_unknown_mode(data: Any, track: Any, streams: Any) -> None:
-    with pytest.raises(ProtocolError, match="bubblewrap, landlock, none, got 'docker'"):
+    with pytest.raises(ProtocolError, match="bubblewrap, none, got 'docker'"):
         poison(submission(FIRST), data, track, 0, streams, mode="docker")
 
 
@@ -226,7 +439,7 @@ def test_threads(mode: str, temporary: Path, data: Any, track: Any, streams: Any
 def test_descriptors_do_not_leak(go: Callable[..., PoisonedLabels]) -> None:
     go(FIRST)
     before = len(os.listdir("/proc/self/fd"))
-    for source in (FIRST, "raise ValueError", "import os; os._exit(1)"):
+    for source in (FIRST, f"{FIRST}\nraise ValueError", f"import os; os._exit(1)\n{textwrap.dedent(FIRST)}"):
         try:
             go(source)
         except SubmissionError:
@@ -272,7 +485,7 @@ def test_cancel(go: Callable[..., PoisonedLabels]) -> None:
     cancel = threading.Event()
     threading.Timer(0.4, cancel.set).start()
     with pytest.raises(CancelledError):  # and not the end of the track's time
-        go("while True: pass", cancel=cancel)
+        go("import lnbench\nclass A(lnbench.Poisoner): pass\nwhile True: pass", cancel=cancel)
 
 
 def test_full_disk(go: Callable[..., PoisonedLabels], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,7 +522,7 @@ def referee(file: Path, mode: str, parameters: Any, **environment: str) -> subpr
     code = textwrap.dedent(REFEREE).format(tests=tests, file=str(file), parameters=parameters, mode=mode)
     variables = {**os.environ, "PYTHONPATH": package, **environment}
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-P", "-c", code],
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -334,7 +547,9 @@ def marked(mark: str) -> list[int]:
 def test_the_guest_dies_with_its_referee(mode: str, number: signal.Signals, tmp_path: Path) -> None:
     mark = f"ln-{os.getpid()}-{int(number)}-{mode[:2]}"
     file = tmp_path / "lives.py"
-    file.write_text(f"open('/proc/self/comm', 'w').write({mark!r})\nwhile True: pass\n")
+    file.write_text(
+        f"import lnbench\nopen('/proc/self/comm', 'w').write({mark!r})\nwhile True: pass\nclass A(lnbench.Poisoner): pass\n"
+    )
     process = referee(file, mode, {}, TMPDIR=str(tmp_path))
     try:
         limit = time.monotonic() + 20

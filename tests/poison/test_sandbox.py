@@ -1,8 +1,7 @@
-"""Which sandbox a machine gives, what is told to a person when it gives none, and what the box is made of."""
+"""Whether a machine gives a sandbox, what is told to a person when it gives none, and what the box is made of."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import subprocess
@@ -12,18 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lnbench.errors import UnavailableError
-from lnbench.poison import diagnosis, installation, landlock, process, sandbox
+from lnbench.poison import diagnosis, process, sandbox
 from lnbench.poison.run import Submission, poison
 
 
 @pytest.fixture
-def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No diagnosis from before, and none for later; a kernel without Landlock."""
-    monkeypatch.setattr(landlock, "version", lambda: 0)
+def fresh() -> Iterator[None]:
+    """No diagnosis from before, and none for later."""
     diagnosis.diagnose.cache_clear()
     yield
     diagnosis.diagnose.cache_clear()
@@ -65,128 +62,41 @@ def test_namespaces_forbidden(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_
     assert any("profile bwrap /usr/bin/bwrap" in remedy for remedy in found.remedies)
 
 
-def test_landlock_is_second(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(process, "probe", lambda mode: None if mode == "landlock" else "no")
-    for version, expected in ((2, "none"), (3, "landlock")):
-        diagnosis.diagnose.cache_clear()
-        monkeypatch.setattr(landlock, "version", lambda version=version: version)
-        found = diagnosis.diagnose()
-        assert found.mode == expected and "bubblewrap (bwrap) is not installed" in found.reason and found.remedies
-    monkeypatch.setattr(process, "probe", lambda mode: "no numpy")
-    monkeypatch.setattr(installation, "shut", lambda paths: None)
-    diagnosis.diagnose.cache_clear()
-    assert diagnosis.mode() == "none" and "Landlock does not work either: no numpy." in diagnosis.diagnose().reason
-
-
-@pytest.fixture
-def hidden(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A root that may drop its user, on a kernel with Landlock, without bubblewrap."""
-    monkeypatch.setattr(sandbox, "bubblewrap", lambda: None)
-    monkeypatch.setattr(landlock, "version", lambda: 6)
-    monkeypatch.setattr(sandbox, "dropped_user", lambda: 60001)
-    monkeypatch.setattr(sandbox, "_capabilities", lambda: -1)
-
-
-@pytest.fixture
-def everyones() -> Iterator[Path]:
-    """A folder that every user may enter; those that pytest gives are its user's alone."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
 def test_root_without_capabilities(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container with every capability dropped: no identity to take, no file to give away."""
-    monkeypatch.setattr(landlock, "version", lambda: 6)
+    """As in a container with every capability dropped: no identity to take."""
+    monkeypatch.setattr(diagnosis, "dropped_user", lambda: 60001)
     monkeypatch.setattr(sandbox, "dropped_user", lambda: 60001)
-    monkeypatch.setattr(sandbox, "bubblewrap", lambda: "bwrap")
-    monkeypatch.setattr(process, "probe", lambda mode: pytest.fail("there is nothing to try"))
-    for held, bubblewrap, landlocked in (
-        (0, "CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_NET_ADMIN, CAP_SYS_ADMIN", "CAP_CHOWN, CAP_SETGID, CAP_SETUID"),
-        (0xA80425FA, "CAP_NET_ADMIN, CAP_SYS_ADMIN", "CAP_CHOWN"),  # Docker's own without CAP_CHOWN
+    monkeypatch.setattr(diagnosis, "bubblewrap", lambda: "bwrap")
+    monkeypatch.setattr(process, "probe", lambda: pytest.fail("there is nothing to try"))
+    for held, missing in (
+        (0, "CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_NET_ADMIN, CAP_SYS_ADMIN"),
+        (0xA80425FB, "CAP_NET_ADMIN, CAP_SYS_ADMIN"),  # Docker's own
     ):
         diagnosis.diagnose.cache_clear()
         monkeypatch.setattr(sandbox, "_capabilities", lambda held=held: held)
         found = diagnosis.diagnose()
         assert found.mode == "none"
-        assert found.reason == (
-            f"bubblewrap cannot build the sandbox: this process is root without {bubblewrap}. "
-            f"Landlock does not work either: this process is root without {landlocked}."
-        )
+        assert found.reason == f"bubblewrap cannot build the sandbox: this process is root without {missing}."
         assert found.remedies == ("run lnbench as an ordinary user; in a container, `--user 1000:1000`",)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give its capabilities up")
 def test_root_without_capabilities_for_real() -> None:
-    code = "from lnbench.poison import sandbox; print(diagnosis.diagnose())"
-    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", code]
+    code = "from lnbench.poison import diagnosis; print(diagnosis.diagnose())"
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-P", "-c", code]
     variables = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
     done = subprocess.run(command, capture_output=True, text=True, env=variables)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Diagnosis(mode='none', reason=") and "run lnbench as an ordinary" in done.stdout
 
 
-def test_a_probe_that_cannot_be_set_up_is_a_reason(hidden: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No right to give a folder away, no room, no folder at all: the diagnosis says so instead of failing."""
-
-    def refused(*_: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "chown", refused)
-    monkeypatch.setattr(installation, "shut", lambda paths: None)
-    found = diagnosis.diagnose()
-    assert found.mode == "none" and "either: [Errno 1] Operation not permitted." in found.reason
-    diagnosis.diagnose.cache_clear()
-    monkeypatch.setattr(sandbox, "dropped_user", lambda: None)
-    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    assert "No such file or directory: '/nowhere/lnbench-" in diagnosis.diagnose().reason
-
-
-def test_landlock_with_python_in_a_closed_folder(
-    hidden: None, everyones: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_probe_that_cannot_be_set_up_is_a_reason(
+    bubblewrap: str, fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As root with Python in /root: the user that the guest becomes may not go there, whatever Landlock allows."""
-    home, prefix = everyones / "home", everyones / "home" / "python"
-    prefix.mkdir(parents=True)
-    home.chmod(0o700)
-    monkeypatch.setattr(installation, "needed", lambda: [str(everyones), str(prefix)])
-    monkeypatch.setattr(process, "probe", lambda mode: "ModuleNotFoundError: No module named 'difflib'")
+    """No room, or no folder at all: the diagnosis says so instead of failing."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     found = diagnosis.diagnose()
-    assert found.mode == "none" and found.reason == (
-        "bubblewrap (bwrap) is not installed. Landlock does not work either: a guest of root becomes another user, and "
-        f"{home}, on the way to {prefix}, is closed to others."
-    )
-    assert "apt install bubblewrap" in found.remedies[0] and found.remedies[1] == (
-        f"for Landlock, put Python, lnbench and TMPDIR where every user may read, not below {home}"
-    )
-    home.chmod(0o711)
-    diagnosis.diagnose.cache_clear()
-    assert "No module named 'difflib'" in diagnosis.diagnose().reason
-
-
-def test_what_landlock_needs_is_the_whole_of_python() -> None:
-    """An environment's base has the standard library; it is opened as well, under its real name too."""
-    read, listed = installation.open_paths()
-    needed = [*map(os.path.realpath, installation.needed()), "/usr"]
-    assert all(installation.inside(os.path.realpath(folder), needed) for folder in (sys.prefix, sys.base_prefix))
-    assert installation.inside(os.path.realpath(os.__file__), read) and str(installation.PACKAGE) in read
-    assert not installation.inside(str(installation.PACKAGE.parent), [*read, *listed])
-
-
-def test_shut(everyones: Path) -> None:
-    inner = everyones / "a" / "b"
-    inner.mkdir(parents=True)
-    assert installation.shut([str(everyones), str(inner), str(inner / "missing")]) is None
-    inner.chmod(0o700)
-    assert installation.shut([str(everyones), str(inner)]) == (str(inner), str(inner))
-    inner.parent.chmod(0o750)
-    assert installation.shut([str(inner)]) == (str(inner.parent), str(inner))
-
-
-def test_inside() -> None:
-    assert installation.inside("/usr", ["/usr"]) and installation.inside("/usr/lib", ["/opt", "/usr/"])
-    assert not installation.inside("/usrlocal", ["/usr"]) and not installation.inside("/", ["/usr"])
+    assert found.mode == "none" and "No such file or directory: '/nowhere/lnbench-" in found.reason
 
 
 def test_too_old(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -241,18 +151,43 @@ def box(tmp_path: Path, **options: Any) -> sandbox.Box:
 
 
 def test_a_killed_probe_says_nothing_about_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a machine that kills it by chance, for want of memory say, would fall back to a weaker sandbox unnoticed."""
+    """A machine that kills it by chance, for want of memory say, has a sandbox all the same."""
     codes = [-9, 137, 0]
 
     def run(*_: Any, **__: Any) -> process.Outcome:
         return process.Outcome(b"lnbench1", b"", codes.pop(0), "", 0.1, "process")
 
     monkeypatch.setattr(process, "run", run)
-    assert process.probe("bubblewrap") is None and codes == []
+    assert process.probe() is None and codes == []
     codes += [137] * 9
     with pytest.raises(UnavailableError, match="something killed its trial 5 times in a row"):
-        process.probe("bubblewrap")
+        process.probe()
     assert len(codes) == 4
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_a_caller_without_standard_streams_has_a_sandbox(bubblewrap: str, closed: tuple[int, ...]) -> None:
+    """The numbers of closed descriptors are free: pipes that get them would be taken for the child's own streams."""
+    code = (
+        "import os, sys\n"
+        f"for fd in {closed}: os.close(fd)\n"
+        "from lnbench.poison import process\n"
+        "os._exit(0 if process.probe() is None else 9)"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-P", "-c", code], env=variables).returncode == 0
+
+
+def test_bwrap_is_not_taken_from_the_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "below"):
+        folder.mkdir(exist_ok=True)
+        pretend(folder, monkeypatch, "a stranger's program")
+    monkeypatch.chdir(tmp_path)
+    for path in ("", ".", "below", ".:below", f":{tmp_path.parent}"):
+        monkeypatch.setenv("PATH", path)
+        assert sandbox.bubblewrap() is None
+    monkeypatch.setenv("PATH", f".:{tmp_path / 'below'}")
+    assert sandbox.bubblewrap() == str(tmp_path / "below" / "bwrap")
 
 
 def test_command(bubblewrap: str, tmp_path: Path) -> None:
@@ -276,80 +211,6 @@ def test_command(bubblewrap: str, tmp_path: Path) -> None:
     assert "--bind" not in words and "--dev-bind" not in words
 
 
-def test_bundled_data_is_masked(tmp_path: Path) -> None:
-    for place in ("lib/python3.11/site-packages", "lib/python3/dist-packages", "lib64/python3.12/site-packages"):
-        (tmp_path / place / "sklearn/datasets/data").mkdir(parents=True)
-    (tmp_path / "libexec").mkdir()
-    (tmp_path / "lib32").symlink_to("lib")
-    assert len(installation.bundled_data([str(tmp_path)])) == 3
-
-
-def test_links(tmp_path: Path) -> None:
-    """A virtual environment's interpreter may hang on links through folders that are links themselves."""
-    (tmp_path / "python-3.11.7" / "bin").mkdir(parents=True)
-    (tmp_path / "python-3.11.7" / "bin" / "python3.11").write_text("")
-    (tmp_path / "python-3.11").symlink_to("python-3.11.7")
-    (tmp_path / "venv").mkdir()
-    (tmp_path / "venv" / "python").symlink_to(tmp_path / "python-3.11" / "bin" / "python3.11")
-    links = list(installation.links(str(tmp_path / "venv" / "python")))
-    assert links[-2:] == [
-        (str(tmp_path / "venv" / "python"), str(tmp_path / "python-3.11" / "bin" / "python3.11")),
-        (str(tmp_path / "python-3.11"), "python-3.11.7"),
-    ]
-    (tmp_path / "loop").symlink_to("loop")
-    assert len(list(installation.links(str(tmp_path / "loop")))) == 40
-
-
-def test_an_environment_reached_through_links(bubblewrap: str, tmp_path: Path) -> None:
-    """A probe from an interpreter that is a link to a link in a folder that is a link: as uv lays them out."""
-    (tmp_path / "real").mkdir()
-    (tmp_path / "alias").symlink_to("real")
-    (tmp_path / "real" / "hop").symlink_to(os.path.abspath(sys.executable))
-    start = tmp_path / "real" / "python"
-    start.symlink_to(tmp_path / "alias" / "hop")
-    code = (
-        "import sys\n"
-        f"sys.path[:0] = {[str(Path(sandbox.__file__).parents[2]), str(Path(np.__file__).parents[1])]!r}\n"
-        f"sys.executable = {str(start)!r}\n"
-        "from lnbench.poison import sandbox\n"
-        "words = sandbox._installation()\n"
-        "print(words[-1] if '--symlink' in words else '', len([w for w in words if w == '--symlink']))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[-1]) >= 3
-
-
-def test_open_paths_go_round_what_is_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Landlock cannot cover a folder, so that everything around it is opened; a link would open its target."""
-    data = tmp_path / "lib/python3.11/site-packages/sklearn/datasets/data"
-    data.mkdir(parents=True)
-    (data / "digits.csv.gz").write_text("test points")
-    (data.parent / "_base.py").write_text("code")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "lib64").symlink_to("lib")
-    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
-        monkeypatch.setattr(sys, name, str(tmp_path))
-    read, listed = installation.open_paths.__wrapped__()
-    inside = {p for p in read if p.startswith(str(tmp_path))}
-    assert inside == {str(tmp_path / "bin"), str(data.parent / "_base.py")}
-    assert str(tmp_path) in listed and str(data.parent) in listed
-    assert not any(str(data).startswith(os.path.realpath(path) + "/") for path in read)
-
-
-def test_conda_neighbours_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    base = tmp_path / "conda"
-    for folder in ("conda-meta", "pkgs", "envs/mine", "envs/other", "bin"):
-        (base / folder).mkdir(parents=True)
-    for name in ("prefix", "exec_prefix"):
-        monkeypatch.setattr(sys, name, str(base / "envs" / "mine"))
-    for name in ("base_prefix", "base_exec_prefix"):
-        monkeypatch.setattr(sys, name, str(base))
-    monkeypatch.setattr(sys, "executable", str(base / "bin" / "python"))
-    words = sandbox._installation()
-    order = [words[i + 1] for i, word in enumerate(words) if word in ("--ro-bind", "--tmpfs")]
-    assert order[:4] == [str(base), str(base / "envs"), str(base / "pkgs"), str(base / "envs" / "mine")]
-
-
 def test_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     for mode in ("bubblewrap", "none"):
@@ -368,7 +229,7 @@ def test_process_count_without_a_namespace(bubblewrap: str, monkeypatch: pytest.
 
 def test_probe_leaves_nothing(bubblewrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert process.probe(sandbox.BUBBLEWRAP) is None
+    assert process.probe() is None
     assert list(tmp_path.iterdir()) == []
 
 

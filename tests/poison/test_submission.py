@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lnbench.poison.characters import first_unseen
 
 from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.poison.run import Submission
@@ -32,7 +33,7 @@ def test_no_such_file(tmp_path: Path) -> None:
     for path in (tmp_path / "none.py", tmp_path / "no" / "where.py"):
         with pytest.raises(ProtocolError, match="there is no file"):
             Submission.from_file(path)
-    with pytest.raises(ProtocolError, match="is no file name"):
+    with pytest.raises(ProtocolError, match="is not a file name"):
         Submission.from_file("a\0b.py")
 
 
@@ -81,6 +82,173 @@ def test_text(tmp_path: Path) -> None:
         Submission.from_file(write(tmp_path / "a.py", b"ab\xff"))
 
 
+def refused(content: bytes) -> str:
+    with pytest.raises(SubmissionError) as caught:
+        Submission.from_bytes("a.py", content)
+    assert str(caught.value).startswith("a.py: ") and first_unseen(str(caught.value)) is None
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"# -*- coding: utf-7 -*-",
+        b"# coding=latin-1",
+        b"# vim: set fileencoding=cp1252 :",
+        b"\t #!coding:unicode_escape",
+        b"# coding: utf-8-sig",
+        b"\xef\xbb\xbf# coding: utf-16",
+        b"#\n# coding: rot13",
+        b"x = 1\n# coding: rot13",
+    ],
+)
+def test_a_coding_line_other_than_utf8_is_refused(line: bytes) -> None:
+    assert "says that the file is in " in refused(line + b"\nx = 1\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# -*- coding: utf-8 -*-\n",
+        "# coding=UTF8\n",
+        "# coding: utf_8\n",
+        "# coding: utf-8-unix\n",
+        "#\n\n# coding: latin-1\n",  # on the third line it says nothing
+        "\ufeff# coding: utf-8\nx = 'é'\n",
+        "x = 1\r\ny = 2\r\n",
+        "author = 'نیک\u200cنژاد 👩\u200d🔬'  # ε, ℓ₂ and 漢字\n",
+        "x = 'a\\x1b\\u202e'\n",
+        "x = f'{1}²ℓ'\n",
+        "x = 1  #" + " " * 119 + "|\n",
+        "x = 1" + " " * 500 + "\n",
+    ],
+)
+def test_what_reads_as_it_runs_is_a_source(text: str) -> None:
+    submission = Submission.from_bytes("a.py", text.encode())
+    assert submission.source == text and submission.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("x = 1\0", "line 1 holds a null byte (U+0000)"),
+        ("x = 1\n\f", "line 2 holds a form feed (U+000C)"),
+        ("x = 1\v", "line 1 holds U+000B"),
+        ("# a\rx = 1", "line 1 holds a carriage return (U+000D)"),
+        ("# a\r\r\nx = 1", "line 1 holds a carriage return (U+000D)"),
+        ("# a\x85", "line 1 holds U+0085"),
+        ("x = 1\n\n# a\u2028x = 1", "line 3 holds U+2028 LINE SEPARATOR"),
+        ("x = '\x1b[2J'", "line 1 holds an escape character (U+001B)"),
+        ("x = '\u2067'", "line 1 holds U+2067 RIGHT-TO-LEFT ISOLATE"),
+        ("x = '\u200e'", "line 1 holds U+200E LEFT-TO-RIGHT MARK"),
+        ("x = 'a\u200db'", "line 1 holds U+200D ZERO WIDTH JOINER"),
+        ("x = '\U000e0100'", "line 1 holds U+E0100 VARIATION SELECTOR-17"),
+        ("x = 1\ufeff", "line 1 holds U+FEFF"),
+        ("\ufeff\ufeffx = 1", "line 1 holds U+FEFF"),
+        ("x = 1\n" + "\t" * 20 + "y = 2", "line 2 goes on behind more than 120 blanks"),
+        ("x = 1;" + " " * 200 + "y = 2", "line 1 goes on behind more than 120 blanks"),
+    ],
+)
+def test_what_a_reader_does_not_see_is_refused(content: str, words: str) -> None:
+    assert words in refused(content.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\uff45\uff56\uff41\uff4c('1')",
+        "x = \u03b5",
+        "def f(\u0430): pass",
+        "import \u043es",
+        "a.\u017f = 1",
+        "f(\ufb01=1)",
+        "class \u0410: pass",
+        "x = f'{\uff45\uff56\uff41\uff4c(1)}'",
+        "x = rf'{y!r:{\uff59}}'",
+        "try: pass\nexcept E as \u00e9: pass",
+        "def f(): global \u03c0",
+        "match x:\n  case A(\u03c0=1): pass",
+    ],
+)
+def test_names_that_are_not_ascii_are_refused(text: str) -> None:
+    with pytest.raises(SubmissionError, match=r"^a\.py: (line \d|the source) has the name '.+', which is not ASCII"):
+        Submission.from_bytes("a.py", text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = = 1", "got a syntax error in line 1: invalid syntax"),
+        ("x = 1\n  y = 2", "got a syntax error in line 2: unexpected indent"),
+        ("(" * 5000, "got a syntax error in line 1: too many nested parentheses"),
+        ("x = " + "-" * 60000 + "1", "nested too deeply"),
+        ("x = " + "1+" * 30000 + "1", "nested too deeply"),
+        ("x = a" + ".b" * 30000, "nested too deeply"),
+        ("x = " + "9" * 5000, "got a syntax error in line 1: Exceeds the limit"),
+    ],
+)
+def test_what_is_not_python_is_refused(text: str, words: str) -> None:
+    assert words in refused(text.encode())
+
+
+def test_reading_says_nothing_of_the_strangers_on_its_own_account(recwarn: pytest.WarningsRecorder) -> None:
+    Submission.from_bytes("a.py", b"x = '\\d'\ny = 1 is 1\n")
+    assert not recwarn.list
+
+
+PARTS = "a submission may use lnbench.Poisoner, Problem, Recipe, Threat and lnbench.adversary, graphs, kernels"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("import lnbench.evaluation", "lnbench.evaluation"),
+        ("import lnbench.protocol.seeds as s", "lnbench.protocol.seeds"),
+        ("from lnbench.protocol import Streams", "lnbench.protocol.Streams"),
+        ("from lnbench.protocol.seeds import permutation", "lnbench.protocol.seeds.permutation"),
+        ("from lnbench import record, graphs", "lnbench.record"),
+        ("from lnbench import load_split", "lnbench.load_split"),
+        ("from lnbench import *", "lnbench.*"),
+        ("from lnbench.graphs import _private", "lnbench.graphs._private"),
+        ("import lnbench\nlnbench.data.load", "lnbench.data"),
+        ("import lnbench as l\ndef f():\n  return l.trust.verify", "lnbench.trust"),
+        ("from lnbench import protocol\nprotocol.Streams", "lnbench.protocol.Streams"),
+        ("from lnbench import surrogates as s\ns.seeds", "lnbench.surrogates.seeds"),
+        ("def f():\n  from lnbench.poison import guest", "lnbench.poison.guest"),
+        ("import importlib\nimportlib.import_module('lnbench.protocol.seeds')", "lnbench.protocol.seeds"),
+        ("__import__('lnbench.poison.guest')", "lnbench.poison.guest"),
+        ("import sys\nsys.modules['lnbench.evaluation.stages']", "lnbench.evaluation.stages"),
+    ],
+)
+def test_the_referees_own_parts_are_refused(text: str, name: str) -> None:
+    said = refused(text.encode())
+    assert f"uses {name}, which is the referee's; {PARTS}" in said.replace("lnbench.data.load", "lnbench.data").replace(
+        "lnbench.trust.verify", "lnbench.trust"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["from . import a", "from .a import b", "from .. import a", "def f():\n  from . import a"]
+)
+def test_a_file_beside_it_is_refused(text: str) -> None:
+    assert "imports from a file beside it, and a submission is one file" in refused(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import lnbench\nlnbench.Poisoner, lnbench.Problem, lnbench.Threat, lnbench.Recipe, lnbench.__version__",
+        "from lnbench import Poisoner, adversary, graphs, kernels, metagradients, surrogates, victims",
+        "import lnbench.victims.architectures.mlp as mlp\nmlp.anything",
+        "from lnbench.protocol.poisoner import Problem\nimport lnbench.protocol.poisoner\nlnbench.protocol.poisoner.Threat",
+        "import os.path, torch.nn as nn, my.lnbench.evaluation",
+        "x = 'lnbench.org'\ny = 'see lnbench.protocol.seeds'\nseeds = Streams = 1\nmodel._private",
+    ],
+)
+def test_the_toolboxes_are_a_submissions_to_use(text: str) -> None:
+    Submission.from_bytes("a.py", text.encode())
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable(tmp_path: Path) -> None:
     write(tmp_path / "a.py").chmod(0)
@@ -90,7 +258,10 @@ def test_unreadable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"a b": 1}, {"": 1}, {"é": 1}, {"k": [1]}, {"k": None}, {"k": float("nan")}, {"k": "x" * 201}, {1: 1}],
+    [
+        *[{"a b": 1}, {"": 1}, {"é": 1}, {"k": [1]}, {"k": None}, {"k": float("nan")}, {"k": "x" * 201}, {1: 1}],
+        *[{"k": "a\x1b[2J"}, {"k": "a\nb"}, {"k": "\u202e"}],
+    ],
 )
 def test_parameters(tmp_path: Path, parameters: Any) -> None:
     with pytest.raises(ProtocolError):

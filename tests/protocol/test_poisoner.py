@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pickle
 import textwrap
 import time
 from typing import Any, ClassVar
@@ -82,6 +83,72 @@ def test_flipped_moves_along_the_first_pair_of_the_class() -> None:
     assert problem.flipped([0, 2]).tolist() == [0, 1, 6, 9, 0]
     assert problem.flipped(np.array([3])).tolist() == [9, 1, 5, 0, 0]
     assert problem.flipped([]).tolist() == problem.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [0, 2],
+        (0, 2),
+        [2, 0, 0],
+        np.array([0, 2], dtype=np.uint8),
+        [np.int64(0), 2],
+        np.array([True, False, True, False, False]),
+        [True, False, True, False, False],
+    ],
+)
+def test_flipped_takes_indices_or_a_mask(indices: Any) -> None:
+    assert _problem().flipped(indices).tolist() == [0, 1, 6, 9, 0]
+
+
+def test_flipped_takes_tensors() -> None:
+    torch = pytest.importorskip("torch")
+    assert _problem().flipped(torch.tensor([0, 2])).tolist() == [0, 1, 6, 9, 0]
+    assert _problem().flipped(torch.tensor([9, 1, 5, 9, 0]) == 9).tolist() == [0, 1, 5, 0, 0]
+
+
+def test_a_mask_flips_what_it_marks_on_a_track_of_many_pairs() -> None:
+    """Where every class is the source of a pair, a mask read as indices would flip points 0 and 1 in silence."""
+    problem = _problem(labels=np.array([0, 1, 2, 2]), num_classes=3, pairs=((0, 1), (1, 2), (2, 0)))
+    assert problem.flipped(problem.labels == 2).tolist() == [0, 1, 0, 0]
+
+
+EXPECTED = "expected indices of points, integers from 0 to 4, or a mask of 5 bools, got "
+
+
+@pytest.mark.parametrize(
+    ("indices", "words"),
+    [
+        ([0.0, 2.0], "values of type float64; round them yourself"),
+        (np.array([0.5]), "values of type float64"),
+        ([True, False], "2 bools; a mask is over all points, not over problem.eligible"),
+        (np.zeros(0, dtype=bool), "0 bools"),
+        ([-1], "-1; it counts from 0, and not from the end"),
+        ([0, 5], "5; it counts from 0"),
+        ([2**64], "values of type object"),
+        (["0"], "values of type <U1"),
+        ([None], "values of type object"),
+        (2, r"an array of shape \(\)"),
+        ([[0, 2]], r"an array of shape \(1, 2\)$"),
+        (np.nonzero(np.array([1, 0, 1, 0, 0])), r"an array of shape \(1, 2\); take np.nonzero\(mask\)\[0\]"),
+        ([[0], [2, 3]], "a list that is not an array"),
+        ({0, 2}, r"an array of shape \(\)"),
+    ],
+)
+def test_flipped_refuses_what_is_neither(indices: Any, words: str) -> None:
+    with pytest.raises(ValueError, match="^" + EXPECTED + words):
+        _problem().flipped(indices)
+
+
+def test_a_problem_names_the_radius_of_every_victim() -> None:
+    assert _problem().threats == {}
+    own = {"mlp": lnbench.Threat("linf", 0.07, 20)}
+    assert _problem(threats=own).threats["mlp"].epsilon == 0.07
+
+
+def test_a_problem_travels_to_other_processes() -> None:
+    problem = pickle.loads(pickle.dumps(_problem(threats={"mlp": lnbench.Threat("linf", 0.07, 20)})))
+    assert problem.threats["mlp"].epsilon == 0.07 and problem.flipped([0]).tolist() == [0, 1, 5, 9, 0]
 
 
 def test_flipped_leaves_the_problem_alone() -> None:

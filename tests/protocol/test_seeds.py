@@ -75,7 +75,9 @@ def test_another_process_draws_the_same() -> None:
     path = os.pathsep.join(p for p in sys.path if p)
     for salt in ("1", "2"):
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": salt}
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
         assert int(done.stdout) == Streams(TRACK).entropy("order", 0, 0)
 
 

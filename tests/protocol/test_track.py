@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -38,54 +37,60 @@ def _with(value: Any, *path: Any) -> Callable[[Document], None]:
 
 # Every way to break a track that the reader knows, and the words a person reads.
 MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
-    "unknown key, near": (_with(1, "datta"), "unknown key 'datta'; did you mean 'data'?"),
-    "huge integer": (_with(10**5000, "version"), "version: expected a number of at most 63 bits"),
-    "huge float": (_with(10**400, "adversary", "epsilon"), "adversary: epsilon: expected a number of at most 63 bits"),
-    "unknown key, far": (_with(1, "zzzz"), "unknown key 'zzzz'; it may hold: name, version, title"),
-    "unknown key, nested": (_with(3, "noise", "budgets"), "noise: unknown key 'budgets'; did you mean 'budget'?"),
+    "unknown key, near": (_with(1, "datta"), "unknown key 'datta'; did you mean data?"),
+    "huge integer": (
+        _with(10**5000, "version"),
+        "version: expected at most 9007199254740992, got an integer of more than 30 digits.",
+    ),
+    "huge float": (_with(10**400, "adversary", "epsilon"), "adversary.epsilon: expected at most 1.79"),
+    "unknown key, far": (_with(1, "zzzz"), "unknown key 'zzzz'; there are: name, version, title"),
+    "unknown key, nested": (_with(3, "noise", "budgets"), "noise: unknown key 'budgets'; did you mean budget?"),
     "missing key": (lambda d: _without(d, "noise"), "the key 'noise' is missing."),
     "missing key, nested": (lambda d: _without(d, "victims", 0, "recipe"), "victims[0]: the key 'recipe' is missing."),
-    "not a table": (_with(3, "noise"), "noise: expected a table, got int 3."),
-    "not a list": (_with(0.1, "adversary", "epsilons"), "adversary: epsilons: expected a list, got float 0.1."),
-    "text for a number": (_with("4", "noise", "budget"), "noise: budget: expected int, got str '4'."),
-    "fraction for a count": (_with(4.0, "noise", "budget"), "noise: budget: expected int, got float 4.0."),
-    "bool for a count": (_with(True, "noise", "budget"), "noise: budget: expected int, got bool True."),
-    "bool for a number": (_with(True, "adversary", "epsilon"), "adversary: epsilon: expected float, got bool True."),
-    "number for a bool": (_with(1, "calibrated"), "calibrated: expected bool, got int 1."),
-    "number for a name": (_with(7, "title"), "title: expected str, got int 7."),
-    "pair of three": (_with([[9, 0, 1]], "noise", "pairs"), "noise: pairs[0]: expected 2 values, got list [9, 0, 1]."),
+    "not a table": (_with(3, "noise"), "noise: expected a table, got 3."),
+    "not a list": (_with(0.1, "adversary", "epsilons"), "adversary.epsilons: expected a list, got 0.1."),
+    "text for a number": (_with("4", "noise", "budget"), "noise.budget: expected an integer, got '4'."),
+    "fraction for a count": (_with(4.0, "noise", "budget"), "noise.budget: expected an integer, got 4.0."),
+    "bool for a count": (_with(True, "noise", "budget"), "noise.budget: expected an integer, got true."),
+    "bool for a number": (_with(True, "adversary", "epsilon"), "adversary.epsilon: expected a number, got true."),
+    "number for a bool": (_with(1, "calibrated"), "calibrated: expected true or false, got 1."),
+    "number for a name": (_with(7, "title"), "title: expected a text, got 7."),
+    "pair of three": (
+        _with([[9, 0, 1]], "noise", "pairs"),
+        "noise.pairs[0]: expected a list of 2 values, got a list of 3 values.",
+    ),
     "below its range": (_with(-1, "version"), "version: expected at least 0, got -1."),
-    "at an open end": (_with(0.0, "adversary", "epsilon"), "adversary: epsilon: expected more than 0, got 0.0."),
-    "above its range": (_with(1.5, "noise", "eta"), "noise: eta: expected at most 1, got 1.5."),
-    "infinite": (_with(float("inf"), "limits", "seconds"), "limits: seconds: expected a finite number, got inf."),
-    "not a number": (_with(float("nan"), "limits", "seconds"), "limits: seconds: expected more than 0, got nan."),
+    "at an open end": (_with(0.0, "adversary", "epsilon"), "adversary.epsilon: expected more than 0, got 0.0."),
+    "above its range": (_with(1.5, "noise", "eta"), "noise.eta: expected at most 1, got 1.5."),
+    "infinite": (_with(float("inf"), "limits", "seconds"), "limits.seconds: expected a finite number, got inf."),
+    "not a number": (_with(float("nan"), "limits", "seconds"), "limits.seconds: expected a finite number, got nan."),
     "no such choice": (
         _with("l3", "adversary", "norm"),
-        "adversary: norm: expected one of linf, l2, l1, got str 'l3'.",
+        "adversary.norm: expected one of linf, l2, l1, got 'l3'.",
     ),
     "bad name": (_with("Tiny!", "name"), "name: expected up to 40 of a–z, 0–9 and '-', got 'Tiny!'."),
-    "no pairs": (_with([], "noise", "pairs"), "noise: pairs: expected at least one [source, target]."),
+    "no pairs": (_with([], "noise", "pairs"), "noise.pairs: expected at least one [source, target]."),
     "pair onto itself": (
         _with([[9, 9]], "noise", "pairs"),
-        "noise: pairs: expected two different classes in 0 … 9, got [9, 9].",
+        "noise.pairs: expected two different classes in 0 … 9, got [9, 9].",
     ),
     "pair outside": (
         _with([[10, 0]], "noise", "pairs"),
-        "noise: pairs: expected two different classes in 0 … 9, got [10, 0].",
+        "noise.pairs: expected two different classes in 0 … 9, got [10, 0].",
     ),
-    "budget of everything": (_with(898, "noise", "budget"), "noise: budget: 898 flips of 898 training points."),
-    "eta off the budget": (_with(0.01, "noise", "eta"), "noise: eta: ⌊0.01 · 898⌋ is 8, not the budget 4."),
+    "budget of everything": (_with(898, "noise", "budget"), "noise.budget: 898 flips of 898 training points."),
+    "eta off the budget": (_with(0.01, "noise", "eta"), "noise.eta: ⌊0.01 · 898⌋ is 8, not the budget 4."),
     "quick larger than full": (
         _with(3, "replication", "quick_splits"),
         "replication: the quick run is larger than the full one.",
     ),
     "classes that do not add up": (
         _with([1, 2], "data", "only"),
-        "data: only: expected 10 different classes, got [1, 2].",
+        "data.only: expected 10 different classes, got [1, 2].",
     ),
     "factors that are not the pairs'": (
         _with([1.0, 2.0], "adversary", "pair_factors"),
-        "adversary: pair_factors: expected one positive number for each of the 1 pairs, got [1.0, 2.0].",
+        "adversary.pair_factors: expected one positive number for each of the 1 pairs, got [1.0, 2.0].",
     ),
     "no victims": (_with([], "victims"), "victims: expected one or more with different names, got []."),
     "the same victim twice": (
@@ -94,32 +99,32 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     ),
     "bad victim name": (
         _with("My MLP", "victims", 0, "name"),
-        "victims: name: expected a short lower-case name, got 'My MLP'.",
+        "victims[0].name: expected up to 40 of a–z, 0–9, '_' and '-', got 'My MLP'.",
     ),
     "unknown recipe field": (
         _with(1, "victims", 0, "recipe", "optimizer"),
-        "victims[0]: recipe: unknown key 'optimizer'; did you mean 'optimiser'?",
+        "victims[0].recipe: unknown key 'optimizer'; did you mean optimiser?",
     ),
-    "no steps": (_with(0, "victims", 0, "recipe", "steps"), "victims[0]: recipe: steps: expected at least 1, got 0."),
+    "no steps": (_with(0, "victims", 0, "recipe", "steps"), "victims[0].recipe.steps: expected at least 1, got 0."),
     "no such precision": (
         _with("fp16", "victims", 0, "recipe", "precision"),
-        "victims[0]: recipe: precision: expected one of fp32, tf32, bf16, got str 'fp16'.",
+        "victims[0].recipe.precision: expected one of fp32, tf32, bf16, got 'fp16'.",
     ),
     "adversarial training without a radius": (
         _with({"method": "trades"}, "victims", 0, "recipe", "adversarial"),
-        "victims[0]: recipe: adversarial: the key 'epsilon' is missing.",
+        "victims[0].recipe.adversarial: the key 'epsilon' is missing.",
     ),
     "stopping early": (
         _with(True, "victims", 0, "recipe", "stop_when_memorised"),
-        "victims: mlp: recipe: stop_when_memorised is for surrogates and experiments;",
+        "victims: mlp: recipe.stop_when_memorised is for surrogates and experiments;",
     ),
     "descending curve": (
         _with([0.1, 0.05], "adversary", "epsilons"),
-        "adversary: epsilons: expected ascending positive numbers that contain 0.1, got [0.1, 0.05].",
+        "adversary.epsilons: expected ascending positive numbers that contain 0.1, got [0.1, 0.05].",
     ),
     "curve without its radius": (
         _with([0.05, 0.2], "adversary", "epsilons"),
-        "adversary: epsilons: expected ascending positive numbers that contain 0.1, got [0.05, 0.2].",
+        "adversary.epsilons: expected ascending positive numbers that contain 0.1, got [0.05, 0.2].",
     ),
 }
 
@@ -162,7 +167,7 @@ def test_a_recipe_may_train_adversarially(tiny_document: Document) -> None:
 
 def test_a_track_is_frozen(tiny_document: Document) -> None:
     track = Track.from_document(tiny_document)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         track.noise.budget = 5  # type: ignore[misc]
 
 

@@ -15,9 +15,8 @@ import factories
 from lnbench import record
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.protocol import canonical_json
+from lnbench.record import FLAGS, RefusedError, assemble, meaning, pack, unpack
 from lnbench.record.consistency import checks
-from lnbench.record.derived import scored_at
-from lnbench.record.record import FLAGS, RefusedError, assemble, meaning, pack, unpack
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +89,7 @@ def test_the_record_agrees_with_the_score_by_hand(made: record.Record) -> None:
 
 
 def test_floats_are_rounded_and_integers_stay(made: record.Record) -> None:
-    text = canonical_json({"score": made.score, "arms": made.arms}).decode()
+    text = canonical_json({name: made.document[name] for name in ("score", "arms")}).decode()
     assert "e-1" not in text
     assert "-0.0," not in text
     for number in text.replace("[", ",").replace("]", ",").replace("}", ",").replace(":", ",").split(","):
@@ -186,9 +185,9 @@ def test_the_verdict_is_a_sentence(effect: float, start: str) -> None:
 
 
 def test_the_label_and_the_file_name() -> None:
-    found = factories.make(factories.small(2, 1), name="../My attack!", parameters={"b": 2, "a": 0.5})
-    assert found.label == "../My attack!(a=0.5, b=2)"
-    assert found.filename == f"My-attack-{found.sha256[:8]}.json"
+    found = factories.make(factories.small(2, 1), name="-my--attack", parameters={"b": 2, "a": 0.5})
+    assert found.label == "-my--attack(a=0.5, b=2)"
+    assert found.filename == f"my-attack-{found.sha256[:8]}.json"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +250,7 @@ def test_an_attack_that_its_own_counts_contradict_is_doubted_and_still_ranks_as_
     def dented(victim: dict[str, Any]) -> None:
         if victim["arm"] == "poisoned":
             curve = victim["broken"]["untargeted"]
-            at = scored_at(made.track, victim["architecture"])
+            at = made.track.scored_index(victim["architecture"])
             curve[(at + 1) % len(curve)] = 0 if at + 1 < len(curve) else victim["clean"]["source_points"]
 
     doubts = {"zero-gradient", "not-monotone"}

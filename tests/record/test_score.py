@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lnbench.protocol import ARMS
 from lnbench.record.score import (
-    CLEAN,
-    POISONED,
-    RANDOM,
+    INDEX,
     Counts,
     holm,
     points_interval,
@@ -20,6 +19,7 @@ from lnbench.record.score import (
     t_interval,
 )
 
+CLEAN, RANDOM, POISONED = (INDEX[arm] for arm in ARMS)
 TRIALS = 2500
 FAR = 4 * (0.05 * 0.95 / TRIALS) ** 0.5
 """Four standard errors of a rate of 5 % over the trials: 1.7 percentage points."""
@@ -47,7 +47,7 @@ def test_the_drop_of_a_small_example_by_hand() -> None:
     assert found.p_value == pytest.approx(0.5)
     assert found.per_architecture["a"].drop_pp == 37.5
     assert found.per_architecture["b"].drop_pp == -12.5
-    assert found.worst_architecture == "b"
+    assert found.worst_architecture is not None and found.worst_architecture.name == "b"
     assert found.area_pp == 12.5
 
 
@@ -75,8 +75,8 @@ def test_the_parts_add_up_and_untargeted_is_its_own() -> None:
     object.__setattr__(counts, "to_target", rng.integers(0, 5, counts.targeted.shape))
     found = score(counts, fixed_test_set=False)
     clean = 5.0 * (counts.to_target[POISONED] - counts.to_target[RANDOM]).mean()
-    assert found.clean_part_pp == pytest.approx(clean)
-    assert found.clean_part_pp + found.adversarial_part_pp == pytest.approx(found.drop_pp)
+    assert found.parts_pp.clean == pytest.approx(clean)
+    assert found.parts_pp.clean + found.parts_pp.adversarial == pytest.approx(found.drop_pp)
     assert found.untargeted_drop_pp == pytest.approx(
         5.0 * (untargeted[POISONED].sum(-1) - untargeted[RANDOM].sum(-1)).mean()
     )

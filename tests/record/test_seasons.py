@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import factories
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.protocol import PUBLIC_SALT
-from lnbench.record import seasons
+from lnbench.record import Record, seasons
 
 MAY, JUNE = datetime.date(2026, 5, 1), datetime.date(2026, 6, 30)
 ROW = "a" * 64
@@ -19,6 +20,12 @@ ROW = "a" * 64
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "seasons.toml"
+
+
+def row(salt: str, name: str = "s1", *, started: str = "2026-05-02T03:04:05Z", seed: int = 0) -> Record:
+    """A record of a season."""
+    made = factories.make(factories.small(2, 1), season=name, salt=salt, seed=seed)
+    return Record({**made.document, "run": {**made.document["run"], "started": started}}, made.track)
 
 
 def opened(path: Path, name: str = "s1") -> str:
@@ -73,15 +80,36 @@ def test_requests_that_make_no_sense_are_sentences(path: Path) -> None:
 
 def test_a_row_belongs_to_its_season_or_not(path: Path) -> None:
     salt = opened(path)
-    committed = seasons.commitment(salt)
-    assert "open since 2026-05-01" in seasons.check_record(seasons.read(path), "s1", committed, ROW)
-    for name, stated, words in (("s2", committed, "no season is called 's2'"), ("s1", "b" * 64, "not the one")):
+    record, other = row(salt), row(salt, seed=1)
+    assert "open since 2026-05-01" in seasons.check_record(seasons.read(path), record)
+    for forged, words in ((row(salt, "s2"), "no season is called 's2'"), (row("guessed"), "not the one")):
         with pytest.raises(RecordError, match=words):
-            seasons.check_record(seasons.read(path), name, stated, ROW)
-    seasons.close_season(path, "s1", salt, [ROW], JUNE)
-    assert "among its rows" in seasons.check_record(seasons.read(path), "s1", committed, ROW)
+            seasons.check_record(seasons.read(path), forged)
+    seasons.close_season(path, "s1", salt, [record.sha256], JUNE)
+    assert "among its rows" in seasons.check_record(seasons.read(path), record)
     with pytest.raises(RecordError, match="closed on 2026-06-30 without it"):
-        seasons.check_record(seasons.read(path), "s1", committed, "c" * 64)
+        seasons.check_record(seasons.read(path), other)
+
+
+@pytest.mark.parametrize(
+    ("started", "words"),
+    [
+        ("2026-04-30T23:59:59Z", "began on 2026-04-30, before season 's1' opened on 2026-05-01"),
+        ("2026-05-01T01:00:00+02:00", "began on 2026-04-30, before season 's1' opened"),
+        ("2026-07-01T00:00:00Z", "began on 2026-07-01, after season 's1' closed on 2026-06-30"),
+        ("2026-05-01 00:00", None),
+        ("2026-06-30T23:59:59.999Z", None),
+    ],
+)
+def test_a_row_began_while_its_season_was_open(path: Path, started: str, words: str | None) -> None:
+    salt = opened(path)
+    record = row(salt, started=started)
+    seasons.close_season(path, "s1", salt, [record.sha256], JUNE)
+    if words is None:
+        assert seasons.check_record(seasons.read(path), record)
+    else:
+        with pytest.raises(RecordError, match=words):
+            seasons.check_record(seasons.read(path), record)
 
 
 GOOD = f'commitment = "{seasons.commitment("pepper")}"\nopened = "2026-05-01"\n'
@@ -99,16 +127,19 @@ def test_what_is_written_by_hand_is_read(path: Path) -> None:
         ("[s1", "cannot be read"),
         ("a = " + "[" * 5000, "cannot be read"),
         ("a = " + "9" * 5000, "cannot be read"),
-        ("s1 = 3", "one table a season"),
+        ("s1 = 3", "s1: expected a table, got 3"),
         (f"['S 1']\n{GOOD}", "up to 40"),
-        ("[s1]\nopened = '2026-05-01'", "expected the keys commitment, opened"),
-        (f"[s1]\n{GOOD}salt = 'pepper'", "expected the keys"),
-        (f"[s1]\n{GOOD}closed = '2026-06-30'", "expected the keys closed, commitment, opened, records, salt"),
-        (f"[s1]\n{GOOD.replace('a', 'g')}", "64 hexadecimal digits"),
-        (f"[s1]\n{GOOD.replace('2026-05-01', 'May')}", "days like"),
+        ("[s1]\nopened = '2026-05-01'", "s1: the key 'commitment' is missing"),
+        (f"[s1]\n{GOOD}salt = 'pepper'", "s1: unknown key 'salt'"),
+        (f"[s1]\n{GOOD}closed = '2026-06-30'", "s1: the key 'salt' is missing"),
+        (f"[s1]\n{GOOD.replace('a', 'g')}", "s1.commitment: expected 64 hexadecimal digits"),
+        (f"[s1]\n{GOOD.replace('2026-05-01', 'May')}", "s1.opened: expected a day like '2026-01-31'"),
         (f"[s1]\n{CLOSED.replace('2026-06-30', '2026-04-30')}", "opened before closed"),
-        (f"[s1]\n{CLOSED.replace('pepper', 'salted')}", "not the one it was committed to"),
-        (f"[s1]\n{CLOSED.replace(ROW, 'x')}", "list of hashes"),
+        (f"[s1]\n{CLOSED.replace('pepper', 'salted')}", "not the one it is committed to"),
+        (f"[s1]\n{CLOSED.replace(ROW, 'x')}", "s1.records.0.: expected 64 hexadecimal digits"),
+        (f"[s1]\n{GOOD.replace('2026-05-01', '2026-02-30')}", "real days"),
+        (f"[s1]\n{GOOD}".replace('"2026-05-01"', "2026-05-01"), "in quotes"),
+        (f"[s1]\n{CLOSED}extra = 1", "s1: unknown key 'extra'"),
         (f"[s1]\n{GOOD}\n[s2]\n{GOOD}", "two seasons have the same salt"),
         (f"[s1]\n{GOOD.replace(seasons.commitment('pepper'), seasons.commitment(PUBLIC_SALT))}", "public salt"),
     ],

@@ -1,4 +1,4 @@
-"""Verifications: who may sign what, and which files are believed."""
+"""Statements: who may sign what, and which files are believed."""
 
 from __future__ import annotations
 
@@ -53,12 +53,21 @@ def test_nobody_verifies_their_own_row() -> None:
 
     poisoner = by_ada(dict(factories.make(factories.small(2, 1)).document["poisoner"]))
     own = factories.make(factories.small(2, 1), poisoner=poisoner)
-    with pytest.raises(ProtocolError, match="the record's author"):
-        signed(own, by="ada")
+    for name in ("ada", "ADA", "\uff21da"):
+        with pytest.raises(ProtocolError, match="the record's author"):
+            signed(own, by=name)
     assert signed(own, by="Bob")["by"] == "Bob"
 
 
-@pytest.mark.parametrize("change", [{"by": " "}, {"by": "a\nb"}, {"cells": 0}, {"sandbox": "none"}, {"date": "today"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"by": by} for by in (" ", "a\nb")),
+        *({"cells": cells} for cells in (0, 2**53)),
+        *({"date": date} for date in ("today", "1999-01-01", "9999-01-01", "2026-13-01")),
+        {"sandbox": "none"},
+    ],
+)
 def test_a_statement_that_could_not_be_read_is_not_made(made: Record, change: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError, match="cannot be written"):
         signed(made, **change)
@@ -67,12 +76,22 @@ def test_a_statement_that_could_not_be_read_is_not_made(made: Record, change: di
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d.pop("cells"), "expected the key 'cells'"),
-        (lambda d: d.update(more=1), "expected no key 'more'"),
-        (lambda d: d.update(record="x"), "record: expected a text"),
+        (lambda d: d.pop("cells"), "the key 'cells' is missing"),
+        (lambda d: d.update(more=1), "unknown key 'more'"),
+        (lambda d: d.update(record="x"), "record: expected 64 hexadecimal digits"),
         (lambda d: d.update(schema=2), "schema: expected 1"),
+        (lambda d: d.update(date="1999-12-31"), "date: expected a day from 2026-01-01 to tomorrow"),
+        (lambda d: d.update(date="2025-12-31"), "date: expected a day from 2026-01-01 to tomorrow"),
+        (lambda d: d.update(date="9999-01-01"), "date: expected a day from 2026-01-01 to tomorrow"),
+        (lambda d: d.update(date="2026-02-30"), "date: expected a day like 2026-01-31, got '2026-02-30'"),
+        (lambda d: d.update(date="2026-11-22T00:00:00Z"), "date: expected a day like"),
+        (lambda d: d.update(date=20261122), "date: expected a day like"),
+        (lambda d: d.update(cells=0), "cells: expected at least 1, got 0"),
+        (lambda d: d.update(cells=True), "cells: expected an integer, got true"),
+        (lambda d: d.update(cells=2**53 + 1), "cells: expected at most 9007199254740992"),
+        (lambda d: d.update(by="A\nB"), "by: expected a name on one line"),
         (lambda d: d["checks"].pop("retrain"), "does not say that retrain passed"),
-        (lambda d: d["checks"].update({"data": "\x1b[2J"}), "checks.data: expected a text"),
+        (lambda d: d["checks"].update({"data": "\x1b[2J"}), "checks.data: expected a line of 1 … 2000 characters"),
     ],
 )
 def test_an_altered_statement_is_refused(made: Record, tmp_path: Path, change: Any, words: str) -> None:
@@ -83,6 +102,26 @@ def test_an_altered_statement_is_refused(made: Record, tmp_path: Path, change: A
     with pytest.raises(RecordError, match=words) as caught:
         statement.read(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_statement_is_checked_against_its_record(made: Record, tmp_path: Path) -> None:
+    """Forged by hand, each is a file that is read without complaint."""
+    author = {**made.document["poisoner"], "author": "Ada Lovelace"}
+    ada = factories.make(factories.small(2, 1), poisoner=author)
+    forgeries = {
+        "cells: expected at most the record's 12 victims, got 19": {"cells": 19},
+        "by: expected somebody other than the record's author, got": {"by": "\uff41da  LOVELACE"},
+        "it is about the record": {"record": "0" * 64},
+    }
+    path = tmp_path / "v.json"
+    for words, change in forgeries.items():
+        path.write_bytes(canonical_json({**signed(ada), **change}))
+        with pytest.raises(RecordError, match=words) as caught:
+            statement.check_all([statement.read(path)], ada)
+        assert str(caught.value).startswith(f"{path}: ") and str(caught.value).isprintable()
+    path.write_bytes(canonical_json(signed(ada, cells=12)))
+    without = Record({k: v for k, v in ada.document.items() if k != "victims"}, ada.track)
+    statement.check_all([statement.read(path)], without)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 9999, b"\xff", b"[]\n", b"{} \n", b"1" * 5000, b" " * (2 << 20)])

@@ -90,7 +90,7 @@ def test_a_picture_of_something_else_is_refused(change: Callable, words: str, tm
     assert check.name == "thumbnails" and words in check.sentence
     record.write(forged, tmp_path / "forged.json")
     with pytest.raises(RecordError, match="its check 'thumbnails' fails"):
-        add(tmp_path / "forged.json", tmp_path / "records")
+        add([tmp_path / "forged.json"], tmp_path / "records")
 
 
 def test_altered_pixels_are_found_against_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Every experiment end to end at a size of seconds: measured, judged, drawn."""
+"""Every experiment end to end at a size of seconds: measured, with verdicts, drawn."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from lnbench.data import Split, cifar10, mnist, parquet
 from lnbench.errors import UnavailableError
 from lnbench.protocol import Streams
 from lnbench.protocol.track import DataSpec
-from lnbench.thesis import experiment as thesis
-from lnbench.thesis import pictures, run
+from lnbench.thesis import experiments, images, run
 from lnbench.thesis.experiments import fig08, graphs_cifar10
 from lnbench.thesis.experiments.bilevel import _adversarial_loss, _descended, _start
-from lnbench.thesis.experiments.features import _places as places
+from lnbench.thesis.experiments.features import distances
 from lnbench.thesis.experiments.fig03 import _class_zero as class_zero
 from lnbench.thesis.experiments.fig07 import hashed
-from lnbench.thesis.experiments.graphs import _in_both as in_both
-from lnbench.thesis.experiments.theorem1 import cell as theorem1
+from lnbench.thesis.experiments.graphs import high_in_both
+from lnbench.thesis.experiments.theorem1 import measure as measure_theorem1
 
 TOY = {"seeds": 2, "n": 40, "test": 20, "width": 8, "steps": 20, "batch": 16, "pgd_steps": 3}
 TINY: dict[str, dict[str, Any]] = {
@@ -72,15 +71,15 @@ ON_MNIST: dict[str, dict[str, Any]] = {
 
 
 def _whole(name: str, changes: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Measure in this process, judge and draw."""
-    experiment = thesis.load(name)
+    """Measure in this process, with verdicts and figure."""
+    experiment = experiments.load(name)
     settings = {**experiment.QUICK, **changes}
-    found = [
-        {"cell": cell, "result": run._rounded(thesis.run_cell({"experiment": name, "cell": cell}, _share))}
+    results = [
+        {"cell": cell, "result": run._rounded(experiments.run_cell({"experiment": name, "cell": cell}, _share))}
         for cell in experiment.cells(settings)
     ]
-    document = {"experiment": name, "level": "quick", "settings": settings, "found": found, "run": {}}
-    document = run.judged(document)
+    document = {"experiment": name, "level": "quick", "settings": settings, "found": results, "run": {}}
+    document = run.with_verdicts(document)
     run.write(document, folder)
     return document
 
@@ -92,7 +91,11 @@ def _share(share: float) -> None:
 def _good(document: dict[str, Any], folder: Path) -> None:
     assert document["verdicts"]
     for verdict in document["verdicts"]:
-        assert verdict["verdict"] in ("agrees", "disagrees", "undecided") and verdict["claim"] and verdict["evidence"]
+        assert (
+            verdict["verdict"] in ("agrees", "disagrees", "undecided", "void")
+            and verdict["claim"]
+            and verdict["evidence"]
+        )
         assert "nan" not in verdict["evidence"], verdict
     svg = ET.parse(folder / f"{document['experiment']}.svg").getroot()
     assert sum(1 for node in svg.iter() if node.tag.endswith("}text")) > 8
@@ -124,7 +127,7 @@ def like_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("like_mnist")
 @pytest.mark.parametrize("name", ON_MNIST)
-def test_an_experiment_on_pictures_runs_to_its_page(name: str, tmp_path: Path) -> None:
+def test_an_experiment_on_images_runs_to_its_page(name: str, tmp_path: Path) -> None:
     _good(_whole(name, ON_MNIST[name], tmp_path / "out"), tmp_path / "out")
 
 
@@ -140,7 +143,7 @@ def test_an_experiment_on_mnist_runs_to_its_page(
 
 
 def test_every_experiment_is_run_by_a_test() -> None:
-    assert {*TINY, *ON_MNIST, "graphs-cifar10"} == set(thesis.names())
+    assert {*TINY, *ON_MNIST, "graphs-cifar10"} == set(experiments.names())
 
 
 def test_class_graphs_of_cifar_say_what_is_missing_or_run_to_their_page(
@@ -163,7 +166,7 @@ def test_class_graphs_of_cifar_say_what_is_missing_or_run_to_their_page(
     monkeypatch.setattr(cifar10, "load", load)
     document = _whole("graphs-cifar10", small, tmp_path / "out")
     _good(document, tmp_path / "out")
-    assert {f["result"]["source"] for f in document["found"]} == {"cifar10"}
+    assert {entry["result"]["source"] for entry in document["found"]} == {"cifar10"}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
@@ -175,10 +178,10 @@ def test_a_level_that_needs_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> No
         np.arange(20) % 10,
         np.arange(20),
     )
-    monkeypatch.setattr(pictures, "load_cifar10", lambda train, split: ("cifar10", points))
+    monkeypatch.setattr(images, "load_cifar10", lambda train, split: ("cifar10", points))
     settings = {**graphs_cifar10.FULL, "train": 20, "network": ["mlp", {"width": 4, "depth": 1}]}
     with pytest.raises(UnavailableError, match="needs a CUDA device, and none is here; try --quick"):
-        graphs_cifar10.cell(graphs_cifar10.cells(settings)[0], _share)
+        graphs_cifar10.measure(graphs_cifar10.cells(settings)[0], _share)
 
 
 def test_cifar_is_the_original_where_it_is_found_and_else_the_copy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,17 +207,17 @@ def test_greedy_in_both_graphs_takes_what_is_high_in_both() -> None:
     first, second = (nx.Graph(nx.star_graph(9)) for _ in range(2))
     first.add_edges_from([(1, i) for i in range(2, 8)] + [(2, i) for i in range(3, 7)])
     second = nx.relabel_nodes(first, {0: 3, 3: 0})
-    picked = in_both(first, second, 2, np.random.default_rng(0))
+    picked = high_in_both(first, second, 2, np.random.default_rng(0))
     assert set(picked) == {1, 2}, "0 leads the first graph, 3 the second; 1 and 2 are next in both"
 
 
-def test_features_of_a_flip_are_measured_from_what_is_kept() -> None:
+def test_features_of_a_flip_are_measured_from_the_unflipped_points() -> None:
     """Own and target means, and the vicinity, leave the flip out; every distance is in its unit."""
     nines = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [9.0, 1.0]])
     zeros = np.array([[10.0, 1.0], [12.0, 1.0]])
-    kept = np.array([True] * 4 + [False])
+    unflipped = np.array([True] * 4 + [False])
     order = np.array([[1, 2], [0, 3], [0, 3], [1, 2], [1, 3]])
-    own, target, vicinity = places(nines, zeros, order, kept)[4]
+    own, target, vicinity = distances(nines, zeros, order, unflipped)[4]
     assert own == pytest.approx(8 / 2**0.5) and target == pytest.approx(2 / 2**0.5)
     assert vicinity == pytest.approx(50**0.5 / 2)
 
@@ -229,7 +232,7 @@ def test_the_listing_hashes_every_coordinate_by_itself() -> None:
 
 def test_the_outer_gradient_is_that_of_finite_differences() -> None:
     """Through the unrolled training, in float64, with respect to one label."""
-    cell = {**thesis.load("bilevel").QUICK, "steps": 6, "width": 5}
+    cell = {**experiments.load("bilevel").QUICK, "steps": 6, "width": 5}
     rng = np.random.default_rng(2)
     x, y = torch.from_numpy(rng.normal(size=(1, 6, 2))), torch.from_numpy(rng.integers(0, 2, (1, 6)).astype(float))
     start = {name: p.detach().double().requires_grad_() for name, p in _start(cell, 1, 0).items()}
@@ -247,13 +250,15 @@ def test_the_outer_gradient_is_that_of_finite_differences() -> None:
 
 
 def test_the_last_layers_norm_is_what_the_axis_says() -> None:
-    result = fig08.cell(fig08.cells({**fig08.QUICK, "n": 60, "test": 20, "steps": 60})[4], lambda share: None)
+    result = fig08.measure(fig08.cells({**fig08.QUICK, "n": 60, "test": 20, "steps": 60})[4], lambda share: None)
     assert result["exact"] == pytest.approx(np.ones(6), rel=0.03)
 
 
 def test_the_theorem_is_refuted_where_a_ball_is_missed() -> None:
     """The control's trials: no wrong label in some ball, and a critical radius above 2ρ in a good part of them."""
-    found = theorem1({"kind": "missed", "seed": 0, "rho": 0.1, "n": 38, "wrong": 0.1, "trials": 40}, lambda share: None)
-    ratios = found["ratios"]
-    assert len(ratios) + found["hits"] == 40
+    result = measure_theorem1(
+        {"kind": "missed", "seed": 0, "rho": 0.1, "n": 38, "wrong": 0.1, "trials": 40}, lambda share: None
+    )
+    ratios = result["ratios"]
+    assert len(ratios) + result["hits"] == 40
     assert sum(r > 1 + 1e-6 for r in ratios) > 3

@@ -12,15 +12,21 @@ from lnbench.thesis.verdicts import (
     AGREES,
     DISAGREES,
     UNDECIDED,
+    VOID,
+    Verdict,
     above,
     always,
     clopper_pearson,
+    exceeds,
     falling,
     frequency,
     interval,
+    memorised,
     negated,
     spread,
+    stays_below,
     valley,
+    void_unless_memorised,
     within,
 )
 
@@ -106,10 +112,10 @@ def test_a_fall_that_turns_is_not_a_fall_all_the_way() -> None:
 def test_the_spread_of_levels_is_the_textbooks_two_way_analysis() -> None:
     """Montgomery's randomised block example: four tips, four specimens, F = 14.44, p = .0009."""
     hardness = np.array([[-2, -1, 1, 5], [-1, -2, 3, 4], [-3, -1, 0, 2], [2, 1, 5, 7]], float)
-    found = spread("tips differ", "hardness", hardness, margin=0.1)
-    assert found.verdict == AGREES and "F(3, 9) = 14.44, p = 0.00087" in found.evidence
+    verdict = spread("tips differ", "hardness", hardness, margin=0.1)
+    assert verdict.verdict == AGREES and "F(3, 9) = 14.44, p = 0.00087" in verdict.evidence
     blocks = hardness + np.array([100.0, -50.0, 7.0, 0.0])
-    assert spread("tips differ", "hardness", blocks, margin=0.1).evidence == found.evidence
+    assert spread("tips differ", "hardness", blocks, margin=0.1).evidence == verdict.evidence
 
 
 def test_levels_without_a_difference_seldom_differ_and_the_limits_cover() -> None:
@@ -119,9 +125,9 @@ def test_levels_without_a_difference_seldom_differ_and_the_limits_cover() -> Non
     true, covered = 1.5, []
     for _ in range(600):
         levels = rng.normal(0, true, (6, 1))
-        found = spread("", "AA", levels + rng.normal(0, 1, (6, 8)) + rng.normal(0, 3, (1, 8)), margin=0.1)
-        assert found.low is not None and found.high is not None
-        covered.append(found.low <= true <= found.high)
+        verdict = spread("", "AA", levels + rng.normal(0, 1, (6, 8)) + rng.normal(0, 3, (1, 8)), margin=0.1)
+        assert verdict.low is not None and verdict.high is not None
+        covered.append(verdict.low <= true <= verdict.high)
     assert 0.92 < np.mean(covered) < 0.98
 
 
@@ -132,3 +138,35 @@ def test_levels_that_hardly_differ_disagree_and_no_noise_decides_nothing() -> No
     assert negated(close, "no structure").verdict == AGREES and negated(close, "no structure").claim == "no structure"
     assert spread("levels differ", "AA", np.zeros((3, 4)), margin=3.0).verdict == UNDECIDED
     assert negated(above("it rises", "rise", [4]), "it does not").verdict == UNDECIDED
+
+
+def test_a_limit_is_exceeded_or_not_by_the_whole_interval() -> None:
+    assert [exceeds(*ends, 5) for ends in ((6, 8), (1, 4), (4, 6), (5, 6))] == [AGREES, DISAGREES, UNDECIDED, UNDECIDED]
+    assert [stays_below(*ends, 5) for ends in ((6, 8), (1, 4), (4, 6))] == [DISAGREES, AGREES, UNDECIDED]
+
+
+def test_flips_are_memorised_if_those_of_every_group_are() -> None:
+    good = memorised({"near": [100.0, 96.0], "random": [[95.0, 95.0]]})
+    assert (good.verdict, good.n) == (AGREES, 4)
+    assert good.evidence == "96.5 % of the flips, least of `random`: 95.0 %"
+    bad = memorised({"near": [100.0, 100.0, 100.0], "random": [94.97]})
+    assert bad.verdict == DISAGREES and bad.evidence == "97.5 % of the flips, least of `random`: 94.9 %"
+    assert memorised({"all": [27.0]}).evidence == "27.0 % of the flips"
+    assert memorised({"all": [95.0]}, lower_limits=True).verdict == AGREES
+    unknown = memorised({"all": [80.0]}, lower_limits=True)
+    assert (unknown.verdict, unknown.evidence) == (UNDECIDED, "at least 80.0 % of the flips")
+
+
+def test_without_memorisation_every_other_verdict_is_void_and_says_why() -> None:
+    others = [above("it rises", "rise", [3, 4, 5]), within("nothing happens", "change", [0.1, 0.2], margin=1.0)]
+    good, bad = memorised({"all": [99.0]}), memorised({"all": [27.0, 28.0]})
+    assert void_unless_memorised([*others, good]) == [*others, good]
+    assert void_unless_memorised(others) == others
+    first, same, second = void_unless_memorised([others[0], bad, others[1]])
+    assert same == bad and same.document().keys() == first.document().keys()
+    assert first == Verdict("it rises", VOID, "only 27.5 % of the flips were memorised")
+    assert (second.claim, second.verdict, second.estimate, second.n) == ("nothing happens", VOID, None, 0)
+    several = void_unless_memorised([others[0], memorised({"near": [60.0], "random": [99.0]})])[0]
+    assert several.evidence == "only 60.0 % of the `near` flips were memorised"
+    limits = void_unless_memorised([others[0], memorised({"all": [60.0]}, lower_limits=True)])[0]
+    assert limits.evidence == "only 60.0 % of the flips are sure to be memorised"

@@ -41,16 +41,16 @@ def test_slopes_are_directional_derivatives_of_the_lead(problem: Problem, victim
     points = problem.eligible[:6]
     generator = torch.Generator().manual_seed(0)
     way = {k: torch.randn(p.shape, generator=generator).double() for k, p in victims.parameters.items()}
-    found = metagradients.flip_slopes(victims, problem, points, way)
+    slopes = metagradients.flip_slopes(victims, problem, points, way)
 
     def lead(step: float) -> torch.Tensor:
         scores = _moved(victims, way, step)(torch.from_numpy(problem.inputs[points]).double().unsqueeze(0))
         return scores[..., 0] - scores[..., 1]
 
-    torch.testing.assert_close(found, (lead(1e-6) - lead(-1e-6)) / 2e-6, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(slopes, (lead(1e-6) - lead(-1e-6)) / 2e-6, rtol=1e-5, atol=1e-5)
     for place, i in enumerate(points):
         gradient = metagradients.flip_gradients(victims, problem, int(i))
-        torch.testing.assert_close(found[:, place], metagradients.inner(gradient, way))
+        torch.testing.assert_close(slopes[:, place], metagradients.inner(gradient, way))
     torch.testing.assert_close(metagradients.norms(way) ** 2, metagradients.inner(way, way))
 
 
@@ -59,8 +59,8 @@ def test_the_slope_in_closed_form_for_the_last_bias(problem: Problem) -> None:
     victims = surrogates.train(problem, np.tile(problem.labels, (2, 1)), seed=0, steps=3)
     way = {k: torch.zeros_like(p) for k, p in victims.parameters.items()}
     way["bias2"][:, 0] = torch.tensor([[3.0, -1.0, 7.0], [0.5, 0.5, 0.0]])
-    found = metagradients.flip_slopes(victims, problem, problem.eligible, way)
-    torch.testing.assert_close(found, torch.tensor([[4.0], [0.0]]).expand_as(found))
+    slopes = metagradients.flip_slopes(victims, problem, problem.eligible, way)
+    torch.testing.assert_close(slopes, torch.tensor([[4.0], [0.0]]).expand_as(slopes))
 
 
 def test_a_step_along_the_adversarial_gradient_raises_the_adversarial_loss(problem: Problem) -> None:
@@ -76,10 +76,10 @@ def test_a_step_along_the_adversarial_gradient_raises_the_adversarial_loss(probl
 def test_worst_points_stay_in_ball_and_box_and_the_radius_binds(problem: Problem) -> None:
     victims = surrogates.train(problem, np.tile(problem.labels, (2, 1)), seed=0, steps=50)
     points = problem.eligible
-    found = metagradients.worst_points(victims, problem, points, epsilon=0.05)
-    offsets = found - torch.from_numpy(problem.inputs[points])
-    assert found.shape == (2, len(points), 1, 4, 4)
-    assert 0.05 - 1e-6 < offsets.abs().max() <= 0.05 + 1e-6 and 0 <= found.min() and found.max() <= 1
+    moved = metagradients.worst_points(victims, problem, points, epsilon=0.05)
+    offsets = moved - torch.from_numpy(problem.inputs[points])
+    assert moved.shape == (2, len(points), 1, 4, 4)
+    assert 0.05 - 1e-6 < offsets.abs().max() <= 0.05 + 1e-6 and 0 <= moved.min() and moved.max() <= 1
     further = metagradients.worst_points(victims, problem, points) - torch.from_numpy(problem.inputs[points])
     assert further.abs().max() > 0.09
 
@@ -98,21 +98,21 @@ def test_metagradients_are_finite_differences(problem: Problem, victim: str) -> 
         return (scores[..., 0] - scores[..., 1]).sum()
 
     flip = torch.full((len(problem.eligible),), 0.3, dtype=torch.float64, requires_grad=True)
-    (found,) = torch.autograd.grad(outcome(flip), flip)
-    assert found.abs().max() > 1e-4
+    (metagradient,) = torch.autograd.grad(outcome(flip), flip)
+    assert metagradient.abs().max() > 1e-4
     for i in range(len(flip)):
         step = torch.zeros_like(flip)
         step[i] = 1e-5
         with torch.enable_grad():
             numeric = (outcome((flip + step).detach()) - outcome((flip - step).detach())) / 2e-5
-        torch.testing.assert_close(found[i], numeric.detach(), rtol=1e-4, atol=1e-8)
+        torch.testing.assert_close(metagradient[i], numeric.detach(), rtol=1e-4, atol=1e-8)
 
 
 def test_unrolled_training_on_hard_labels_is_plain_momentum_descent(problem: Problem) -> None:
     before = surrogates.trainings_spent()
     none = torch.zeros(len(problem.eligible), dtype=torch.float64)
     options = {"width": 6, "depth": 1}
-    found = metagradients.unrolled(problem, none, options=options, seed=1, steps=8, batch=40, learning_rate=0.1)
+    network = metagradients.unrolled(problem, none, options=options, seed=1, steps=8, batch=40, learning_rate=0.1)
     assert surrogates.trainings_spent() == before + 1
 
     made = architecture("mlp", options)
@@ -125,7 +125,7 @@ def test_unrolled_training_on_hard_labels_is_plain_momentum_descent(problem: Pro
         optimiser.zero_grad()
         torch.nn.functional.cross_entropy(made.logits(parameters, inputs)[0], labels).backward()
         optimiser.step()
-    for name, value in found.parameters.items():
+    for name, value in network.parameters.items():
         torch.testing.assert_close(value, parameters[name])
 
 

@@ -50,18 +50,38 @@ def test_the_defaults_memorise_their_labels(problem: Problem) -> None:
     assert (predicted == flipped).mean() > 0.95
 
 
+def test_inputs_and_classes_go_to_the_victims(problem: Problem) -> None:
+    """Arrays, and tensors on any device and in any type; `meta` is a device that every machine has."""
+    here = surrogates.train(problem, problem.labels, seed=0, steps=1)
+    there = dataclasses.replace(here, parameters={k: p.to("meta") for k, p in here.parameters.items()})
+    inputs, classes = problem.inputs[:7], problem.labels[:7]
+    for x, y in ((inputs, classes), (torch.from_numpy(inputs), torch.from_numpy(classes))):
+        for made in (
+            surrogates.logits(there, x),
+            surrogates.features(there, x),
+            surrogates.losses(there, x, y),
+            surrogates.input_gradients(there, x, y),
+        ):
+            assert made.device.type == "meta" and made.shape[:2] == (1, 7)
+    assert surrogates.losses(there, inputs, torch.from_numpy(classes).to("meta", torch.int32)).device.type == "meta"
+    assert torch.equal(
+        surrogates.attack(here, torch.from_numpy(inputs).double(), torch.from_numpy(classes), problem),
+        surrogates.attack(here, inputs, classes, problem),
+    )
+
+
 def test_losses_and_gradients_are_those_of_the_cross_entropy(problem: Problem) -> None:
     victims = surrogates.train(problem, np.tile(problem.labels, (2, 1)), seed=0, steps=3)
-    found = surrogates.losses(victims, problem.inputs[:7], problem.labels[:7])
+    losses = surrogates.losses(victims, problem.inputs[:7], problem.labels[:7])
     scores = surrogates.logits(victims, problem.inputs[:7])
     for i in range(2):
         wanted = F.cross_entropy(scores[i], torch.from_numpy(problem.labels[:7]), reduction="none")
-        torch.testing.assert_close(found[i], wanted)
+        torch.testing.assert_close(losses[i], wanted)
     gradient = surrogates.input_gradients(victims, problem.inputs[:7], problem.labels[:7])
     step = torch.from_numpy(problem.inputs[:7]) - 1e-3 * gradient[0] / gradient[0].flatten(1).norm(dim=1).view(
         -1, 1, 1, 1
     )
-    assert (surrogates.losses(victims, step, problem.labels[:7])[0] < found[0]).all()
+    assert (surrogates.losses(victims, step, problem.labels[:7])[0] < losses[0]).all()
     assert surrogates.features(victims, problem.inputs[:7]).shape == (2, 7, 128)
 
 
@@ -118,9 +138,9 @@ def test_unknown_names_are_refused(problem: Problem) -> None:
 
 def test_harm_is_the_share_of_untouched_points_that_the_adversary_breaks(problem: Problem) -> None:
     sets = problem.eligible[np.array([[0, 1], [2, 3], [4, 5]])]
-    found = surrogates.harm(problem, sets, seed=5, radii=(0.5, 1.0), steps=40, block=2)
-    assert found.shape == (3,) and ((found >= 0) & (found <= 1)).all()
-    assert np.array_equal(found, surrogates.harm(problem, sets, seed=5, radii=(0.5, 1.0), steps=40, block=2))
+    harms = surrogates.harm(problem, sets, seed=5, radii=(0.5, 1.0), steps=40, block=2)
+    assert harms.shape == (3,) and ((harms >= 0) & (harms <= 1)).all()
+    assert np.array_equal(harms, surrogates.harm(problem, sets, seed=5, radii=(0.5, 1.0), steps=40, block=2))
 
     # The first block again, by hand.
     rng = np.random.default_rng(5)
@@ -131,8 +151,8 @@ def test_harm_is_the_share_of_untouched_points_that_the_adversary_breaks(problem
         victims, problem.inputs[some], np.zeros(len(some), int), problem, epsilons=(0.05, 0.1)
     ).numpy()
     for row in range(2):
-        kept = ~np.isin(some, sets[row])
-        assert found[row] == pytest.approx(broken[row][:, kept].mean())
+        untouched = ~np.isin(some, sets[row])
+        assert harms[row] == pytest.approx(broken[row][:, untouched].mean())
 
     more = surrogates.harm(problem, sets, seed=5, radii=(2.0,), steps=40)
     assert (more >= surrogates.harm(problem, sets, seed=5, radii=(0.25,), steps=40)).all()
@@ -169,8 +189,8 @@ def test_harm_stops_measuring_when_time_is_short(problem: Problem, monkeypatch: 
         return made
 
     monkeypatch.setattr(surrogates, "train", slow_at_last)
-    found = surrogates.ensemble_harm(soon, sets, ["mlp", "cnn"], steps=2, block=2)
-    assert np.isfinite(found[:2]).all() and np.isnan(found[2:]).all()
+    harms = surrogates.ensemble_harm(soon, sets, ["mlp", "cnn"], steps=2, block=2)
+    assert np.isfinite(harms[:2]).all() and np.isnan(harms[2:]).all()
     assert surrogates.trainings_spent() == before + 4
 
 

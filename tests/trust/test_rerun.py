@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tiny
-from lnbench.errors import RecordError
+from lnbench.errors import ProtocolError, RecordError
 from lnbench.evaluation import cells
 from lnbench.evaluation.conductor import evaluate
 from lnbench.evaluation.engine import local
@@ -19,7 +19,7 @@ from lnbench.evaluation.store import Store
 from lnbench.poison.run import Submission
 from lnbench.protocol import ARMS, Track, sha256_json
 from lnbench.record.record import Record
-from lnbench.trust import audit, rerun
+from lnbench.trust import audit, rerun, retrain
 
 SOURCE = b'''
 import lnbench
@@ -53,9 +53,11 @@ def _altered(record: Record, change: str) -> Record:
         for victim in document["victims"]:
             if victim["arm"] == "poisoned":
                 victim["broken"]["targeted"] = [victim["clean"]["source_points"]] * 2
-    elif change == "nudge":
-        counts = document["victims"][0]["broken"]["targeted"]
-        counts[-1] += 1 if counts[-1] < document["victims"][0]["clean"]["source_points"] else -1
+    elif change.startswith("nudge"):
+        arm = change.removeprefix("nudge").strip() or "clean"
+        victim = next(v for v in document["victims"] if v["arm"] == arm)
+        counts = victim["broken"]["targeted"]
+        counts[-1] += 1 if counts[-1] < victim["clean"]["source_points"] else -1
     elif change == "source":
         document["poisoner"]["source"] = document["poisoner"]["source"].replace("self.skip :", "self.skip + 1 :")
     return Record(document, record.track)
@@ -63,10 +65,12 @@ def _altered(record: Record, change: str) -> Record:
 
 def test_the_stored_source_makes_the_flips_again_and_another_does_not(record: Record) -> None:
     told: list[tuple[int, int]] = []
-    check = rerun.repoison(record, mode="none", on_split=lambda done, total: told.append((done, total)))
+    check = rerun.repoison(
+        record, mode="none", track=record.track, on_split=lambda done, total: told.append((done, total))
+    )
     assert check.passed, check.sentence
     assert told == [(1, 2), (2, 2)]
-    forged = rerun.repoison(_altered(record, "source"), mode="none")
+    forged = rerun.repoison(_altered(record, "source"), mode="none", track=record.track)
     assert forged.passed is False
     assert "flips 4 labels of split 0, of which 3 are among the record's 4" in forged.sentence
 
@@ -82,34 +86,98 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local.LocalEngine, "map", run)
 
 
+def _again(record: Record, number: int = 99) -> retrain.Retraining:
+    return retrain.retrain(record, number, track=record.track, rng=random.Random(0))
+
+
 @pytest.mark.usefixtures("inline")
 def test_victims_trained_again_are_equal_bit_for_bit_and_forged_ones_are_caught(record: Record) -> None:
-    check = rerun.retrain(record, 99, rng=random.Random(0))
-    assert check.passed, check.sentence
-    assert "12 victims of 3 random cells trained again are equal bit for bit" in check.sentence
-    forged = rerun.retrain(_altered(record, "victims"), 99, rng=random.Random(0))
+    again = _again(record)
+    assert again.check.passed, again.check.sentence
+    assert "12 victims of 3 random cells trained again are equal bit for bit" in again.check.sentence
+    assert (again.cells, again.power) == (3, 1.0)
+    forged = _again(_altered(record, "victims")).check
     assert forged.passed is False
     assert "of arm poisoned" in forged.sentence
     assert "differs in broken" in forged.sentence
 
 
 @pytest.mark.usefixtures("inline")
+def test_a_single_cell_is_one_of_the_poisoned_arm(record: Record) -> None:
+    """The forged record of a review passed with four cells, none of them poisoned."""
+    forged = _again(_altered(record, "victims"), 1)
+    assert forged.check.passed is False
+    assert "of arm poisoned" in forged.check.sentence
+    assert _again(record, 1).power == 0.0, "a forger could have raised the random arm as well"
+
+
+@pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize("where", ["environment", "code_sha256"])
-def test_in_another_environment_or_code_the_mean_is_compared(
+def test_elsewhere_equal_clean_cells_ask_for_equal_poisoned_ones(
     record: Record, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    strict = rerun.retrain(_altered(record, "nudge"), 99, rng=random.Random(0))
-    assert not strict.passed
-    monkeypatch.setattr(rerun, where, lambda *args: {"id": "elsewhere"} if where == "environment" else "other")
-    check = rerun.retrain(record, 99, rng=random.Random(0))
-    assert check.passed
-    assert "equal bit for bit" in check.sentence
-    check = rerun.retrain(_altered(record, "nudge"), 99, rng=random.Random(0))
-    assert check.passed
-    assert re.search(
-        r"in points: clean [+-]0\.\d \(up to ±28\.3 is expected of rounding\), poisoned \+0\.0", check.sentence
-    )
-    assert rerun.retrain(_altered(record, "victims"), 99, rng=random.Random(0)).passed is False
+    monkeypatch.setattr(retrain, where, lambda *args: {"id": "elsewhere"} if where == "environment" else "other")
+    check = _again(record).check
+    assert check.passed and "equal bit for bit" in check.sentence
+    check = _again(_altered(record, "nudge poisoned")).check
+    assert check.passed is False and "where the other arms of it are equal bit for bit" in check.sentence
+
+
+@pytest.mark.usefixtures("inline")
+def test_elsewhere_the_score_is_compared_with_a_stated_power(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrain, "environment", lambda *args: {"id": "elsewhere"})
+    nudged = _altered(_altered(record, "nudge"), "nudge random")
+    again = _again(nudged)
+    assert again.check.passed, again.check.sentence
+    assert re.search(r"score by [+-]\d\.\d points; up to ±\d+\.\d is expected of rounding", again.check.sentence)
+    assert 0.0 < again.power < 1.0
+    forged = _altered(_altered(nudged, "victims"), "nudge")
+    assert _again(forged).check.passed is False
+    alone = _again(_altered(record, "nudge poisoned"), 1)
+    assert alone.check.passed is None and "takes more cells" in alone.check.sentence
+
+
+def test_cells_are_drawn_from_every_stratum_in_turn() -> None:
+    strata = [(arm, name) for arm in ("clean", "random", "poisoned") for name in ("mlp", "cnn") for _ in range(5)]
+    for number in range(1, 31):
+        chosen = [strata[i] for i in retrain.stratified(strata, number, random.Random(number))]
+        counts = [chosen.count(stratum) for stratum in sorted(set(strata))]
+        assert len(chosen) == number and max(counts) - min(counts) <= 1
+        assert number < 2 or {("poisoned", "mlp"), ("poisoned", "cnn")} <= set(chosen)
+    assert retrain.stratified(strata, 99, random.Random(0)) == list(range(30))
+
+
+def test_the_power_is_what_a_forger_meets(record: Record) -> None:
+    """Cells of 8 and 16 of 192 victims: raising the score by 5 points takes 3 of the small or 2 of the large ones."""
+    cells = [
+        (arm, {"victim": name, "places": [[split, 0] for split in range(start, start + size)]})
+        for arm in ("clean", "random", "poisoned")
+        for name, size in (("mlp", 8), ("cnn", 16))
+        for start in range(0, 96, size)
+    ]
+    clean = record.arms["clean"]["adv_acc"]
+    assert 2 * 16 * clean / 192 >= 0.05 > 16 * clean / 192 and 3 * 8 * clean / 192 >= 0.05 > 2 * 8 * clean / 192
+    strata = [(arm, cell["victim"]) for arm, cell in cells]
+    rng = random.Random(1)
+    for number in (12, 24, 30):  # as many of every arm and architecture
+        drawn = [set(retrain.stratified(strata, number, rng)) for _ in range(1000)]
+        stated = sum(retrain._power_of_bits(record, cells, list(chosen)) for chosen in drawn) / len(drawn)
+        caught = []
+        for name, forged in (("mlp", 3), ("cnn", 2)):
+            of_stratum = [i for i, stratum in enumerate(strata) if stratum == ("poisoned", name)]
+            caught.append(sum(bool({*rng.sample(of_stratum, forged)} & chosen) for chosen in drawn) / len(drawn))
+        assert abs(stated - min(caught)) < 0.06, (number, stated, caught)
+
+
+def test_only_the_callers_own_track_lets_a_record_run_or_train_anything(record: Record) -> None:
+    document = copy.deepcopy(dict(record.document["track"]["document"]))
+    document["limits"] = {"seconds": 1e9, "memory_gib": 1e6, "scratch_mib": 10**6}
+    greedy = Record(record.document, Track.from_document(document))
+    for act in (lambda **o: rerun.repoison(greedy, mode="none", **o), lambda **o: retrain.retrain(greedy, 1, **o)):
+        with pytest.raises(ProtocolError, match="which does not ship with this lnbench"):
+            act()
+        with pytest.raises(ProtocolError, match="not for version"):
+            act(track=record.track)
 
 
 def test_a_secret_salt_is_asked_for(record: Record) -> None:

@@ -302,4 +302,4 @@ def test_verifying_needs_no_torch(good: Record, tmp_path: Path) -> None:
         "import sys; from lnbench.trust.verify import verify; r = verify(sys.argv[1]); "
         "assert r.record and not [c for c in r.failures if c.name != 'track'], r; assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "r.json")], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code, str(tmp_path / "r.json")], check=True)

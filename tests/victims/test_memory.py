@@ -33,7 +33,9 @@ def _measured(tmp_path: Path, made: Any, recipe: Recipe, victims: int, n: int) -
     """Most bytes that PyTorch had allocated at one time, those of the inputs included."""
     inputs, labels = torch.rand(n, 1, 8, 8), torch.zeros(victims, n, dtype=torch.int64)
     numbers = range(victims)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    processor = torch.profiler.ProfilerActivity.CPU
+    # PyTorch 2.11 warns without `acc_events` that a second cycle would replace the events of the first.
+    with torch.profiler.profile(activities=[processor], profile_memory=True, acc_events=True) as profile:
         train(made, recipe, inputs, labels, init=numbers, order=numbers, num_classes=10)
     profile.export_chrome_trace(str(tmp_path / "trace.json"))
     events = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["traceEvents"]

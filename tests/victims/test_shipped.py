@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -20,7 +18,7 @@ VICTIMS = {name: v for i, (name, v) in enumerate(_ALL) if v not in [other for _,
 @pytest.mark.parametrize("victim", VICTIMS.values(), ids=VICTIMS)
 def test_the_victims_of_a_track_of_photographs_train(victim: VictimSpec) -> None:
     network = architecture(victim.architecture, victim.options)
-    recipe = dataclasses.replace(victim.recipe, steps=2, batch=4)
+    recipe = victim.recipe.replaced(steps=2, batch=4)
     made = train(
         network,
         recipe,

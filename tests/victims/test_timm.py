@@ -148,4 +148,4 @@ def test_networks_that_do_not_fit_the_images_get_a_sentence(
 
 def test_timm_is_imported_only_when_used() -> None:
     program = "import sys, lnbench.victims as v; v.architecture('mlp'); assert 'timm' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-P", "-c", program], check=True)

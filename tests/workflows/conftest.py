@@ -17,8 +17,8 @@ from workflows.runner import ROOT, Outcome, Runner
 
 _COMMANDS = {
     "sudo": "#!/bin/sh\nexit 0\n",
-    "python": f'#!/bin/sh\nexec "{sys.executable}" "$@"\n',
-    "python3": f'#!/bin/sh\nexec "{sys.executable}" "$@"\n',
+    "python": f'#!/bin/sh\nexec "{sys.executable}" -P "$@"\n',
+    "python3": f'#!/bin/sh\nexec "{sys.executable}" -P "$@"\n',
     # `pip install FOLDER`: a copy of the package, and a console script that imports nothing else of that name.
     "pip": """#!/bin/bash
 set -eu

@@ -89,7 +89,7 @@ def test_a_good_file_gets_a_first_score_that_people_can_read(good: tuple[Outcome
 
 
 def test_a_file_that_also_edits_the_referee_gets_the_same_score(world: World, good: tuple[Outcome, str]) -> None:
-    world.open(2, {"submissions/mine.py": mine(0), **REFEREE}, delete=("lnbench/cells.py",))
+    world.open(2, {"submissions/mine.py": mine(0), **REFEREE}, delete=("lnbench/evaluation/cells.py",))
     outcome = world.check(2)
     assert outcome.failed is None, outcome.log
     assert quick_record(world) == good[1]
@@ -116,6 +116,9 @@ def test_a_cheat_that_also_edits_the_referee_is_refused_all_the_same(world: Worl
             {"submissions/a.py\n::error::x.py": mine(0)},
             "<code>submissions/a.py\\n::error::x.py</code>: expected a file",
         ),
+        ({"submissions/matched_search.py": mine(0)}, "matched_search is the name of an attack of lnbench"),
+        ({"submissions/rnatched-search.py": mine(0)}, "rnatched-search can be taken for matched_search"),
+        ({"submissions/my-p0isoner.py": mine(0)}, "my-p0isoner can be taken for my_poisoner"),
     ],
 )
 def test_a_pull_request_of_the_wrong_shape_ends_before_anything_runs(

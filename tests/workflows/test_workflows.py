@@ -19,7 +19,7 @@ from lnbench.contribute import pull_request
 GITHUB = Path(__file__).resolve().parents[2] / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 TRUSTED = re.compile(
-    r"\$\{\{ (matrix\.(python|mark|submission|track)|github\.event\.pull_request\.number|github\.ref) \}\}"
+    r"\$\{\{ (matrix\.(python|mark|submission|track|versions)|github\.event\.pull_request\.number|github\.ref) \}\}"
 )
 
 
@@ -188,6 +188,14 @@ def test_a_report_says_how_it_ended_and_lets_nothing_through(code: int, mark: st
     assert done.returncode == code and done.stdout.splitlines() == ["| ::error::no", "| </pre><script> & @all"]
     summary = (tmp_path / "summary").read_text(encoding="utf-8")
     assert mark in summary and "::error::no\n&lt;/pre&gt;&lt;script&gt; &amp; @all\n</pre>" in summary
+
+
+def test_a_report_has_no_character_that_begins_a_line_or_hides_one(tmp_path: Path) -> None:
+    says = r"printf 'a\r::error::b\n\x1b[2Jc\xe2\x81\xa6d\xe2\x80\xa8::e\xc2\x85\x07f\tg ü\n'"
+    done = script(tmp_path, "report", "<i>a\rtitle\n", "lnbench", says=says)
+    assert done.stdout.split("\n") == ["| a", "| ::error::b", "| [2Jcd::ef\tg ü", ""]
+    summary = (tmp_path / "summary").read_text(encoding="utf-8")
+    assert summary.startswith("### ✅ &lt;i&gt;a title \n<pre>\na\n::error::b\n")
 
 
 def test_a_report_is_bounded(tmp_path: Path) -> None:

@@ -14,13 +14,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lnbench import errors
+from lnbench.evaluation.engine import handover
 from lnbench.evaluation.engine.interface import Cell
 
 _TRIES = 2
-_KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "SYSTEMROOT")
-_KEPT_PREFIXES = ("LNBENCH_", "CUDA_VISIBLE", "NVIDIA_")
+_PACKAGE = Path(__file__).resolve().parents[2]
+_BOOT = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+
+folder = sys.argv.pop()
+spec = spec_from_file_location("lnbench", folder + "/__init__.py", submodule_search_locations=[folder])
+sys.modules["lnbench"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["lnbench"])
+from lnbench.evaluation.engine.worker import main
+
+main()
+"""
+"""Not `-m`: the worker runs the caller's lnbench, from wherever that was imported, and no folder joins its path."""
 
 
 class LocalEngine:
@@ -94,7 +108,7 @@ class _Worker(threading.Thread):
         if self.ident is not None:
             self.join()
         if self.process is not None:
-            _buried(self.process)
+            _bury(self.process)
 
     def _compute(self, index: int) -> None:
         for _ in range(_TRIES):
@@ -109,7 +123,7 @@ class _Worker(threading.Thread):
         status = self.process.returncode if self.process else None
         raise errors.UnavailableError(
             f"a worker process died twice on the same cell (exit status {status}; −9 usually means out of memory); "
-            "what is finished is kept: try again with fewer --workers."
+            "what is finished is in the store: try again with fewer --workers."
         )
 
     def _ask(self, index: int) -> Cell | None:
@@ -126,7 +140,7 @@ class _Worker(threading.Thread):
             process.stdin.write(json.dumps({"function": self.function, "cell": self.cells[index]}).encode() + b"\n")
             process.stdin.flush()
         except OSError:
-            _buried(process)
+            _bury(process)
             return None
         for line in process.stdout:
             try:
@@ -137,11 +151,11 @@ class _Worker(threading.Thread):
                 self.events.put((index, float(answer["share"]), None))
             else:
                 return answer
-        _buried(process)
+        _bury(process)
         return None
 
 
-def _buried(process: subprocess.Popen[bytes]) -> None:
+def _bury(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and give back what it held."""
     process.kill()
     process.wait()
@@ -152,15 +166,17 @@ def _buried(process: subprocess.Popen[bytes]) -> None:
 
 
 def _spawn() -> subprocess.Popen[bytes]:
-    """A worker whose arithmetic depends on no variable of the caller's environment."""
-    kept = {k: v for k, v in os.environ.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    # Freed buffers stay mapped: returning them to the system costs a page fault for each page of the next step.
-    memory = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
+    """A worker, whose code and arithmetic depend on no file of the working folder and no variable of the caller's."""
+    try:
+        os.fstat(2)
+        messages = None
+    except OSError:  # this process has no standard error that a worker could write to
+        messages = subprocess.DEVNULL
     return subprocess.Popen(
-        [sys.executable, "-m", "lnbench.evaluation.engine.worker"],
+        [sys.executable, "-P", "-c", _BOOT, str(_PACKAGE)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**kept, **threads, **memory, "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONUNBUFFERED": "1"},
+        stderr=messages,
+        env=handover.environment(),
         start_new_session=True,
     )

@@ -1,7 +1,7 @@
 """One worker process: reads cells from standard input, writes results to what was standard output, one JSON a line.
 
-Run as `python -m lnbench.evaluation.engine.worker`. When the parent goes, however it goes, standard input ends and so
-does this.
+`lnbench.evaluation.engine.local` starts it. When the parent goes, however it goes, standard input ends, and so does
+this.
 """
 
 from __future__ import annotations
@@ -46,7 +46,3 @@ def _read(requests: queue.Queue[bytes]) -> None:
 def _send(out: BinaryIO, message: dict[str, Any]) -> None:
     out.write(json.dumps(message).encode() + b"\n")
     out.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lnbench.thesis import toys
+from lnbench.thesis import drawing, toy_data
 from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, clopper_pearson
+from lnbench.thesis.verdicts import Verdict, above, clopper_pearson, exceeds
 from lnbench.victims import Parameters, architecture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "The relaxed bilevel problem on binary toy sets: the flip it finds among all single flips"
+TITLE = "The relaxed bilevel problem on binary toy sets: the rank of its flip among all single flips"
 THESIS = "§3.3"
 FULL = {
     "sets": 40,
@@ -35,25 +35,26 @@ FULL = {
 QUICK = {**FULL, "sets": 10}
 CHOICES = (
     "{sets} sets of {n} points of D(d = 2, µ√d = {distance}, σ = 1).",
-    "The victim: one hidden layer of {width} ReLU units, {steps} full-batch gradient steps of {rate}, through "
-    "which the "
-    "outer gradient is taken.",
-    "The relaxation: label y + p(1 − 2y) with p the softmax of one logit per point; {outer_steps} Adam steps of "
-    "{outer_rate} on the logits; the flip is the largest logit. (The thesis only notes that logits would be needed.)",
-    "The objective of equation 4: the cross-entropy of the true labels at the points moved by one sign step of ε = "
-    "{epsilon} (ℓ∞). Ranks are among all {n} single flips by that loss, on the same victim and on {fresh} others.",
+    "The victim has one hidden layer of {width} ReLU units. The outer gradient goes through all of its {steps} "
+    "full-batch gradient steps of {rate}.",
+    "The relaxation: labels y + p(1 − 2y), where p is the softmax of one logit per point. After {outer_steps} Adam "
+    "steps of {outer_rate} the point with the largest logit is flipped. (The thesis only notes that logits would be "
+    "needed.)",
+    "The objective of equation 4 is the cross-entropy of the true labels at the points moved by one sign step of ε = "
+    "{epsilon} (ℓ∞). By that loss the flip is ranked among all {n} single flips, on the same victim and on {fresh} "
+    "others.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
-    """One: all sets are one stack."""
+    """One: all sets are solved as one stack."""
     return [dict(settings)]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Solve the relaxed problem on every set, and try every flip on the same and on fresh victims."""
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Solve the relaxed problem on every set, and try every single flip on the same and on fresh victims."""
     sets, n = cell["sets"], cell["n"]
-    drawn = [toys.gaussians(n, 2, cell["distance"] / 2**0.5, np.random.default_rng([33, s])) for s in range(sets)]
+    drawn = [toy_data.gaussians(n, 2, cell["distance"] / 2**0.5, np.random.default_rng([33, s])) for s in range(sets)]
     inputs = torch.from_numpy(np.stack([x for x, _ in drawn]))
     labels = torch.from_numpy(np.stack([y for _, y in drawn])).float()
     logits = torch.zeros(sets, n, requires_grad=True)
@@ -82,9 +83,9 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """Whether the flip is the best, better than chance, and still good on other victims."""
-    result, n, sets = found[0]["result"], settings["n"], settings["sets"]
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """Whether the flip is the best, is better than chance, and is good for other victims, too."""
+    result, n, sets = results[0]["result"], settings["n"], settings["sets"]
     ranks = {k: _ranks(result[k[1]], result[k[0]]) for k in (("found", "same"), ("found", "fresh"), ("first", "same"))}
     best = int((ranks["found", "same"] == 1).sum())
     low, high = clopper_pearson(best, sets)
@@ -92,8 +93,8 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     return [
         Verdict(
             "The relaxed bilevel problem finds the best single flip of the victim it was solved for.",
-            AGREES if low > 0.5 else DISAGREES if high < 0.5 else UNDECIDED,
-            f"found in {best} of {sets} sets [{100 * low:.0f} %, {100 * high:.0f} %]; median rank "
+            exceeds(low, high, 0.5),
+            f"it does in {best} of {sets} sets [{100 * low:.0f} %, {100 * high:.0f} %]; median rank "
             f"{np.median(ranks['found', 'same']):.0f} of {n}",
             best / sets,
             low,
@@ -101,32 +102,30 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             sets,
         ),
         above(
-            "It finds a better flip than chance, on that victim.",
+            "Its flip is better than chance, on that victim.",
             f"mean rank of chance ({chance:g}) minus rank of the flip",
             chance - ranks["found", "same"],
             unit="ranks",
         ),
         above(
-            "It finds a better flip than chance for victims with other initialisations.",
+            "Its flip is better than chance, on victims with other initialisations.",
             f"mean rank of chance ({chance:g}) minus rank of the flip by the mean loss of {settings['fresh']} others",
             chance - ranks["found", "fresh"],
             unit="ranks",
         ),
         above(
-            "Not in the thesis: solving it beats the largest entry of its first gradient.",
-            "rank of the first gradient's flip minus rank of the solution's",
+            "Not in the thesis: its solution is better than the flip at the largest entry of the first gradient.",
+            "rank of the flip by the first gradient minus rank of the flip by the solution",
             ranks["first", "same"] - ranks["found", "same"],
             unit="ranks",
         ),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """Ranks over all sets, and the first set with every flip's loss."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """The loss of every flip on the first set, and the ranks over all sets."""
     figure, ((left, right),) = drawing.panels(2, width=3.7, height=3.2)
-    result, n = found[0]["result"], settings["n"]
+    result, n = results[0]["result"], settings["n"]
     points, labels, losses = (np.array(result[k]) for k in ("points", "labels", "same"))
     for label, marker in ((0, "o"), (1, "s")):
         some = labels == label
@@ -144,7 +143,7 @@ def draw(settings: Settings, found: Results) -> Figure:
     figure.colorbar(image, ax=left, label="adversarial loss if this point is flipped", shrink=0.9)
     left.scatter(*points[result["found"][0]], s=190, facecolors="none", edgecolors=drawing.POISONED, linewidths=1.8)
     left.scatter(*points[losses[0].argmax()], s=90, marker="+", color="black", linewidths=1.2)
-    left.set(title="(a) one set: found ◯, best +", xlabel="x₁ / σ", ylabel="x₂ / σ")
+    left.set(title="(a) one set: solution ◯, best +", xlabel="x₁ / σ", ylabel="x₂ / σ")
     shown = (
         ("found", "same", drawing.POISONED, "solution, same victim"),
         ("found", "fresh", drawing.THIRD, "solution, other victims"),
@@ -163,14 +162,14 @@ def draw(settings: Settings, found: Results) -> Figure:
 
 
 def _ranks(losses: list[list[float]], chosen: list[int]) -> np.ndarray:
-    """Rank of each set's chosen flip by its loss, 1 the largest."""
+    """Rank of the chosen flip of each set by its loss, 1 for the largest, (set,)."""
     values = np.array(losses)
     ranks: np.ndarray = 1 + (values > values[np.arange(len(values)), chosen][:, None]).sum(1)
     return ranks
 
 
 def _start(cell: dict[str, Any], victims: int, seed: int) -> Parameters:
-    """Initialisations: victim v's is drawn from `seed` and v."""
+    """Initial parameters, each (victim, …); those of victim v are drawn from `seed` and v."""
     made = architecture("mlp", {"width": cell["width"], "depth": 1})
     starts = [made.init((2,), 2, torch.Generator().manual_seed(1000 * seed + v)) for v in range(victims)]
     return {name: torch.stack([start[name] for start in starts]).requires_grad_() for name in starts[0]}
@@ -179,7 +178,11 @@ def _start(cell: dict[str, Any], victims: int, seed: int) -> Parameters:
 def _descended(
     cell: dict[str, Any], start: Parameters, inputs: Tensor, targets: Tensor, *, unrolled: bool
 ) -> Parameters:
-    """Parameters after full-batch gradient descent on soft binary targets (victim, n)."""
+    """Parameters after full-batch gradient descent on soft binary targets (victim, n).
+
+    Args:
+        unrolled: keep the graph, so that gradients with respect to the targets can be taken.
+    """
     parameters = start
     for _ in range(cell["steps"]):
         loss = F.binary_cross_entropy_with_logits(_margins(cell, parameters, inputs), targets, reduction="none")
@@ -194,13 +197,13 @@ def _descended(
 
 
 def _margins(cell: dict[str, Any], parameters: Parameters, inputs: Tensor) -> Tensor:
-    """Logit of class 1 over class 0, (victim, n)."""
+    """Lead of the logit of class 1 over that of class 0, (victim, n)."""
     logits = architecture("mlp", {"width": cell["width"], "depth": 1}).logits(parameters, inputs)
     return logits[..., 1] - logits[..., 0]
 
 
 def _adversarial_loss(cell: dict[str, Any], parameters: Parameters, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the true labels at points moved by one sign step, (victim,)."""
+    """Cross-entropy of the true labels at the points moved by one sign step, (victim,)."""
     fixed = {name: value.detach() for name, value in parameters.items()}
     x = inputs.clone().requires_grad_()
     loss = F.binary_cross_entropy_with_logits(_margins(cell, fixed, x), labels, reduction="sum")
@@ -210,7 +213,7 @@ def _adversarial_loss(cell: dict[str, Any], parameters: Parameters, inputs: Tens
 
 
 def _all_flips(cell: dict[str, Any], inputs: Tensor, labels: Tensor, seed: int) -> Tensor:
-    """The adversarial loss after each single flip, (set, n); flips of a set share the initialisation."""
+    """Adversarial loss after each single flip, (set, n); the victims of a set share their initialisation."""
     sets, n = labels.shape
     start = {k: p.detach().repeat_interleave(n, 0).requires_grad_() for k, p in _start(cell, sets, seed).items()}
     flips = torch.eye(n).repeat(sets, 1)

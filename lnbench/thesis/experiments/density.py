@@ -1,4 +1,4 @@
-"""Flips by the density of their place, by three stand-ins for density, class 5 to 6 (thesis §4.6)."""
+"""Flips from places of different density, by three scores for density, class 5 to 6 (thesis §4.6)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lnbench import graphs
-from lnbench.thesis import impact, panel, pictures
+from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, negated, spread, valley
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "MNIST, 5 → 6: adversarial accuracy against the density where the flips lie, by three stand-ins for it"
+TITLE = "MNIST, 5 → 6: adversarial accuracy over the density at the flips, by three scores for density"
 THESIS = "§4.6"
 QUICK = {
-    **pictures.SIZES,
+    **images.QUICK,
     "splits": 8,
     "flips": 5,
     "buckets": 5,
@@ -25,51 +25,51 @@ QUICK = {
     "pgd_steps": 20,
     "gamma": 0.1,
 }
-FULL = {**QUICK, "train": 60000, "test": 892, "splits": 8, "flips": 60, "steps": 14000}
+FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60}
 CHOICES = (
-    *pictures.CHOICES,
-    pictures.ATTACK,
-    "{flips} flips 5 → 6, drawn at random from one of {buckets} parts of equal size of class 5, by each score. "
-    "{randoms} random sets a split.",
-    "Scores: the degree in the class graph (ℓ2, γ the {gamma} quantile of the class's pair distances); the log density "
-    "of a Gaussian fitted to the class's inputs; the same in the penultimate features of a clean network. Singular "
-    "covariances are shrunk (Ledoit–Wolf).",
-    "Three scores: every verdict holds at 5 % over three tests at once (Bonferroni). “No structure” agrees if the "
-    "standard deviation between buckets is below 3 pp by its 95 % limit.",
+    *images.CHOICES,
+    images.TARGETED,
+    "Along each score class 5 is cut into {buckets} buckets of equal size; a set has {flips} random flips 5 → 6 from "
+    "one bucket. {randoms} random sets a split.",
+    "Scores: the degree in the class graph (ℓ2, γ the {gamma} quantile of the pair distances in the class); the log "
+    "density of a Gaussian fitted to the inputs of the class; the same for the penultimate features of a clean "
+    "network. Singular covariances are shrunk (Ledoit–Wolf).",
+    "As there are three scores, every verdict holds at 5 % for three tests at once (Bonferroni). “No structure” means "
+    "that the 95 % limit of the standard deviation between buckets is below 3 pp.",
 )
 _SCORES = {"degree": "degree", "input": "Gaussian, inputs", "features": "Gaussian, features"}
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return pictures.cells(settings)
+    return images.cells(settings)
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Three scores of every five, then one network per score and bucket."""
-    data = pictures.load(cell)
-    source = data.of(5)
-    clean = pictures.trained(cell, data, data.labels)
-    points = data.inputs[source]
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Three scores of every five; then one network per score and bucket, and per random set."""
+    sample = images.load_mnist(cell)
+    source = sample.of_class(5)
+    clean = networks.train(cell, sample, sample.labels)
+    points = sample.inputs[source]
     graph = graphs.class_graph(points, graphs.radius(points, cell["gamma"]))
     scores = {
         "degree": graphs.degrees(graph).astype(float),
         "input": graphs.log_density(points),
-        "features": graphs.log_density(pictures.features(cell, clean, points)),
+        "features": graphs.log_density(networks.features(cell, clean, points)),
     }
     groups = {
-        name: [source[index] for index in impact.even(score, cell["buckets"], cell["flips"], data.rng)]
+        name: [source[index] for index in flip_sets.quantile_buckets(score, cell["buckets"], cell["flips"], sample.rng)]
         for name, score in scores.items()
     }
-    groups["random"] = [data.rng.choice(source, cell["flips"], replace=False) for _ in range(cell["randoms"])]
-    return impact.impact(cell, data, groups, (5, 6), report)
+    groups["random"] = flip_sets.random_sets(source, cell["flips"], cell["randoms"], sample.rng)
+    return flip_sets.measure(cell, sample, groups, (5, 6), report)
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """For each score: whether there is any structure, and whether it is the toy set's curve."""
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """For each score: whether the curve has any structure, and whether it is that of the toy set."""
     verdicts = []
     for group, name in _SCORES.items():
-        aa = panel.points(found, group)
+        aa = flip_set_results.aa(results, group)
         verdicts += [
             negated(
                 spread("", f"{name}: AA over buckets", aa, margin=3.0, tests=len(_SCORES)),
@@ -80,17 +80,21 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
                 f"Density by {name}: AA does not first fall and then rise, as it does on the toy set.",
             ),
         ]
-    return [*verdicts, panel.memorised(found)]
+    return [*verdicts, flip_set_results.memorisation(results)]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """One panel a score."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """Adversarial accuracy over the buckets, one panel a score."""
     figure, (axes,) = drawing.panels(3, width=2.7, height=2.9, sharey=True)
     for axis, letter, (group, name) in zip(axes, "abc", _SCORES.items(), strict=True):
-        panel.panel(axis, panel.points(found, group), found, f"({letter}) By {name}", "", "")
-        axis.set(xlabel="bucket: sparsest to densest")
+        flip_set_results.plot(
+            axis,
+            flip_set_results.aa(results, group),
+            results,
+            f"({letter}) By {name}",
+            "bucket: sparsest to densest",
+            "",
+        )
     axes[0].set_ylabel("AA (5 → 6)")
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3)

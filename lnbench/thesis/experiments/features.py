@@ -9,68 +9,69 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from lnbench.thesis import pictures
+from lnbench.thesis import drawing, images, networks
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "MNIST, 9 → 0: penultimate features of memorised flips, against those of their own and of the target class"
+TITLE = "MNIST, 9 → 0: penultimate features of memorised flips, beside those of their own and of the target class"
 THESIS = "§4.1.3"
-QUICK = {**pictures.SIZES, "splits": 8, "networks": 8, "flips": 5, "near": 10}
-FULL = {**QUICK, "train": 60000, "splits": 8, "flips": 60, "steps": 14000}
+QUICK = {**images.QUICK, "splits": 8, "networks": 8, "flips": 5, "near": 10}
+FULL = {**QUICK, **images.FULL, "flips": 60}
 CHOICES = (
-    *pictures.CHOICES,
+    *images.CHOICES,
     "{networks} networks a split with {flips} random flips 9 → 0 each, and a clean one that starts like them. Only "
-    "memorised flips count. Features: the last hidden layer; distances in ℓ2.",
-    "The vicinity of a point: the {near} nearest (ℓ2, inputs) nines with the right label. “Very different” agrees if a "
-    "flip is at least twice as far from its vicinity, in features, as the other nines of the same network are from "
-    "theirs.",
-    "Distances to a class are to the mean of its features, flips left out, in units of the root mean square distance "
-    "of the nines to theirs.",
+    "memorised flips count. Features are the activations of the last hidden layer; distances are in ℓ2.",
+    "The vicinity of a point is the {near} nines with the right label whose inputs are nearest to it (ℓ2). “Very "
+    "different” means that in features a flip is at least twice as far from its vicinity as the other nines of the "
+    "same network are from theirs.",
+    "The distance to a class is that to the mean of its features without the flips, in units of the root mean square "
+    "distance of the nines to their mean.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return pictures.cells(settings)
+    return images.cells(settings)
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Distances of every memorised flip in its own network and, not flipped, in the clean one."""
-    data = pictures.load(cell)
-    nines, zeros = data.of(9), data.of(0)
-    sets = [data.rng.choice(nines, cell["flips"], replace=False) for _ in range(cell["networks"])]
-    labels = np.stack([data.labels, *(data.flipped(index, 0) for index in sets)])
-    victims = pictures.trained(cell, data, labels, report)
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Distances of every memorised flip in its own network, and of the same point, not flipped, in the clean one."""
+    sample = images.load_mnist(cell)
+    nines, zeros = sample.of_class(9), sample.of_class(0)
+    sets = [sample.rng.choice(nines, cell["flips"], replace=False) for _ in range(cell["networks"])]
+    labels = np.stack([sample.labels, *(sample.flipped(index, 0) for index in sets)])
+    victims = networks.train(cell, sample, labels, report)
     with torch.no_grad():
-        features = victims.features(torch.from_numpy(data.inputs).unsqueeze(0)).double().numpy()
-    predicted = victims.predict(torch.from_numpy(data.inputs)).numpy()
-    flat = data.inputs[nines].reshape(len(nines), -1).astype(np.float64)
-    near = cdist(flat, flat)
+        spaces = victims.features(torch.from_numpy(sample.inputs).unsqueeze(0)).double().numpy()
+    predicted = victims.predict(torch.from_numpy(sample.inputs)).numpy()
+    flat = sample.inputs[nines].reshape(len(nines), -1).astype(np.float64)
+    apart = cdist(flat, flat)
     flips, others = [], []
     for v, index in enumerate(sets, 1):
-        kept = ~np.isin(nines, index)
-        order = np.argsort(np.where(kept[None], near, np.inf) + np.diag([np.inf] * len(nines)), 1)[:, : cell["near"]]
-        there, clean = (_places(space[nines], space[zeros], order, kept) for space in (features[v], features[0]))
-        for i in np.flatnonzero(~kept):
+        unflipped = ~np.isin(nines, index)
+        others_only = np.where(unflipped[None], apart, np.inf) + np.diag([np.inf] * len(nines))
+        order = np.argsort(others_only, 1)[:, : cell["near"]]
+        there, clean = (distances(space[nines], space[zeros], order, unflipped) for space in (spaces[v], spaces[0]))
+        for i in np.flatnonzero(~unflipped):
             if predicted[v, nines[i]] == 0:
                 flips.append({"flip": there[i].tolist(), "clean": clean[i].tolist()})
-        others.append(there[kept].mean(0).tolist())
-    return {"flips": flips, "others": others, "sample": there[kept][:40].tolist()}
+        others.append(there[unflipped].mean(0).tolist())
+    return {"flips": flips, "others": others, "sample": there[unflipped][:40].tolist()}
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The vicinity, and own against target class, each over the splits' means."""
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """Distances to the vicinity, and to the own against the target class, each over the means of the splits."""
+    by_split = [entry["result"]["flips"] for entry in results if entry["result"]["flips"]]
     flips, clean = (
-        np.array([np.mean([flip[of] for flip in f["result"]["flips"]], 0) for f in found if f["result"]["flips"]])
-        for of in ("flip", "clean")
+        np.array([np.mean([flip[network] for flip in split], 0) for split in by_split]).reshape(-1, 3)
+        for network in ("flip", "clean")
     )
-    flips, clean = flips.reshape(-1, 3), clean.reshape(-1, 3)
     return [
         above(
-            "Networks memorise false labels by features very different from those of the points in the vicinity.",
+            "Networks memorise wrong labels by features very different from those of the points in the vicinity.",
             "distance of a flip to its vicinity over that of the other nines to theirs",
             flips[:, 2],
             limit=2.0,
@@ -83,7 +84,7 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             unit="radii of the nines",
         ),
         above(
-            "Not in the thesis: where they are not flipped, the same points are closer to their own class.",
+            "Not in the thesis: if they are not flipped, the same points are closer to their own class.",
             "in the clean network: distance to the zeros' mean minus distance to the nines' mean",
             clean[:, 1] - clean[:, 0],
             unit="radii of the nines",
@@ -91,18 +92,15 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
+def draw(settings: Settings, results: Results) -> Figure:
     """Distances to both classes, and to the vicinity."""
-    from lnbench.thesis import drawing
-
     figure, ((left, right),) = drawing.panels(2, width=3.7, height=3.2)
-    flips, clean = (
-        np.array([flip[of] for f in found for flip in f["result"]["flips"]]).reshape(-1, 3) for of in ("flip", "clean")
-    )
-    others = np.array([row for f in found for row in f["result"]["sample"]])
+    every = [flip for entry in results for flip in entry["result"]["flips"]]
+    flips, clean = (np.array([flip[network] for flip in every]).reshape(-1, 3) for network in ("flip", "clean"))
+    others = np.array([point for entry in results for point in entry["result"]["sample"]])
     kinds = (
         (others, drawing.GREY, "other nines", 8),
-        (clean, drawing.CLEAN, "the flips' points, in the clean network", 12),
+        (clean, drawing.CLEAN, "the same points in the clean network", 12),
         (flips, drawing.POISONED, "memorised flips", 12),
     )
     for values, colour, name, size in kinds:
@@ -121,15 +119,16 @@ def draw(settings: Settings, found: Results) -> Figure:
     return figure
 
 
-def _places(nines: np.ndarray, zeros: np.ndarray, order: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Distance to the own class, to the target class and to the vicinity, each in its unit, (nine, 3).
+def distances(nines: np.ndarray, zeros: np.ndarray, order: np.ndarray, unflipped: np.ndarray) -> np.ndarray:
+    """Distance of every nine to its own class, to the target class and to its vicinity, each in its unit, (nine, 3).
 
     Args:
-        order: (nine, near) each nine's nearest kept nines in the inputs.
-        kept: (nine,) bool: the label is right.
+        nines, zeros: (nine, feature) and (zero, feature).
+        order: (nine, near), the unflipped nines whose inputs are nearest to each.
+        unflipped: (nine,) bool: the label is right.
     """
-    own = np.linalg.norm(nines - nines[kept].mean(0), axis=1)
+    own = np.linalg.norm(nines - nines[unflipped].mean(0), axis=1)
     target = np.linalg.norm(nines - zeros.mean(0), axis=1)
     vicinity = np.linalg.norm(nines[:, None] - nines[order], axis=2).mean(1)
-    scale = max(float(np.sqrt((own[kept] ** 2).mean())), 1e-12)
-    return np.stack([own / scale, target / scale, vicinity / max(float(vicinity[kept].mean()), 1e-12)], 1)
+    scale = max(float(np.sqrt((own[unflipped] ** 2).mean())), 1e-12)
+    return np.stack([own / scale, target / scale, vicinity / max(float(vicinity[unflipped].mean()), 1e-12)], 1)

@@ -9,11 +9,9 @@ import numpy as np
 import torch
 
 from lnbench.adversary import PRESETS, pgd
-from lnbench.protocol.track import Recipe
-from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, clopper_pearson, interval
-from lnbench.victims import architecture, train
+from lnbench.thesis import drawing, images, networks
+from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.verdicts import UNDECIDED, Verdict, clopper_pearson, exceeds, interval, stays_below
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,37 +37,31 @@ QUICK = {
 }
 FULL = {**QUICK, "train": 60000, "test": 892, "splits": 20, "attacked": 8000, "steps": 9000, "batch": 128}
 CHOICES = (
-    "{train} of MNIST's 60,000 training points a split, {splits} splits; up to {test} test points of every class, "
-    "{attacked} of all of them for the untargeted attack. The interval is over splits.",
-    "The network: two convolutions of {channels} channels, {kernel}×{kernel}, stride {stride}, {hidden} hidden units "
-    "(the thesis does not give its own); Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}. Clean labels.",
-    "5 → 3: targeted PGD, ℓ∞, ε = {radius}, {pgd_steps} sign steps of 2.5·ε/m in the pixels' box, the last iterate. "
-    "Fives given with a probability of at least 99.5 % count, and must end as threes of at least {confidence}.",
-    "Untargeted: as many steps; broken if any iterate is misclassified. “0 %” is below 1 %.",
+    "Every one of {splits} splits draws {train} of MNIST's 60,000 training points anew and tests on up to {test} "
+    "points of each class, of which the untargeted attack gets {attacked}. The interval is over splits.",
+    "The network has two convolutions of {channels} channels, {kernel}×{kernel}, stride {stride}, and {hidden} hidden "
+    "units (the thesis does not describe its own); Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}. "
+    "Labels are clean.",
+    "5 → 3: targeted PGD, ℓ∞, ε = {radius}, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels; the last "
+    "iterate counts. Only fives classified with a probability of at least 99.5 % are attacked, and each has to become "
+    "a three with a probability of at least {confidence}.",
+    "Untargeted: PGD with as many steps. A point is broken if any iterate is misclassified. “0 %” means below 1 %.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return pictures.cells(settings)
+    return images.cells(settings)
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """One clean network: its accuracy, its fives as threes, its AA over the radius."""
-    data = pictures.load(cell)
-    network = train(
-        architecture("cnn", {name: cell[name] for name in ("channels", "kernel", "stride", "hidden")}),
-        Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"]),
-        torch.from_numpy(data.inputs),
-        torch.from_numpy(data.labels).unsqueeze(0),
-        init=[data.seed],
-        order=[data.seed + 1],
-        num_classes=10,
-        on_step=lambda step: report(0.6 * step / cell["steps"]) if step % 100 == 0 else None,
-    )
-    tests, answers = torch.from_numpy(data.tests), torch.from_numpy(data.answers)
-    fives = data.test_of(5)
-    towards = pgd(
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """One clean network: its accuracy, its fives as threes, its adversarial accuracy over the radius."""
+    sample = images.load_mnist(cell)
+    options = {name: cell[name] for name in ("channels", "kernel", "stride", "hidden")}
+    network = networks.train({**cell, "network": ["cnn", options]}, sample, sample.labels, report)
+    tests, answers = torch.from_numpy(sample.test_inputs), torch.from_numpy(sample.test_labels)
+    fives = sample.tests_of_class(5)
+    to_three = pgd(
         network,
         fives,
         torch.full((len(fives),), 3),
@@ -79,27 +71,28 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
         keep_points=True,
         **PRESETS["thesis"],
     )
-    if towards.points is None:
+    if to_three.points is None:
         raise RuntimeError("the attack was asked for its points")
-    moved = towards.points[0, 0]
+    moved = to_three.points[0, 0]
     with torch.no_grad():
         before, after = (network(x.unsqueeze(0))[0].softmax(-1) for x in (fives, moved))
-    good = (before[:, 5] >= 0.995) & (after[:, 3] >= cell["confidence"])
-    some = torch.from_numpy(data.rng.choice(len(tests), min(cell["attacked"], len(tests)), replace=False))
-    report(0.8)
-    radii, steps = cell["epsilons"], cell["pgd_steps"]
-    away = pgd(network, tests[some], answers[some], targeted=False, epsilons=radii, steps=steps)
+    sure = before[:, 5] >= 0.995
+    turned = sure & (after[:, 3] >= cell["confidence"])
+    some = torch.from_numpy(sample.rng.choice(len(tests), min(cell["attacked"], len(tests)), replace=False))
+    untargeted = pgd(
+        network, tests[some], answers[some], targeted=False, epsilons=cell["epsilons"], steps=cell["pgd_steps"]
+    )
     result: dict[str, Any] = {
         "accuracy": float(network.predict(tests).eq(answers).double().mean()),
-        "sure": int((before[:, 5] >= 0.995).sum()),
-        "turned": int(good.sum()),
-        "aa": (1 - away.broken[0].double().mean(1)).tolist(),
-        "zero_gradient": float(away.zero_gradient.double().mean()),
+        "sure": int(sure.sum()),
+        "turned": int(turned.sum()),
+        "aa": (1 - untargeted.broken[0].double().mean(1)).tolist(),
+        "zero_gradient": float(untargeted.zero_gradient.double().mean()),
     }
-    if good.any():
-        best = int(torch.where(good, after[:, 3], -1.0).argmax())
+    if turned.any():
+        best = int(torch.where(turned, after[:, 3], -1.0).argmax())
         result["example"] = {
-            "pictures": [_hex(x[best]) for x in (fives, moved)],
+            "pictures": [images.to_hex(x[best].numpy(), 4) for x in (fives, moved)],
             "before": before[best].tolist(),
             "after": after[best].tolist(),
             "apart": float((moved[best] - fives[best]).abs().max()),
@@ -107,86 +100,69 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return result
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The caption's three numbers."""
-    results = [f["result"] for f in found]
-    turned = sum(r["turned"] > 0 for r in results)
-    low, high = clopper_pearson(turned, len(results))
-    turned_share = [100 * r["turned"] / r["sure"] for r in results if r["sure"]]
-    share = "none is classified so surely"
-    if turned_share:
-        share = "{:.1f} % [{:.1f}, {:.1f}] of the surely classified fives".format(*interval(turned_share)).replace(
-            "-", "−"
-        )
-    accuracy = interval([100 * r["accuracy"] for r in results])
-    reached = AGREES if accuracy[1] > 99 else DISAGREES if accuracy[2] < 99 else UNDECIDED
-    fewer = reached == DISAGREES and settings["train"] < 60000
-    at = settings["epsilons"].index(0.3)
-    broken = interval([100 * r["aa"][at] for r in results])
-    masked = 100 * np.mean([r["zero_gradient"] for r in results])
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The three numbers of the caption."""
+    n = len(results)
+    sure, turned = collect(results, "sure"), collect(results, "turned")
+    successes = int((turned > 0).sum())
+    low, high = clopper_pearson(successes, n)
+    share = "no five is classified so surely"
+    if sure.any():
+        share = "{:.1f} % [{:.1f}, {:.1f}] of the surely classified fives".format(
+            *interval([100 * t / s for t, s in zip(turned, sure, strict=True) if s])
+        ).replace("-", "−")
+    accuracy = interval(100 * collect(results, "accuracy"))
+    reached = exceeds(*accuracy[1:], 99)
+    too_few = accuracy[2] < 99 and settings["train"] < 60000
+    broken = interval(100 * collect(results, "aa")[:, settings["epsilons"].index(0.3)])
+    masked = 100 * collect(results, "zero_gradient").mean()
     return [
         Verdict(
-            "A five given with 100 % confidence becomes a three of more than 60 % within ℓ∞ .04.",
-            AGREES if low > 0.5 else DISAGREES if high < 0.5 else UNDECIDED,
-            f"such a five is found on {turned} of {len(results)} networks [{100 * low:.0f} %, {100 * high:.0f} %]; "
-            + share,
-            turned / len(results),
+            "A five classified with 100 % confidence becomes a three of more than 60 % within ℓ∞ .04.",
+            exceeds(low, high, 0.5),
+            f"{successes} of {n} networks have such a five [{100 * low:.0f} %, {100 * high:.0f} %]; {share}",
+            successes / n,
             low,
             high,
-            len(results),
+            n,
         ),
         Verdict(
             "The network attains 99.19 % test accuracy: at least 99 %.",
-            UNDECIDED if fewer else reached,
+            UNDECIDED if too_few else reached,
             f"{accuracy[0]:.2f} % [{accuracy[1]:.2f}, {accuracy[2]:.2f}]"
-            + (f"; {settings['train']} training points cannot speak for 60,000" if fewer else ""),
+            + (f"; {settings['train']} training points say nothing about 60,000" if too_few else ""),
             *accuracy,
-            len(results),
+            n,
         ),
         Verdict(
-            "Its untargeted adversarial accuracy at ε = .3 is 0 %.",
-            AGREES if broken[2] < 1 else DISAGREES if broken[1] > 1 else UNDECIDED,
+            "The untargeted adversarial accuracy of the network at ε = .3 is 0 %.",
+            stays_below(*broken[1:], 1),
             f"{broken[0]:.2f} % [{broken[1]:.2f}, {broken[2]:.2f}]; no gradient at {masked:.1f} % of the points",
             *broken,
-            len(results),
+            n,
         ),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """Both pictures and their difference, and AA over the radius."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """One five before and after the attack, their difference, and adversarial accuracy over the radius."""
     figure, ((first, second, third, right),) = drawing.panels(4, width=2.1, height=2.7, width_ratios=[1, 1, 1, 1.6])
-    example = next((f["result"]["example"] for f in found if "example" in f["result"]), None)
+    example = next((entry["result"]["example"] for entry in results if "example" in entry["result"]), None)
+    radius = settings["radius"]
     if example is not None:
-        before, after = (_pixels(code) for code in example["pictures"])
-        for axis, picture, shares, letter in ((first, before, "before", "a"), (second, after, "after", "b")):
-            axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1)
+        before, after = (images.from_hex(code, 4) for code in example["pictures"])
+        for axis, image, shares, letter in ((first, before, "before", "a"), (second, after, "after", "b")):
+            axis.imshow(image, cmap="gray_r", vmin=0, vmax=1)
             top = int(np.argmax(example[shares]))
             axis.set_title(f"({letter}) a {top}, {100 * example[shares][top]:.1f} %")
-        image = third.imshow(after - before, cmap="RdBu_r", vmin=-settings["radius"], vmax=settings["radius"])
+        colours = third.imshow(after - before, cmap="RdBu_r", vmin=-radius, vmax=radius)
         third.set_title(f"(c) difference, ≤ {example['apart']:.3f}")
-        figure.colorbar(
-            image, ax=third, location="bottom", shrink=0.85, ticks=[-settings["radius"], 0, settings["radius"]]
-        )
+        figure.colorbar(colours, ax=third, location="bottom", shrink=0.85, ticks=[-radius, 0, radius])
     for axis in (first, second, third):
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
-    accuracy = [f["result"]["accuracy"] for f in found]
-    curves = np.array([f["result"]["aa"] for f in found]).T
-    radii = [0, *settings["epsilons"]]
-    drawing.curve(right, radii, [accuracy, *curves.tolist()], drawing.CLEAN, "clean networks")
+    curves = [collect(results, "accuracy").tolist(), *collect(results, "aa").T.tolist()]
+    drawing.curve(right, [0, *settings["epsilons"]], curves, drawing.CLEAN, "clean networks")
     right.set(title="(d) Untargeted attack", xlabel="ε (ℓ∞); 0: natural accuracy", ylabel="AA, all classes")
     drawing.percent(right)
     return figure
-
-
-def _hex(image: torch.Tensor) -> str:
-    """One picture in [0, 1] as 784 numbers of four digits: steps of 1/65535."""
-    return "".join(f"{round(65535 * value):04x}" for value in image.flatten().tolist())
-
-
-def _pixels(code: str) -> np.ndarray:
-    values = [int(code[i : i + 4], 16) / 65535 for i in range(0, len(code), 4)]
-    return np.array(values).reshape(28, 28)

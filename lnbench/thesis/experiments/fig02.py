@@ -1,4 +1,4 @@
-"""Greedy selection against coverage on class graphs of a 2-d set (thesis §4.1.1)."""
+"""Greedy selection and coverage on the class graph of a set in the plane (thesis §4.1.1)."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnbench import graphs
-from lnbench.thesis.experiment import Results, Settings
+from lnbench.thesis import drawing
+from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.verdicts import Verdict, above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "A 2-d set: the points of highest degree, and the points that together cover the most"
+TITLE = "A set in the plane: the points of highest degree, and the points that together cover the most"
 THESIS = "§4.1.1, figure 2"
 QUICK = {"sets": 5, "budget": 5, "gamma": 0.5, "clusters": [60, 45, 30, 20, 12]}
 FULL = {**QUICK, "sets": 40}
 CHOICES = (
     "{sets} sets of Gaussian clusters of {clusters} points (σ = .35) in the plane, centres uniform in a 6 × 6 square.",
-    "Class graph with γ = {gamma} in ℓ2, budget b = {budget}; the thesis's listings are template text, so greedy is "
-    "`graphs.high_degree` and the modified dominating set is `graphs.coverage`.",
+    "Class graph with γ = {gamma} in ℓ2, budget b = {budget}. The listings in the thesis are template text; here "
+    "greedy is `graphs.high_degree` and the modified dominating set is `graphs.coverage`.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per set."""
-    return [
-        {**{k: settings[k] for k in ("budget", "gamma", "clusters")}, "seed": seed} for seed in range(settings["sets"])
-    ]
+    shared = {name: settings[name] for name in ("budget", "gamma", "clusters")}
+    return [{**shared, "seed": seed} for seed in range(settings["sets"])]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Select in both ways and count the points within γ of a selected one."""
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Select points in both ways, and count the points within γ of a selected one."""
     rng = np.random.default_rng([2, cell["seed"]])
     centres = rng.uniform(-3, 3, (len(cell["clusters"]), 2))
     points = np.concatenate(
@@ -48,26 +48,22 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return result
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """Coverage against greedy."""
-    covered = {
-        k: np.array([f["result"][k]["covered"] / f["result"]["n"] for f in found]) for k in ("greedy", "coverage")
-    }
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The share of the points covered, by coverage and by greedy."""
+    greedy, coverage = (collect(results, rule, "covered") / collect(results, "n") for rule in ("greedy", "coverage"))
     return [
         above(
-            "Greedy selection picks points from the same neighbourhood, which the dominating-set version avoids.",
+            "Greedy selection picks points from one neighbourhood; the dominating-set version avoids that.",
             "share of the points within γ of a selected one, coverage minus greedy",
-            100 * (covered["coverage"] - covered["greedy"]),
+            100 * (coverage - greedy),
         )
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
+def draw(settings: Settings, results: Results) -> Figure:
     """Both selections on the first set."""
-    from lnbench.thesis import drawing
-
     figure, (axes,) = drawing.panels(2, width=3.4, height=3.5, sharex=True, sharey=True)
-    first = found[0]["result"]
+    first = results[0]["result"]
     points = np.array(first["points"])
     for axis, name, colour in zip(axes, ("greedy", "coverage"), (drawing.RANDOM, drawing.THIRD), strict=True):
         chosen = points[first[name]["chosen"]]

@@ -1,4 +1,4 @@
-"""Distances between points of class 0, on MNIST and CIFAR-10, against the usual perturbation budget (thesis §4.1)."""
+"""Distances between the points of class 0, on MNIST and CIFAR-10, and the usual perturbation budget (thesis §4.1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist
 
 from lnbench.data import Split, mnist
 from lnbench.protocol.track import DataSpec
-from lnbench.thesis import pictures
+from lnbench.thesis import drawing, images
 from lnbench.thesis.experiment import ABSENT, Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict
 
@@ -22,11 +22,11 @@ THESIS = "§4.1, figure 3"
 QUICK = {"points": 1000, "budgets": {"mnist": 0.3, "cifar10": 0.031}, "gammas": 60}
 FULL = {**QUICK, "points": 5923}
 CHOICES = (
-    "{points} points of class 0 (all are 5,923 of MNIST and 5,000 of CIFAR-10), drawn once; both ℓ∞ and ℓ2. CIFAR-10 "
-    "is the original where it is found, else the JPEG copy of the track `cifar10jpeg-9to0`; where neither is, the "
-    "figure says so.",
-    "The budgets in ℓ∞: ε = {budgets[mnist]} for MNIST, the thesis's, and {budgets[cifar10]} (8/255) for CIFAR-10, for "
-    "which it names none; γ of the class graphs runs over the whole range of distances.",
+    "{points} points of class 0 (of 5,923 in MNIST and 5,000 in CIFAR-10), drawn once; distances in ℓ∞ and in ℓ2. "
+    "CIFAR-10 is the original or, if that is not on this machine, the JPEG copy of the track `cifar10jpeg-9to0`; the "
+    "figure says so if neither is there.",
+    "The budgets in ℓ∞: ε = {budgets[mnist]} for MNIST, as in the thesis, and {budgets[cifar10]} (8/255) for "
+    "CIFAR-10, for which the thesis names none. γ of the class graphs runs over the whole range of distances.",
 )
 _NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar10jpeg": "CIFAR-10 (JPEG copy)"}
 _METRICS = {"linf": "chebyshev", "l2": "euclidean"}
@@ -42,7 +42,7 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Histograms of all pair distances and of nearest-neighbour distances."""
     source, points = _class_zero(cell["data"], cell["points"])
     if points is None:
@@ -66,44 +66,41 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The distances against the budget, and what it does to class graphs, for every data set there is."""
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The distances against the budget, and what they make of class graphs, for each data set."""
     verdicts = []
-    for data, (sharp, round_) in _pairs(settings, found).items():
+    for data, (linf, l2) in _by_norm(settings, results).items():
         name, note = _NAMES[data], "" if data == "mnist" else " (the thesis shows MNIST only)"
-        if sharp.get(ABSENT):
+        if linf.get(ABSENT):
             claim = f"{name}: the distances are far larger than the budget{note}."
             verdicts.append(Verdict(claim, UNDECIDED, f"{name} is not on this machine"))
             continue
-        name, budget = _NAMES[sharp["source"]], settings["budgets"][data]
+        name, budget = _NAMES[linf["source"]], settings["budgets"][data]
         verdicts += [
             Verdict(
                 f"{name}: the distances are far larger than the budget of {budget:g}{note}.",
-                AGREES if sharp["smallest"] > 2 * budget else DISAGREES,
-                f"smallest of {sharp['count']} ℓ∞ distances {sharp['smallest']:.3f}, median nearest neighbour at "
-                f"{sharp['median_nearest']:.3f}; {sharp['within_budget']} pairs within {budget:g}",
-                n=sharp["count"],
+                AGREES if linf["smallest"] > 2 * budget else DISAGREES,
+                f"smallest of {linf['count']} ℓ∞ distances {linf['smallest']:.3f}, median nearest neighbour at "
+                f"{linf['median_nearest']:.3f}; {linf['within_budget']} pairs within {budget:g}",
+                n=linf["count"],
             ),
             Verdict(
-                f"Not in the thesis: that is why the ℓ∞ class graphs of {name} are empty or complete.",
-                AGREES if sharp["middle"] < 0.1 < round_["middle"] else DISAGREES,
-                f"from 5 % to 95 % of all edges γ grows by {sharp['middle']:.3f} in ℓ∞ and by {round_['middle']:.2f} "
-                "in ℓ2",
-                n=sharp["count"],
+                f"Not in the thesis: therefore the ℓ∞ class graphs of {name} are empty or complete.",
+                AGREES if linf["middle"] < 0.1 < l2["middle"] else DISAGREES,
+                f"from 5 % to 95 % of all edges γ grows by {linf['middle']:.3f} in ℓ∞ and by {l2['middle']:.2f} in ℓ2",
+                n=linf["count"],
             ),
         ]
     return verdicts
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """Histograms, and the share of edges against γ."""
-    from lnbench.thesis import drawing
-
-    pairs = _pairs(settings, found)
-    figure, axes = drawing.panels(2, len(pairs), width=3.7, height=2.6)
+def draw(settings: Settings, results: Results) -> Figure:
+    """Histograms of the distances, and the share of edges against γ."""
+    data_sets = _by_norm(settings, results)
+    figure, axes = drawing.panels(2, len(data_sets), width=3.7, height=2.6)
     letters = iter("abcdefgh")
-    for row, (data, results) in zip(axes, pairs.items(), strict=True):
-        for axis, result, norm in zip(row, results, ("ℓ∞", "ℓ2"), strict=True):
+    for row, (data, both_norms) in zip(axes, data_sets.items(), strict=True):
+        for axis, result, norm in zip(row, both_norms, ("ℓ∞", "ℓ2"), strict=True):
             name = _NAMES[result.get("source", data)]
             axis.set(title=f"({next(letters)}) {name}, {norm}", xlabel="distance, or γ", ylabel="share")
             drawing.percent(axis)
@@ -113,10 +110,9 @@ def draw(settings: Settings, found: Results) -> Figure:
             edges, counts = np.array(result["edges"]), np.array(result["pairs"])
             axis.stairs(counts / counts.sum(), edges, color=drawing.THIRD, fill=True, alpha=0.35, label="pairs")
             nearest = np.array(result["nearest"])
-            nearest = nearest / nearest.sum()
-            axis.stairs(nearest, edges, color=drawing.RANDOM, linewidth=1.4, label="nearest neighbours")
-            edge_share = np.cumsum(counts) / counts.sum()
-            axis.plot(edges[1:], edge_share, color="black", linewidth=1.2, label="edges of the class graph at γ")
+            axis.stairs(nearest / nearest.sum(), edges, color=drawing.RANDOM, linewidth=1.4, label="nearest neighbours")
+            edge_shares = np.cumsum(counts) / counts.sum()
+            axis.plot(edges[1:], edge_shares, color="black", linewidth=1.2, label="edges of the class graph at γ")
         budget = settings["budgets"][data]
         row[0].axvline(budget, color=drawing.POISONED, linestyle="--", linewidth=1.2)
         row[0].annotate(f"ε = {budget:g}", (budget + 0.015, 0.5), color=drawing.POISONED)
@@ -124,10 +120,10 @@ def draw(settings: Settings, found: Results) -> Figure:
     return figure
 
 
-def _pairs(settings: Settings, found: Results) -> dict[str, tuple[Any, Any]]:
+def _by_norm(settings: Settings, results: Results) -> dict[str, tuple[Any, Any]]:
     """Data set -> its results in ℓ∞ and in ℓ2."""
-    results = [f["result"] for f in found]
-    return {data: (results[2 * i], results[2 * i + 1]) for i, data in enumerate(_budgets(settings))}
+    values = [entry["result"] for entry in results]
+    return {data: (values[2 * i], values[2 * i + 1]) for i, data in enumerate(_budgets(settings))}
 
 
 def _budgets(settings: Settings) -> dict[str, float]:
@@ -136,14 +132,14 @@ def _budgets(settings: Settings) -> dict[str, float]:
 
 
 def _class_zero(data: str, count: int) -> tuple[str, np.ndarray | None]:
-    """Where class 0 comes from, and its first points, flat; None if the data set is not here."""
+    """The source of a data set and the first points of its class 0, (count, d); None if it is not on this machine."""
     if data == "mnist":
         spec = DataSpec(source=data, train=60000, classes=10)
-        found: tuple[str, Split] | None = (data, mnist.load(spec, 0, pictures.STREAMS))
+        loaded: tuple[str, Split] | None = (data, mnist.load(spec, 0, images.STREAMS))
     else:
-        found = pictures.load_cifar10(min(50000, 12 * count), 0)
-    if found is None:
+        loaded = images.load_cifar10(min(50000, 12 * count), 0)
+    if loaded is None:
         return data, None
-    source, points = found
+    source, points = loaded
     some = points.inputs[points.labels == 0][:count]
     return source, some.reshape(len(some), -1).astype(np.float64)

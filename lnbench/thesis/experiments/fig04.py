@@ -1,4 +1,4 @@
-"""The toy distribution: samples for d = 2, and where its mass lies for larger d (thesis §4.2)."""
+"""The toy Gaussians: samples for d = 2, and where the mass lies for larger d (thesis §4.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from lnbench.thesis import toys
+from lnbench.thesis import drawing, toy_data
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, clopper_pearson, frequency
 
@@ -20,20 +20,21 @@ THESIS = "§4.2, figure 4"
 QUICK = {"n": 2000, "shown": 300, "distance": 4.0, "dimensions": [2, 16, 64]}
 FULL = {**QUICK, "n": 50000}
 CHOICES = (
-    "σ = 1; the means lie at distance µ√d = {distance} of the boundary (the thesis only says µ ≫ σ²).",
-    "{n} draws for each d in {dimensions}; {shown} of them are shown for d = 2.",
+    "σ = 1; the means lie at distance µ√d = {distance} from the boundary (the thesis only says µ ≫ σ²).",
+    "{n} draws for each d in {dimensions}; the figure shows {shown} of them for d = 2.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per dimension."""
-    return [{**{k: settings[k] for k in ("n", "shown", "distance")}, "d": d} for d in settings["dimensions"]]
+    shared = {name: settings[name] for name in ("n", "shown", "distance")}
+    return [{**shared, "d": d} for d in settings["dimensions"]]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Draws: how often the label is the Gaussian's, and a histogram of r/(σ√d)."""
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Draw points, and count them by their distance to the mean, r/(σ√d)."""
     d, mu = cell["d"], cell["distance"] / cell["d"] ** 0.5
-    inputs, labels = toys.gaussians(cell["n"], d, mu, np.random.default_rng([4, d]))
+    inputs, labels = toy_data.gaussians(cell["n"], d, mu, np.random.default_rng([4, d]))
     away = np.linalg.norm(inputs - np.where(labels, mu, -mu)[:, None], axis=1) / d**0.5
     counts, edges = np.histogram(away, bins=60, range=(0.0, 2.4))
     return {
@@ -45,27 +46,27 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     }
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """Where the mass lies, which the thesis's words "high probability density regions" pass over."""
-    last = found[-1]
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """Where the mass lies; the thesis speaks of "high probability density regions" only."""
+    last = results[-1]
     d, near, n = last["cell"]["d"], last["result"]["near"], settings["n"]
     low, high = clopper_pearson(near, n)
-    middle = found[0]
-    expected = float(stats.chi2.cdf(middle["cell"]["d"] * 0.25, middle["cell"]["d"]))
+    first = results[0]
+    first_d = first["cell"]["d"]
+    expected = float(stats.chi2.cdf(first_d * 0.25, first_d))
     return [
         frequency(
             "The samples follow the stated Gaussians.",
-            f"share within r = σ√d/2 for d = {middle['cell']['d']}",
-            middle["result"]["near"],
+            f"share within r = σ√d/2 for d = {first_d}",
+            first["result"]["near"],
             n,
             expected,
         ),
         Verdict(
-            "The region of highest density, about the mean, is where the points are.",
+            "The points lie in the region of highest density, about the mean.",
             DISAGREES if high < 0.05 else AGREES,
-            f"for d = {d}, {near} of {n} draws lie within σ√d/2 of their mean (share at most {high:.5f}): the "
-            f"density is "
-            "highest there and the mass is at r ≈ σ√d",
+            f"for d = {d}, {near} of {n} draws lie within σ√d/2 of their mean (share at most {high:.5f}): there the "
+            "density is highest, but the mass is at r ≈ σ√d",
             near / n,
             low,
             high,
@@ -74,12 +75,10 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
+def draw(settings: Settings, results: Results) -> Figure:
     """Samples, and histograms of r/(σ√d)."""
-    from lnbench.thesis import drawing
-
     figure, ((left, right),) = drawing.panels(2, width=3.6, height=3.2)
-    flat = found[0]["result"]
+    flat = results[0]["result"]
     points, labels = np.array(flat["points"]), np.array(flat["labels"])
     for label, colour in ((0, drawing.POISONED), (1, drawing.THIRD)):
         left.scatter(*points[labels == label].T, s=9, color=colour, alpha=0.65, linewidths=0, label=f"class {label}")
@@ -88,11 +87,11 @@ def draw(settings: Settings, found: Results) -> Figure:
     left.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", title="(a) d = 2")
     left.set(xlabel="x₁ / σ", ylabel="x₂ / σ")
     left.legend(loc="lower right", handletextpad=0.3)
-    for f, colour in zip(found, (drawing.RANDOM, drawing.CLEAN, "black"), strict=False):
-        edges, counts = np.array(f["result"]["edges"]), np.array(f["result"]["counts"])
+    for entry, colour in zip(results, (drawing.RANDOM, drawing.CLEAN, "black"), strict=False):
+        edges, counts = np.array(entry["result"]["edges"]), np.array(entry["result"]["counts"])
         density = counts / counts.sum() / np.diff(edges)
         right.stairs(density, edges, color=colour, fill=True, alpha=0.25)
-        right.stairs(density, edges, color=colour, label=f"d = {f['cell']['d']}")
-    right.set(xlabel="distance to the class's mean, r / (σ√d)", ylabel="density", title="(b) Where the mass lies")
+        right.stairs(density, edges, color=colour, label=f"d = {entry['cell']['d']}")
+    right.set(xlabel="distance to the mean of the class, r / (σ√d)", ylabel="density", title="(b) Where the mass lies")
     right.legend()
     return figure

@@ -1,4 +1,4 @@
-"""Poisons at distance r of the class means, for means at several distances of the boundary (thesis §4.2)."""
+"""Poisons at distance r from the class means, for means at several distances from the boundary (thesis §4.2)."""
 
 from __future__ import annotations
 
@@ -7,79 +7,71 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import toy_networks
+from lnbench.thesis import drawing, toy_networks
 from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval, within
+from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above, exceeds, interval, within
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Toy Gaussians: adversarial and natural accuracy over the means' and the poisons' distance"
+TITLE = "Toy Gaussians: adversarial and natural accuracy over the distances of the means and of the poisons"
 THESIS = "§4.2, figure 5"
 FULL = {
+    **toy_networks.POISONED,
     "d": 64,
-    "n": 500,
-    "test": 300,
-    "seeds": 20,
-    "per_class": 2,
-    "depth": 3,
-    "width": 64,
-    "steps": 400,
-    "batch": 64,
     "rate": 0.005,
     "epsilon": 0.3,
-    "pgd_steps": 20,
     "distances": [3.0, 4.0, 6.0, 8.0, 16.0],
     "radii": [0.0, 0.25, 0.5, 0.75, 1.0, 1.5],
 }
 QUICK = {**FULL, "seeds": 5, "distances": [4.0, 8.0, 16.0], "radii": [0.0, 0.5, 1.0, 1.5]}
 CHOICES = (
     *toy_networks.CHOICES,
-    "{per_class} poisons per class, uniform at distance r of its mean; the grid is in µ√d/σ (distance of a mean to the "
-    "boundary) and r/(σ√d) (1 is where the class lies).",
-    "Early stopping keeps the first of the checks, every 20 steps, that is most accurate on 300 held-out clean points.",
+    "{per_class} poisons per class, uniform at distance r from its mean. The grid is in µ√d/σ (the distance of a mean "
+    "from the boundary) and in r/(σ√d) (the points of a class lie at about 1).",
+    "Early stopping looks every 20 steps at the accuracy on 300 held-out clean points, and takes the first network "
+    "with the highest.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per distance of the means and per radius (None: clean), for poisons of the other and of a third class."""
     return [
-        toy_networks.cells(settings, distance=distance, radius=radius, third=third)
+        toy_networks.cell(settings, distance=distance, radius=radius, third=third)
         for distance in settings["distances"]
         for third in (False, True)
         for radius in [None, *settings["radii"]]
     ]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Train to the end, and stopped early."""
-    data, victims, stopped = toy_networks.train(cell, report, stop_early=True)
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Accuracies of the victims trained to the end and of those stopped early."""
+    sets, victims, stopped = toy_networks.train(cell, report, stop_early=True)
     if stopped is None:
         raise RuntimeError("early stopping was asked for")
-    right = data.right.sum(1).tolist()
     return {
-        **toy_networks.measured(cell, data, victims),
-        "stopped": toy_networks.measured(cell, data, stopped),
-        "right": right,
+        **toy_networks.accuracies(cell, sets, victims),
+        "stopped": toy_networks.accuracies(cell, sets, stopped),
+        "right": sets.label_is_true.sum(1).tolist(),
     }
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The six claims of §4.2."""
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The claims of §4.2, and two conditions that it takes for granted."""
     radii, distances = settings["radii"], settings["distances"]
-    opposite, third = (_table(settings, found, "adversarial", flag) for flag in (False, True))
-    fitted = _table(settings, found, "fitted", False)[:, 1:]
-    stopped = _table(settings, found, "adversarial", False, "stopped")
+    opposite, third = (_table(settings, results, "adversarial", flag) for flag in (False, True))
+    fitted = _table(settings, results, "fitted", False)[:, 1:]
+    stopped = _table(settings, results, "adversarial", False, "stopped")
     drop = opposite[:, :1] - opposite[:, 1:]  # (distance, radius, seed), below clean
-    natural = _table(settings, found, "natural", False)[:, 1:].mean(2)
+    natural = _table(settings, results, "natural", False)[:, 1:]
+    means = natural.mean(2)
     far = distances.index(max(distances))
     near = [i for i in range(len(distances)) if i != far]
     mid = [i for i, radius in enumerate(radii) if radius > 0]
-    worst = interval(
-        _table(settings, found, "natural", False)[:, 1:][np.unravel_index(natural.argmin(), natural.shape)]
-    )
-    over = sum(sum(f["result"]["right"]) for f in found if f["cell"]["radius"] is not None and not f["cell"]["third"])
-    every = sum(2 * settings["per_class"] * settings["seeds"] for _ in distances for _ in radii)
+    worst = interval(natural[np.unravel_index(means.argmin(), means.shape)])
+    opposites = [entry for entry in results if entry["cell"]["radius"] is not None and not entry["cell"]["third"]]
+    beyond = sum(sum(entry["result"]["right"]) for entry in opposites)
+    every = 2 * settings["per_class"] * settings["seeds"] * len(opposites)
     return [
         above(
             "Poisons near the mean are the least effective.",
@@ -92,7 +84,7 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             100 * (fitted[:, mid].mean((0, 1)) - fitted[:, radii.index(0.0)].mean(0)),
         ),
         within(
-            "Where the means are very far apart the poisons have almost no effect.",
+            "If the means are very far apart, the poisons have almost no effect.",
             f"drop of AA below clean at µ√d/σ = {distances[far]:g}, all r",
             100 * drop[far].mean(0),
             margin=1.0,
@@ -104,9 +96,9 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
         ),
         Verdict(
             "Natural accuracies are all above 99 %.",
-            AGREES if worst[1] > 0.99 else DISAGREES if worst[2] < 0.99 else UNDECIDED,
-            f"lowest of {natural.size} points: {100 * worst[0]:.2f} % [{100 * worst[1]:.2f}, {100 * worst[2]:.2f}]; "
-            f"{(natural > 0.99).sum()} of {natural.size} means above 99 %",
+            exceeds(*worst[1:], 0.99),
+            f"lowest of {means.size} points: {100 * worst[0]:.2f} % [{100 * worst[1]:.2f}, {100 * worst[2]:.2f}]; "
+            f"{(means > 0.99).sum()} of {means.size} means above 99 %",
             *worst,
             settings["seeds"],
         ),
@@ -123,45 +115,43 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             margin=1.0,
         ),
         Verdict(
-            "The poisons' labels are wrong.",
-            DISAGREES if over > 0.01 * every else AGREES,
-            f"{over} of {every} poisons lie over the boundary, where their label is right",
+            "The labels of the poisons are wrong.",
+            DISAGREES if beyond > 0.01 * every else AGREES,
+            f"{beyond} of {every} poisons lie beyond the boundary, where their label is right",
             n=every,
         ),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """Accuracies as tables over µ and r."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """Tables of accuracy over µ and r."""
     figure, axes = drawing.panels(2, 3, width=3.7, height=2.5)
     columns = ["clean", *(f"{radius:g}" for radius in settings["radii"])]
     rows = [f"{distance:g}" for distance in settings["distances"]]
     shown = [
-        ("(a) AA, poisons of the opposite class", _table(settings, found, "adversarial", False), 0),
-        ("(b) AA, poisons of a third class", _table(settings, found, "adversarial", True), 0),
-        ("(c) Natural accuracy, opposite class", _table(settings, found, "natural", False), 1),
-        ("(d) Natural accuracy, third class", _table(settings, found, "natural", True), 1),
-        ("(e) AA with early stopping, opposite class", _table(settings, found, "adversarial", False, "stopped"), 0),
-        ("(f) Poisons fitted, opposite class", _table(settings, found, "fitted", False)[:, 1:], 0),
+        ("(a) AA, poisons of the opposite class", _table(settings, results, "adversarial", False), 0),
+        ("(b) AA, poisons of a third class", _table(settings, results, "adversarial", True), 0),
+        ("(c) Natural accuracy, opposite class", _table(settings, results, "natural", False), 1),
+        ("(d) Natural accuracy, third class", _table(settings, results, "natural", True), 1),
+        ("(e) AA with early stopping, opposite class", _table(settings, results, "adversarial", False, "stopped"), 0),
+        ("(f) Poisons fitted, opposite class", _table(settings, results, "fitted", False)[:, 1:], 0),
     ]
     for axis, (title, values, decimals) in zip(axes.flat, shown, strict=True):
         drawing.heat(axis, values, rows, columns[-values.shape[1] :], decimals=decimals)
         axis.set_title(title)
     for axis in axes[-1]:
-        axis.set_xlabel("poisons' distance r / (σ√d)")
+        axis.set_xlabel("distance of the poisons r / (σ√d)")
     for axis in axes[:, 0]:
-        axis.set_ylabel("means' distance µ√d / σ")
+        axis.set_ylabel("distance of the means µ√d / σ")
     figure.suptitle(f"in %, means over {settings['seeds']} seeds and 95 % intervals", fontsize=8.5, x=0.99, ha="right")
     return figure
 
 
-def _table(settings: Settings, found: Results, quantity: str, third: bool, of: str = "") -> np.ndarray:
-    """(distance, 1 + radius, seed): clean first; clean's fitted share is NaN."""
+def _table(settings: Settings, results: Results, quantity: str, third: bool, of: str = "") -> np.ndarray:
+    """One quantity over the grid, (distance, 1 + radius, seed); clean comes first, and has NaN for the share fitted."""
     empty = [float("nan")] * settings["seeds"]
     rows = []
     for distance in settings["distances"]:
-        some = [f for f in found if f["cell"]["distance"] == distance and f["cell"]["third"] == third]
-        rows.append([(f["result"][of] if of else f["result"]).get(quantity, empty) for f in some])
+        some = [entry for entry in results if entry["cell"]["distance"] == distance and entry["cell"]["third"] == third]
+        rows.append([(entry["result"][of] if of else entry["result"]).get(quantity, empty) for entry in some])
     return np.array(rows)

@@ -9,28 +9,21 @@ import numpy as np
 from torch import Tensor
 
 from lnbench.adversary import pgd
-from lnbench.thesis import toy_networks
+from lnbench.thesis import drawing, toy_networks
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above, valley
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Toy Gaussians: adversarial accuracy against the poisons' distance, for three ways of poisoning and training"
+TITLE = "Toy Gaussians: adversarial accuracy over the distance of the poisons, for three ways of poisoning and training"
 THESIS = "§4.3, figure 6"
 FULL = {
+    **toy_networks.POISONED,
     "d": 16,
-    "n": 500,
-    "test": 300,
-    "seeds": 20,
-    "per_class": 2,
-    "depth": 3,
-    "width": 64,
     "steps": 500,
-    "batch": 64,
     "rate": 0.005,
     "epsilon": 0.5,
-    "pgd_steps": 20,
     "distance": 4.0,
     "radii": [0.0, 0.25, 0.5, 0.85, 1.25, 1.75, 2.5],
     "inner_steps": 2,
@@ -39,9 +32,9 @@ FULL = {
 QUICK = {**FULL, "seeds": 6, "radii": [0.0, 0.5, 0.85, 1.25, 2.5]}
 CHOICES = (
     *toy_networks.CHOICES,
-    "The means lie at distance µ√d/σ = {distance} of the boundary; {per_class} poisons per class.",
-    "PGD training: every batch is replaced by untargeted PGD of {inner_steps} steps at ε = {inner_epsilon}, as many "
-    "optimiser steps as without (the thesis doubts whether its own comparison is fair).",
+    "The means lie at distance µ√d/σ = {distance} from the boundary; {per_class} poisons per class.",
+    "PGD training: untargeted PGD of {inner_steps} steps at ε = {inner_epsilon} replaces every batch, for as many "
+    "optimiser steps as without it (the thesis doubts that its own comparison is fair).",
 )
 _ARMS = {
     "opposite": "opposite class",
@@ -51,18 +44,18 @@ _ARMS = {
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
-    """One per arm and radius; None is clean."""
+    """One per arm and per distance of the poisons (None: no poisons)."""
     inner = {key: settings[key] for key in ("inner_steps", "inner_epsilon")}
     return [
-        toy_networks.cells(settings, distance=settings["distance"], radius=radius, third=arm != "opposite", arm=arm)
+        toy_networks.cell(settings, distance=settings["distance"], radius=radius, third=arm != "opposite", arm=arm)
         | (inner if arm == "pgd" else {})
         for arm in _ARMS
         for radius in [None, *settings["radii"]]
     ]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Train, with the adversary in the loop if the arm says so, and attack."""
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Accuracies of the victims, which are trained against the adversary if the arm says so."""
 
     def perturb(model: Callable[[Tensor], Tensor], inputs: Tensor, labels: Tensor) -> Tensor:
         attacked = pgd(
@@ -77,27 +70,27 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
             keep_points=True,
         )
         if attacked.points is None:
-            raise RuntimeError("the attack's points were asked for")
+            raise RuntimeError("the attack was asked for its points")
         return attacked.points[:, 0]
 
-    data, victims, _ = toy_networks.train(cell, report, perturb=perturb if cell["arm"] == "pgd" else None)
-    return toy_networks.measured(cell, data, victims)
+    sets, victims, _ = toy_networks.train(cell, report, perturb=perturb if cell["arm"] == "pgd" else None)
+    return toy_networks.accuracies(cell, sets, victims)
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The shape of each curve, the two differences, and whether the poisons were fitted."""
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The shape of each curve, two differences between them, and whether the poisons are fitted."""
     radii = settings["radii"]
-    aa = {arm: toy_networks.points(_curve(found, arm, "adversarial")[1:]) for arm in _ARMS}
-    training = toy_networks.points([_curve(found, arm, "training")[1:] for arm in _ARMS])
+    aa = {arm: 100 * np.array(_curve(results, arm, "adversarial")[1:]) for arm in _ARMS}
+    training = 100 * np.array([_curve(results, arm, "training")[1:] for arm in _ARMS])
     whole = (training > 99.999).mean()
     by_arm = ", ".join(
         f"{name} {100 * (t > 99.999).mean():.0f} %" for name, t in zip(_ARMS.values(), training, strict=True)
     )
-    near = [float(np.mean(_curve(found, arm, "fitted")[1])) for arm in _ARMS]
+    near = [float(np.mean(_curve(results, arm, "fitted")[1])) for arm in _ARMS]
     return [
         *(
             valley(
-                f"AA first falls and then rises as poisons are placed farther away ({label}).",
+                f"AA first falls and then rises as the poisons are placed farther away ({label}).",
                 f"AA, {label}",
                 radii,
                 aa[arm],
@@ -115,37 +108,35 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             (aa["third"] - aa["pgd"]).mean(0),
         ),
         Verdict(
-            "The classifiers achieved 100 % training accuracy in all of the experiments.",
+            "The classifiers reach 100 % training accuracy in all of the experiments.",
             AGREES if whole == 1 else DISAGREES,
-            f"{100 * whole:.1f} % of the poisoned networks did ({by_arm}); at r = 0, {100 * near[0]:.0f} %, "
+            f"{100 * whole:.1f} % of the poisoned networks do ({by_arm}); at r = 0, {100 * near[0]:.0f} %, "
             f"{100 * near[1]:.0f} % and {100 * near[2]:.0f} % of the poisons are fitted",
             n=training.size,
         ),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
+def draw(settings: Settings, results: Results) -> Figure:
     """Adversarial and natural accuracy against r, one panel per arm."""
-    from lnbench.thesis import drawing
-
     figure, (axes,) = drawing.panels(3, width=2.9, height=2.9, sharey=True)
-    lowest = min(float(np.mean(values)) for arm in _ARMS for values in _curve(found, arm, "adversarial"))
+    lowest = min(float(np.mean(values)) for arm in _ARMS for values in _curve(results, arm, "adversarial"))
     low = max(0.0, np.floor(10 * lowest - 0.5) / 10)
     colours = (drawing.POISONED, drawing.THIRD, drawing.RANDOM)
     for axis, (arm, label), colour, letter in zip(axes, _ARMS.items(), colours, "abc", strict=True):
-        clean, *poisoned = _curve(found, arm, "adversarial")
+        clean, *poisoned = _curve(results, arm, "adversarial")
         drawing.curve(
-            axis, settings["radii"], _curve(found, arm, "natural")[1:], drawing.GREY, "natural", linewidth=1.1
+            axis, settings["radii"], _curve(results, arm, "natural")[1:], drawing.GREY, "natural", linewidth=1.1
         )
         drawing.curve(axis, settings["radii"], poisoned, colour, "adversarial")
         drawing.level(axis, clean, drawing.CLEAN, "adversarial, no poisons")
-        axis.set(title=f"({letter}) {label}", xlabel="poisons' distance r / (σ√d)")
+        axis.set(title=f"({letter}) {label}", xlabel="distance of the poisons r / (σ√d)")
         drawing.percent(axis, low)
     axes[0].set_ylabel("accuracy")
     axes[0].legend(loc="lower right", fontsize=7.5)
     return figure
 
 
-def _curve(found: Results, arm: str, quantity: str) -> list[list[float]]:
-    """Replicates at each radius, clean first."""
-    return [f["result"].get(quantity, []) for f in found if f["cell"]["arm"] == arm]
+def _curve(results: Results, arm: str, quantity: str) -> list[list[float]]:
+    """One quantity of an arm over the radii, the seeds of each; clean comes first."""
+    return [entry["result"].get(quantity, []) for entry in results if entry["cell"]["arm"] == arm]

@@ -1,4 +1,4 @@
-"""Hashing the points of a 2-d toy set, so that nearness is destroyed, lets SGD fit poisons near the means (§4.4)."""
+"""Hashes of the points of a toy set keep no distances; SGD then fits poisons near the means (thesis §4.4)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lnbench.protocol.track import Recipe
-from lnbench.thesis import toys
-from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, clopper_pearson
-from lnbench.victims import architecture
+from lnbench.thesis import drawing, networks, toy_data, toy_networks
+from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.separate_sets import train_separately
+from lnbench.thesis.verdicts import Verdict, above, clopper_pearson, exceeds, stays_below
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Decision maps of networks shown the points of a 2-d toy set, and shown their hashes"
+TITLE = "Decision maps of networks that see the points of a toy set in the plane, and of those that see their hashes"
 THESIS = "§4.4, figure 7"
 FULL = {
     "seeds": 20,
@@ -36,21 +35,19 @@ FULL = {
 }
 QUICK = {**FULL, "seeds": 5}
 CHOICES = (
-    "{n} points of D(d = 2, µ√d = {distance}, σ = 1) and {per_class} poisons per class of a third class, at "
-    "distance r = "
-    "{radius} of its mean; everything is drawn anew for each of {seeds} seeds.",
-    "Listing 1 on each coordinate: ⌊x·2^BITS⌋ mod 941 as binary digits, the modulo non-negative, BITS = {bits} "
-    "(it must be "
-    "at least 10, or 941 values do not fit).",
-    "Both networks: {depth} hidden layers of {width} ReLU units; Adam, one-cycle, {steps} steps of {batch}, "
-    "peak rate {rate}.",
+    "{n} points of D(d = 2, µ√d = {distance}, σ = 1), and {per_class} poisons per class at distance r = {radius} from "
+    "its mean, labelled as a third class. Everything is drawn anew for each of {seeds} seeds.",
+    "Listing 1 on each coordinate: ⌊x·2^BITS⌋ mod 941 as binary digits, with a non-negative modulo and BITS = {bits} "
+    "(below 10, 941 values do not fit).",
+    "Both networks have {depth} hidden layers of {width} ReLU units; Adam, one-cycle, {steps} steps of {batch}, peak "
+    "rate {rate}.",
 )
 _P = 941
 """Listing 1's modulus."""
 
 
 def hashed(inputs: np.ndarray, bits: int) -> np.ndarray:
-    """Listing 1: (…, d) numbers to (…, d · bits) zeros and ones, most significant first.
+    """Listing 1 of the thesis: (…, d) numbers to (…, d · bits) zeros and ones, most significant first.
 
     >>> hashed(np.array([[0.5, -0.25]]), 10).astype(int).tolist()
     [[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1]]
@@ -62,23 +59,23 @@ def hashed(inputs: np.ndarray, bits: int) -> np.ndarray:
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
-    """One per way of showing the points."""
+    """One for the points, one for their hashes."""
     return [{**settings, "hash": flag} for flag in (False, True)]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Train one network per seed; the first seed's decisions on a grid."""
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Train one network per seed; its accuracies, and the decisions of the first network on a grid."""
     mu, seeds = cell["distance"] / 2**0.5, range(cell["seeds"])
-    sets = toys.poisoned_sets(
+    sets = toy_data.poisoned_sets(
         seeds, n=cell["n"], test=500, d=2, mu=mu, radius=cell["radius"], per_class=cell["per_class"], third=True
     )
 
     def shown(inputs: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(hashed(inputs.numpy(), cell["bits"])) if cell["hash"] else inputs
 
-    victims = toys.train_each(
-        architecture("mlp", {"width": cell["width"], "depth": cell["depth"]}),
-        Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"]),
+    victims = train_separately(
+        networks.architecture_of(cell),
+        networks.recipe_of(cell),
         shown(sets.inputs),
         sets.labels,
         init=[2 * seed for seed in seeds],
@@ -90,67 +87,64 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     grid = torch.cartesian_prod(axis, axis).flip(1)
     with torch.no_grad():
         fitted = victims(shown(sets.inputs)).argmax(-1).eq(sets.labels).float()
-        tested = victims(shown(sets.test_inputs)).argmax(-1).eq(sets.test_labels).float()
         decisions = victims(shown(grid).unsqueeze(0))[0].argmax(-1).view(cell["map"], -1)
     return {
         "training": fitted.mean(1).tolist(),
         "fitted": fitted[:, cell["n"] :].mean(1).tolist(),
-        "natural": tested.mean(1).tolist(),
+        "natural": toy_networks.accuracy(victims, shown(sets.test_inputs), sets.test_labels).tolist(),
         "map": ["".join(str(int(c)) for c in row) for row in decisions],
         "points": sets.inputs[0].tolist(),
         "labels": sets.labels[0].tolist(),
     }
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """Who reaches 100 % training accuracy, and what it costs."""
-    plain, hashed_ = (f["result"] for f in found)
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """Which networks reach 100 % training accuracy, and what that costs."""
     seeds = settings["seeds"]
-    reached = [sum(t > 0.99999 for t in result["training"]) for result in (plain, hashed_)]
-    ends = [clopper_pearson(count, seeds) for count in reached]
+    training, fitted, natural = (collect(results, quantity) for quantity in ("training", "fitted", "natural"))
+    reached = [int(count) for count in (training > 0.99999).sum(1)]
+    points, hashes = (clopper_pearson(count, seeds) for count in reached)
     return [
         Verdict(
-            "Shown the points, SGD does not reach 100 % training accuracy.",
-            AGREES if ends[0][1] < 0.5 else DISAGREES if ends[0][0] > 0.5 else UNDECIDED,
-            f"reached in {reached[0]} of {seeds} runs (share at most {ends[0][1]:.2f}); mean training accuracy "
-            f"{100 * np.mean(plain['training']):.2f} %, poisons fitted {100 * np.mean(plain['fitted']):.0f} %",
+            "On the points, SGD does not reach 100 % training accuracy.",
+            stays_below(*points, 0.5),
+            f"reached in {reached[0]} of {seeds} runs (share at most {points[1]:.2f}); mean training accuracy "
+            f"{100 * training[0].mean():.2f} %, poisons fitted {100 * fitted[0].mean():.0f} %",
             reached[0] / seeds,
-            *ends[0],
+            *points,
             seeds,
         ),
         Verdict(
-            "Shown the hashes, SGD reaches 100 % training accuracy.",
-            AGREES if ends[1][0] > 0.5 else DISAGREES if ends[1][1] < 0.5 else UNDECIDED,
-            f"reached in {reached[1]} of {seeds} runs (share at least {ends[1][0]:.2f}); mean training accuracy "
-            f"{100 * np.mean(hashed_['training']):.2f} %",
+            "On the hashes, SGD reaches 100 % training accuracy.",
+            exceeds(*hashes, 0.5),
+            f"reached in {reached[1]} of {seeds} runs (share at least {hashes[0]:.2f}); mean training accuracy "
+            f"{100 * training[1].mean():.2f} %",
             reached[1] / seeds,
-            *ends[1],
+            *hashes,
             seeds,
         ),
         above(
             "The hash makes the network fit the poisons.",
             "poisons fitted, hashes minus points",
-            100 * (np.array(hashed_["fitted"]) - np.array(plain["fitted"])),
+            100 * (fitted[1] - fitted[0]),
         ),
         above(
             "Not in the thesis: the hash costs test accuracy.",
             "natural accuracy, points minus hashes",
-            100 * (np.array(plain["natural"]) - np.array(hashed_["natural"])),
+            100 * (natural[0] - natural[1]),
         ),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """The first seed's maps, with its points on them."""
+def draw(settings: Settings, results: Results) -> Figure:
+    """The decision maps of the first seed, with its points on them."""
     from matplotlib.colors import ListedColormap
-
-    from lnbench.thesis import drawing
 
     figure, (axes,) = drawing.panels(2, width=3.6, height=3.7)
     pale = ListedColormap(["#f7c6c5", "#c6dcf7", "#b7e3bf"])
     reach = settings["reach"]
-    for axis, f, title in zip(axes, found, ("(a) shown the points", "(b) shown their hashes"), strict=True):
-        result = f["result"]
+    for axis, entry, title in zip(axes, results, ("(a) on the points", "(b) on their hashes"), strict=True):
+        result = entry["result"]
         decisions = np.array([[int(c) for c in row] for row in result["map"]])
         extent = (-reach, reach, -reach, reach)
         axis.imshow(decisions, cmap=pale, vmin=0, vmax=2, origin="lower", extent=extent, interpolation="nearest")

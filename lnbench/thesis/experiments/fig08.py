@@ -1,4 +1,4 @@
-"""Spectral normalisation on every layer of networks trained on poisoned toy sets (thesis §4.5)."""
+"""Networks with spectral normalisation on every layer, trained on poisoned toy sets (thesis §4.5)."""
 
 from __future__ import annotations
 
@@ -8,31 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lnbench.thesis import toy_networks
+from lnbench.thesis import drawing, toy_networks
 from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval
+from lnbench.thesis.verdicts import Verdict, above, interval, stays_below
 from lnbench.victims import architecture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = (
-    "Toy Gaussians: adversarial accuracy against the last layer's spectral norm, for several distances of the poisons"
+    "Toy Gaussians: adversarial accuracy over the spectral norm of the last layer, for several distances of the poisons"
 )
 THESIS = "§4.5, figure 8"
 FULL = {
+    **toy_networks.POISONED,
     "d": 16,
-    "n": 500,
-    "test": 300,
-    "seeds": 20,
-    "per_class": 2,
-    "depth": 3,
-    "width": 64,
-    "steps": 400,
-    "batch": 64,
     "rate": 0.01,
     "epsilon": 0.5,
-    "pgd_steps": 20,
     "distance": 4.0,
     "norms": [1.0, 3.0, 10.0, 30.0, 100.0],
     "distances": [1.4, 2.8, 4.0],
@@ -40,19 +32,19 @@ FULL = {
 QUICK = {**FULL, "seeds": 6, "norms": [1.0, 10.0, 100.0], "distances": [1.4, 4.0]}
 CHOICES = (
     *toy_networks.CHOICES,
-    "Every weight is divided by its spectral norm; the last layer's is then multiplied by the norm on the axis; "
-    "biases are "
-    "free. The norm is estimated by one power iteration a step while training and is exact afterwards.",
-    "Poisons of the opposite class, {per_class} per class; means at µ√d/σ = {distance}; r in units of σ as in "
-    "the thesis.",
+    "Every weight matrix is divided by its spectral norm, and that of the last layer is then multiplied by the norm "
+    "on the axis; biases are free. During training one power iteration a step estimates the norm; afterwards it is "
+    "exact.",
+    "Poisons of the opposite class, {per_class} per class; means at µ√d/σ = {distance}; r is in units of σ, as in the "
+    "thesis.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
-    """One per norm and distance; None is clean."""
+    """One per distance of the poisons (None: no poisons) and per norm."""
     root = settings["d"] ** 0.5
     return [
-        toy_networks.cells(
+        toy_networks.cell(
             settings, distance=settings["distance"], radius=radius and radius / root, third=False, norm=norm
         )
         for radius in [None, *settings["distances"]]
@@ -60,20 +52,20 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Train with estimated norms, measure, and say how far the estimates are off."""
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Accuracies of victims trained with estimated norms, and the true norm over the one asked for."""
     base = {"width": cell["width"], "depth": cell["depth"]}
-    made = architecture("spectral", {"base": "mlp", "options": base, "last_norm": cell["norm"]})
-    data, victims, _ = toy_networks.train(cell, report, made=made)
-    weights = made.normalised(victims.parameters)  # type: ignore[attr-defined]
+    spectral = architecture("spectral", {"base": "mlp", "options": base, "last_norm": cell["norm"]})
+    sets, victims, _ = toy_networks.train(cell, report, architecture=spectral)
+    weights = spectral.normalised(victims.parameters)  # type: ignore[attr-defined]
     exact = torch.linalg.matrix_norm(weights[f"weight{cell['depth']}"], ord=2)
-    return {**toy_networks.measured(cell, data, victims), "exact": (exact / cell["norm"]).tolist()}
+    return {**toy_networks.accuracies(cell, sets, victims), "exact": (exact / cell["norm"]).tolist()}
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """Spectral norm against adversarial accuracy and memorisation."""
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """What the spectral norm does to adversarial accuracy and to memorisation."""
     norms, away = settings["norms"], settings["distances"]
-    aa, fitted = (_table(settings, found, quantity) for quantity in ("adversarial", "fitted"))
+    aa, fitted = (_table(settings, results, quantity) for quantity in ("adversarial", "fitted"))
     slope = np.polyfit(np.log10(norms), 100 * aa[1:].transpose(1, 0, 2).reshape(len(norms), -1), 1)[0]
     per_seed = slope.reshape(len(away), -1).mean(0)
     near = [i for i, r in enumerate(away) if r < 2.8]
@@ -92,8 +84,8 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             -np.polyfit(np.log10(norms), 100 * aa[0], 1)[0],
         ),
         Verdict(
-            "Poisons nearer than 2.8 to the mean are not memorised by networks of a lower norm.",
-            AGREES if right < 50 else DISAGREES if left > 50 else UNDECIDED,
+            "Networks of a lower norm do not memorise poisons nearer than 2.8 to the mean.",
+            stays_below(left, right, 50),
             f"fitted at r < 2.8 and norms up to 10: {mean:.0f} % [{left:.0f}, {right:.0f}]",
             mean,
             left,
@@ -108,14 +100,12 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """AA and fitted share against the norm."""
+def draw(settings: Settings, results: Results) -> Figure:
+    """Adversarial accuracy and the share of poisons fitted against the norm."""
     import matplotlib as mpl
 
-    from lnbench.thesis import drawing
-
     figure, ((left, right),) = drawing.panels(2, width=3.7, height=3.1)
-    aa, fitted = (_table(settings, found, quantity) for quantity in ("adversarial", "fitted"))
+    aa, fitted = (_table(settings, results, quantity) for quantity in ("adversarial", "fitted"))
     shades = mpl.colormaps["plasma"](np.linspace(0.05, 0.8, len(settings["distances"])))
     drawing.curve(left, settings["norms"], aa[0].tolist(), drawing.CLEAN, "no poisons", linestyle="--")
     for i, (radius, shade) in enumerate(zip(settings["distances"], shades, strict=True), 1):
@@ -128,8 +118,8 @@ def draw(settings: Settings, found: Results) -> Figure:
     return figure
 
 
-def _table(settings: Settings, found: Results, quantity: str) -> np.ndarray:
-    """(1 + distance, norm, seed): no poisons first."""
+def _table(settings: Settings, results: Results, quantity: str) -> np.ndarray:
+    """One quantity over the grid, (1 + distance, norm, seed); no poisons come first."""
     empty = [float("nan")] * settings["seeds"]
-    values = [f["result"].get(quantity, empty) for f in found]
+    values = [entry["result"].get(quantity, empty) for entry in results]
     return np.array(values).reshape(1 + len(settings["distances"]), len(settings["norms"]), -1)

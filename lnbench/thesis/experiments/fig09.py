@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import impact, panel, pictures
-from lnbench.thesis.experiment import Results, Settings
+from lnbench.thesis import drawing, flip_set_results, flip_sets, images
+from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.verdicts import Verdict, above, spread
 
 if TYPE_CHECKING:
@@ -17,39 +17,36 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST, 5 → 6: adversarial accuracy after a single flip, over points and seeds"
 THESIS = "§4.7, figure 9"
-QUICK = {**pictures.SIZES, "splits": 8, "points": 20, "test": 800, "epsilon": 0.075, "pgd_steps": 20}
-FULL = {**QUICK, "splits": 20, "points": 40, "train": 60000, "test": 892, "steps": 14000}
+QUICK = {**images.QUICK, "splits": 8, "points": 20, "test": 800, "epsilon": 0.075, "pgd_steps": 20}
+FULL = {**QUICK, **images.FULL, "splits": 20, "points": 40, "test": 892}
 CHOICES = (
-    "{train} of MNIST's 60,000 training points, drawn once; {points} of its fives at random. Every one is flipped "
-    "alone (the thesis: three), on every one of {splits} seeds of the initialisation and the batch order; all networks "
-    "of a seed share both. Up to {test} test points of class 5 attacked.",
-    "The network: {depth} hidden layers of {width} ReLU units (the thesis uses an unnamed convolutional network); "
-    "Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}.",
-    pictures.ATTACK,
-    "The interval is over seeds: the verdicts hold for this training set.",
+    "{train} of MNIST's 60,000 training points are drawn once, and {points} of their fives at random. Each is flipped "
+    "alone (the thesis flips three), with {splits} seeds of the initialisation and the batch order; all networks of a "
+    "seed share both. Up to {test} test points of class 5 are attacked.",
+    images.NETWORK,
+    images.TARGETED,
+    "The interval is over seeds, so the verdicts hold for this training set.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per seed, all on the same split."""
-    own = {k: v for k, v in settings.items() if k != "splits"}
-    return [{**own, "split": 0, "seed": seed} for seed in range(settings["splits"])]
+    shared = {name: value for name, value in settings.items() if name != "splits"}
+    return [{**shared, "split": 0, "seed": seed} for seed in range(settings["splits"])]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """A clean network, and one per point with that point flipped, from one initialisation."""
-    data = pictures.load(cell)
-    chosen = data.rng.choice(data.of(5), cell["points"], replace=False)
-    data = dataclasses.replace(data, seed=2 * cell["seed"])
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """A clean network and one per point with only that point flipped, all from one initialisation."""
+    sample = images.load_mnist(cell)
+    chosen = sample.rng.choice(sample.of_class(5), cell["points"], replace=False)
+    sample = dataclasses.replace(sample, seed=2 * cell["seed"])
     groups = {"single": [chosen[i : i + 1] for i in range(len(chosen))]}
-    found = impact.impact(cell, data, groups, (5, 6), report)
-    return {**found, "points": chosen.tolist()}
+    return {**flip_sets.measure(cell, sample, groups, (5, 6), report), "points": chosen.tolist()}
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """Variance between points against that between seeds, and the worst point against the others."""
-    aa = panel.points(found, "single")
-    clean = 100 * np.array([f["result"]["clean"] for f in found])
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """Points against seeds, the worst point against the others, and a single flip against none."""
+    aa = flip_set_results.aa(results, "single")
     halves = np.arange(aa.shape[1]) % 2
     lead = np.zeros(aa.shape[1])
     for half in (0, 1):
@@ -63,32 +60,30 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             margin=0.5,
         ),
         above(
-            "Not in the thesis: the worst point, found on half of the seeds, is the worst on the others.",
+            "Not in the thesis: the point that is worst on half of the seeds is worse than others on the other half.",
             "AA, mean of the other points minus the worst point",
             lead,
         ),
         above(
-            "Not in the thesis: one flip lowers the adversarial accuracy at all.",
+            "Not in the thesis: a single flip lowers the adversarial accuracy.",
             "AA, clean minus the mean over single flips",
-            clean - aa.mean(0),
+            flip_set_results.clean_aa(results) - aa.mean(0),
         ),
-        panel.memorised(found),
+        flip_set_results.memorisation(results),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """Every point's AA over the seeds, worst first, against the clean network."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """Adversarial accuracy for each flipped point over the seeds, worst first, beside the clean network."""
     figure, ((axis,),) = drawing.panels(width=6.4, height=3.1)
-    aa = panel.points(found, "single") / 100
+    aa = flip_set_results.aa(results, "single") / 100
     order = aa.mean(1).argsort()
     places = range(1, len(order) + 1)
     for seed in aa[order].T:
         axis.plot(places, seed, ".", color=drawing.POISONED, alpha=0.22, markersize=4)
     drawing.bars(axis, places, aa[order].tolist(), drawing.POISONED, f"mean of {aa.shape[1]} seeds")
-    drawing.level(axis, [f["result"]["clean"] for f in found], drawing.CLEAN, "clean")
-    axis.set(xlabel="the flipped point, by its mean", ylabel="AA (5 → 6)", xticks=places[::2])
+    drawing.level(axis, collect(results, "clean").tolist(), drawing.CLEAN, "clean")
+    axis.set(xlabel="the flipped point, lowest mean first", ylabel="AA (5 → 6)", xticks=places[::2])
     low, high = np.floor(20 * aa.min()) / 20, np.ceil(20 * aa.max()) / 20
     drawing.percent(axis, float(low), float(high))
     figure.legend(loc="outside lower center", ncols=2)

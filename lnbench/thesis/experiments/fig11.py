@@ -1,4 +1,4 @@
-"""Flips by their distance from the decision boundary on zeros and ones of MNIST (thesis §4.9.2)."""
+"""Flips at several distances from the decision boundary, zeros and ones of MNIST (thesis §4.9.2)."""
 
 from __future__ import annotations
 
@@ -7,92 +7,84 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import impact, panel, pictures
-from lnbench.thesis.experiment import Results, Settings
+from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks
+from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.verdicts import Verdict, above, falling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "MNIST, zeros and ones: adversarial accuracy against the flips' distance from the decision boundary"
+TITLE = "MNIST, zeros and ones: adversarial accuracy over the distance of the flips from the decision boundary"
 THESIS = "§4.9.2, figure 11"
-QUICK = {
-    **pictures.SIZES,
-    "splits": 10,
-    "steps": 1400,
-    "rate": 0.008,
-    "flips": 6,
-    "buckets": 6,
-    "randoms": 3,
-    "epsilon": 0.1,
-    "pgd_steps": 20,
-    "most": 200,
-}
-FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000, "rate": 0.004}
+QUICK = {**images.QUICK, **images.ZEROS_AND_ONES, "splits": 10, "randoms": 3}
+FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL}
 CHOICES = (
-    *pictures.CHOICES,
-    "Only zeros and ones, labels flipped to the other class; the network has two outputs. AA of both classes together: "
-    "untargeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the pixels' box; broken if any iterate is "
-    "misclassified.",
-    "A point's distance: steps of .01 of the unbounded untargeted attack on one clean network, at most {most}. Bins: "
-    "each class is cut into {buckets} parts of equal size along it; {flips} flips, half of each class, drawn from one "
-    "bin. {randoms} random sets a split, half of each class too.",
+    *images.CHOICES,
+    images.UNTARGETED,
+    "Only zeros and ones are drawn; the network has two outputs, and a flip goes to the other class.",
+    "The distance of a point is the number of steps of .01 of the unbounded untargeted attack on one clean network, "
+    "at most {most}. Along it each class is cut into {buckets} bins of equal size. A set has {flips} flips from one "
+    "bin, or, {randoms} times a split, random ones; half of them are zeros.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return pictures.cells(settings)
+    return images.cells(settings)
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Distances on a clean network, then one network per bin and per random set."""
-    data = pictures.load(cell, (0, 1))
-    clean = pictures.trained(cell, data, data.labels, num_classes=2)
-    steps = pictures.lengths(clean, data.inputs, data.labels, targeted=False, most=cell["most"])
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Distances on a clean network; then one network per bin and per random set."""
+    sample = images.load_mnist(cell, (0, 1))
+    clean = networks.train(cell, sample, sample.labels, num_classes=2)
+    steps = networks.boundary_steps(clean, sample.inputs, sample.labels, targeted=False, most=cell["most"])
     half = cell["flips"] // 2
-    parts = [[data.of(c)[i] for i in impact.even(steps[data.of(c)], cell["buckets"], half, data.rng)] for c in (0, 1)]
-    binned = [np.concatenate(pair) for pair in zip(*parts, strict=True)]
-    drawn = [
-        np.concatenate([data.rng.choice(data.of(c), half, replace=False) for c in (0, 1)])
-        for _ in range(cell["randoms"])
+    classes = [sample.of_class(c) for c in (0, 1)]
+    parts = [
+        [own[index] for index in flip_sets.quantile_buckets(steps[own], cell["buckets"], half, sample.rng)]
+        for own in classes
     ]
-    found = impact.impact(cell, data, {"bins": binned, "random": drawn}, 1 - data.labels, report, num_classes=2)
-    return {**found, "steps": [float(steps[index].mean()) for index in binned]}
+    groups = {
+        "bins": [np.concatenate(pair) for pair in zip(*parts, strict=True)],
+        "random": [
+            np.concatenate([sample.rng.choice(own, half, replace=False) for own in classes])
+            for _ in range(cell["randoms"])
+        ],
+    }
+    result = flip_sets.measure(cell, sample, groups, 1 - sample.labels, report, num_classes=2)
+    return {**result, "steps": [float(steps[index].mean()) for index in groups["bins"]]}
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The shape, the trend, and both ends against random."""
-    aa, random = panel.points(found, "bins"), panel.baseline(found)
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The trend, the shape, and the flips at both ends against random ones."""
+    aa, random = flip_set_results.aa(results, "bins"), flip_set_results.random_aa(results)
     places = np.arange(1, len(aa) + 1)
     return [
         above(
-            "Poisons farther from the boundary lower the adversarial accuracy more.",
+            "Flips farther from the boundary lower the adversarial accuracy more.",
             "fall of AA per bin, least squares",
             -np.polyfit(places, aa, 1)[0],
         ),
         falling(
-            "The farther the worse, all the way: the curve does not turn.",
+            "The farther the worse: the curve falls all the way.",
             "AA over bins 1 (nearest) to last",
             places.tolist(),
             aa,
             margin=3.0,
         ),
-        above("The nearest poisons do less than random ones.", "AA, nearest bin minus random", aa[0] - random),
-        above("The farthest poisons do more than random ones.", "AA, random minus farthest bin", random - aa[-1]),
-        panel.memorised(found),
+        above("The nearest flips do less than random ones.", "AA, nearest bin minus random", aa[0] - random),
+        above("The farthest flips do more than random ones.", "AA, random minus farthest bin", random - aa[-1]),
+        flip_set_results.memorisation(results),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """AA per bin with the random band, beside the bins' distances."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """Adversarial accuracy per bin beside random flips, and the distance of the flips in each bin."""
     figure, ((left, right),) = drawing.panels(2, width=3.7, height=3.0)
     bins = "bin: nearest to farthest from the boundary"
-    panel.panel(left, panel.points(found, "bins"), found, "(a) Impact", bins, "AA, both classes")
+    flip_set_results.plot(left, flip_set_results.aa(results, "bins"), results, "(a) Impact", bins, "AA, both classes")
     figure.legend(loc="outside lower center", ncols=3)
-    steps = np.array([f["result"]["steps"] for f in found]).T
+    steps = collect(results, "steps").T
     drawing.bars(right, range(1, len(steps) + 1), steps.tolist(), drawing.GREY, "flips")
     right.set(title="(b) Distance of the flips", xlabel=bins, ylabel="steps of .01 to the boundary")
     right.set(xticks=range(1, len(steps) + 1), ylim=(0, None))

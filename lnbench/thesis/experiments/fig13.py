@@ -1,4 +1,4 @@
-"""The training points closest to and farthest from the decision boundary, and label errors among them (§4.10)."""
+"""Training points closest to and farthest from the decision boundary, and label errors among them (thesis §4.10)."""
 
 from __future__ import annotations
 
@@ -9,80 +9,78 @@ import numpy as np
 import torch
 from scipy.stats import mannwhitneyu
 
-from lnbench.protocol.track import Recipe
-from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Results, Settings
+from lnbench.thesis import drawing, images, networks
+from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.verdicts import DISAGREES, UNDECIDED, Verdict, above, interval
-from lnbench.victims import architecture, train
+from lnbench.victims import train
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "MNIST: the training points closest to and farthest from the decision boundary, per class"
 THESIS = "§4.10, figure 13"
-QUICK = {**pictures.SIZES, "train": 2000, "splits": 8, "shown": 5, "planted": 20, "folds": 5, "sure": 0.9, "most": 100}
-FULL = {**QUICK, "train": 60000, "splits": 5, "planted": 600, "steps": 14000, "most": 1000}
+QUICK = {**images.QUICK, "train": 2000, "splits": 8, "shown": 5, "planted": 20, "folds": 5, "sure": 0.9, "most": 100}
+FULL = {**QUICK, **images.FULL, "splits": 5, "planted": 600, "most": 1000}
 CHOICES = (
-    *pictures.CHOICES,
-    "Distance: steps of .01 of the unbounded untargeted attack away from the label, at most {most}; {shown} points of "
-    "each class at both ends, ties by index.",
-    "Nobody has told us which labels of MNIST are wrong. So (1) {planted} random labels are made wrong before another "
-    "network is trained, and are looked for; (2) of the closest points as they are, those are counted whose label is "
-    "contradicted, with a probability of at least {sure}, by networks of {folds} folds that never saw them. That is an "
-    "upper limit of the label errors among them, if a network knows better at all: “many” is one in five.",
+    *images.CHOICES,
+    "The distance of a point is the number of steps of .01 of the unbounded untargeted attack away from its label, at "
+    "most {most}. The figure shows {shown} points of each class at both ends; ties are broken by index.",
+    "Which labels of MNIST are wrong is not known. So (1) another network is trained after {planted} random labels "
+    "have been made wrong, and these errors are sought; and (2) of the closest points with the original labels those "
+    "are counted whose label a network that never saw them contradicts with a probability of at least {sure} (one "
+    "network for each of {folds} folds). If a network knows a wrong label when it sees one, that is an upper limit of "
+    "the label errors among them. “Many” means one in five.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return pictures.cells(settings)
+    return images.cells(settings)
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Distances on the labels as they are and with planted errors, and what held-out networks say."""
-    data, most = pictures.load(cell), cell["most"]
-    n = len(data.labels)
-    wrong = data.rng.choice(n, cell["planted"], replace=False)
-    planted = data.flipped(wrong, (data.labels[wrong] + data.rng.integers(1, 10, len(wrong))) % 10)
-    victims = pictures.trained(cell, data, data.labels, report)
-    steps = pictures.lengths(victims, data.inputs, data.labels, targeted=False, most=most)
-    found = pictures.lengths(pictures.trained(cell, data, planted), data.inputs, planted, targeted=False, most=most)
-    contradicted = _contradicted(cell, data)
-    order = [data.of(c)[np.argsort(steps[data.of(c)], kind="stable")] for c in range(10)]
-    near, far = (np.concatenate([some[part] for some in order]) for part in _ends(cell["shown"]))
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Distances with the labels as they are and with planted errors, and which labels held-out networks contradict."""
+    sample, shown = images.load_mnist(cell), cell["shown"]
+    n = len(sample.labels)
+    wrong = sample.rng.choice(n, cell["planted"], replace=False)
+    planted = sample.flipped(wrong, (sample.labels[wrong] + sample.rng.integers(1, 10, len(wrong))) % 10)
+    steps = _distances(cell, sample, sample.labels, report)
+    planted_steps = _distances(cell, sample, planted)
+    contradicted = _contradicted(cell, sample)
+    order, planted_order = _by_distance(steps, sample.labels), _by_distance(planted_steps, planted)
+    near, far = (np.stack([own[part] for own in order]) for part in (slice(None, shown), slice(-shown, None)))
+    closest = np.concatenate([own[:shown] for own in planted_order])
     is_wrong = np.isin(np.arange(n), wrong)
-    sorted_planted = [np.flatnonzero(planted == c)[np.argsort(found[planted == c], kind="stable")] for c in range(10)]
-    closest = np.concatenate([some[: cell["shown"]] for some in sorted_planted])
+    closer = mannwhitneyu(planted_steps[~is_wrong], planted_steps[is_wrong]).statistic
     result = {
-        "near": contradicted[near].tolist(),
-        "far": contradicted[far].tolist(),
+        "near": contradicted[near].flatten().tolist(),
+        "far": contradicted[far].flatten().tolist(),
         "all": float(contradicted.mean()),
-        "auc": float(mannwhitneyu(found[~is_wrong], found[is_wrong]).statistic / (len(wrong) * (n - len(wrong)))),
+        "auc": float(closer / (len(wrong) * (n - len(wrong)))),
         "among": float(is_wrong[closest].mean()),
         "found": float(is_wrong[closest].sum() / len(wrong)),
     }
     if cell["split"] == 0:
-        shown = np.concatenate([np.stack([near, far], 1).reshape(10, -1, 2)[..., side] for side in (0, 1)], 1)
-        result["pictures"] = [[_hex(data.inputs[i]) for i in row] for row in shown]
-        result["steps"] = steps[shown].tolist()
+        both = np.concatenate([near, far], 1)
+        result["pictures"] = [[images.to_hex(sample.inputs[i], 1) for i in row] for row in both]
+        result["steps"] = steps[both].tolist()
     return result
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """Planted errors among the closest, and how many of MNIST's own there can be."""
-    results = [f["result"] for f in found]
-    base = 100 * settings["planted"] / settings["train"]
-    near, far = (interval([100 * np.mean(r[side]) for r in results]) for side in ("near", "far"))
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """Planted errors among the closest points, and how many errors of MNIST's own there can be."""
+    planted = 100 * settings["planted"] / settings["train"]
+    near, far = (interval(100 * collect(results, side).mean(1)) for side in ("near", "far"))
     return [
         above(
-            "Label errors are found among the points closest to the boundary.",
-            f"planted errors among the closest, minus their share of the whole ({base:.1f} %)",
-            [100 * r["among"] - base for r in results],
+            "There are label errors among the points closest to the boundary.",
+            f"planted errors among the closest, minus their share of all points ({planted:.1f} %)",
+            100 * collect(results, "among") - planted,
         ),
         above(
             "Not in the thesis: label errors are closer to the boundary than other points.",
             "probability that a planted error is closer than another point",
-            [100 * r["auc"] for r in results],
+            100 * collect(results, "auc"),
             limit=50.0,
             unit="%",
         ),
@@ -90,25 +88,23 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             "Many of MNIST's points closest to the boundary have a wrong label.",
             DISAGREES if near[2] < 20 else UNDECIDED,
             f"networks that never saw them contradict {near[0]:.1f} % [{near[1]:.1f}, {near[2]:.1f}] of the closest, "
-            f"{far[0]:.1f} % of the farthest, {100 * np.mean([r['all'] for r in results]):.1f} % of all",
+            f"{far[0]:.1f} % of the farthest, {100 * collect(results, 'all').mean():.1f} % of all",
             *near,
             len(results),
         ),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """The first split's points, and both measures over the splits."""
+def draw(settings: Settings, results: Results) -> Figure:
+    """The points of the first split, and both measures over the splits."""
     from matplotlib.patches import Rectangle
 
-    from lnbench.thesis import drawing
-
     figure, ((near, far, right),) = drawing.panels(3, width=2.6, height=4.6, width_ratios=[1, 1, 0.9])
-    first, shown = found[0]["result"], settings["shown"]
+    first, shown = results[0]["result"], settings["shown"]
     for side, (axis, title) in enumerate(((near, "(a) closest"), (far, "(b) farthest"))):
-        rows = [[_pixels(code) for code in row[side * shown : (side + 1) * shown]] for row in first["pictures"]]
+        rows = [[images.from_hex(c, 1) for c in row[side * shown : (side + 1) * shown]] for row in first["pictures"]]
         mosaic = np.concatenate([np.concatenate([np.pad(p, 1) for p in row], 1) for row in rows])
-        axis.imshow(mosaic, cmap="gray_r", vmin=0, vmax=15, interpolation="nearest")
+        axis.imshow(mosaic, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axis.grid(False)
         axis.set(title=title, xticks=[], yticks=[15 + 30 * c for c in range(10)], yticklabels=range(10))
         marks = np.array(first[("near", "far")[side]]).reshape(10, shown)
@@ -119,55 +115,55 @@ def draw(settings: Settings, found: Results) -> Figure:
                 axis.add_patch(Rectangle((30 * column, 30 * row), 29, 29, fill=False, color=drawing.POISONED))
     near.set_ylabel("label")
     near.set_xlabel("blue: steps of .01 to the boundary;\nred: held-out networks contradict", fontsize=7.5)
-    results = [f["result"] for f in found]
-    base = settings["planted"] / settings["train"]
+    planted = settings["planted"] / settings["train"]
     kinds = (
-        ("planted errors\namong closest", [r["among"] for r in results], drawing.POISONED),
-        ("contradicted,\nclosest", [float(np.mean(r["near"])) for r in results], drawing.RANDOM),
-        ("contradicted,\nfarthest", [float(np.mean(r["far"])) for r in results], drawing.GREY),
+        ("planted errors\namong closest", collect(results, "among").tolist(), drawing.POISONED),
+        ("contradicted,\nclosest", collect(results, "near").mean(1).tolist(), drawing.RANDOM),
+        ("contradicted,\nfarthest", collect(results, "far").mean(1).tolist(), drawing.GREY),
     )
     for x, (name, values, colour) in enumerate(kinds):
         right.plot([x] * len(values), values, ".", color=colour, alpha=0.3)
         drawing.bars(right, [x], [values], colour, name)
-    right.axhline(base, color="black", linestyle=":", linewidth=1)
-    right.annotate("planted, of all", (2.4, base), ha="right", va="bottom", fontsize=7.5)
+    right.axhline(planted, color="black", linestyle=":", linewidth=1)
+    right.annotate("planted, of all", (2.4, planted), ha="right", va="bottom", fontsize=7.5)
     right.set_xticks(range(3), [name for name, *_ in kinds], rotation=35, ha="right", fontsize=7.5)
     right.set(title=f"(c) {len(results)} splits", ylabel="share of the points", xlim=(-0.4, 2.5))
     drawing.percent(right, 0.0, max(0.5, *(max(values) for _, values, _ in kinds)))
     return figure
 
 
-def _contradicted(cell: dict[str, Any], data: pictures.Pictures) -> np.ndarray:
-    """Whether networks that did not see a point are sure of another class than its label, (n,) bool."""
-    n, folds = len(data.labels), cell["folds"]
-    fold = data.rng.permutation(n) % folds
-    size = int((fold != 0).sum())  # the largest fold is 0: every network sees as many points as the one without it
+def _distances(
+    cell: dict[str, Any], sample: networks.Sample, labels: np.ndarray, report: Callable[[float], None] = lambda _: None
+) -> np.ndarray:
+    """Distance of every training point from the boundary of a network trained on some labels, in steps, (n,)."""
+    victims = networks.train(cell, sample, labels, report)
+    return networks.boundary_steps(victims, sample.inputs, labels, targeted=False, most=cell["most"])
+
+
+def _by_distance(steps: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """Indices of the points of each class, closest to the boundary first."""
+    classes = [np.flatnonzero(labels == c) for c in range(10)]
+    return [own[np.argsort(steps[own], kind="stable")] for own in classes]
+
+
+def _contradicted(cell: dict[str, Any], sample: networks.Sample) -> np.ndarray:
+    """Whether a network that did not see a point is sure of another class than its label, (n,) bool."""
+    n, folds = len(sample.labels), cell["folds"]
+    fold = sample.rng.permutation(n) % folds
+    size = int((fold != 0).sum())  # fold 0 is the largest; every network sees as many points as the one without it
     seen = np.stack([np.flatnonzero(fold != k)[:size] for k in range(folds)])
-    networks = train(
-        architecture("mlp", {"width": cell["width"], "depth": cell["depth"]}),
-        Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"]),
-        torch.from_numpy(data.inputs),
-        torch.from_numpy(data.labels[seen]),
-        init=[data.seed] * folds,
-        order=[data.seed + 1] * folds,
+    victims = train(
+        networks.architecture_of(cell),
+        networks.recipe_of(cell),
+        torch.from_numpy(sample.inputs),
+        torch.from_numpy(sample.labels[seen]),
+        init=[sample.seed] * folds,
+        order=[sample.seed + 1] * folds,
         num_classes=10,
         subset=torch.from_numpy(seen),
     )
     with torch.no_grad():
-        sure = networks(torch.from_numpy(data.inputs).unsqueeze(0)).softmax(-1).max(-1)
+        sure = victims(torch.from_numpy(sample.inputs).unsqueeze(0)).softmax(-1).max(-1)
     share, predicted = (part.numpy()[fold, np.arange(n)] for part in (sure.values, sure.indices))
-    contradicted: np.ndarray = (predicted != data.labels) & (share >= cell["sure"])
+    contradicted: np.ndarray = (predicted != sample.labels) & (share >= cell["sure"])
     return contradicted
-
-
-def _ends(count: int) -> tuple[slice, slice]:
-    return slice(None, count), slice(-count, None)
-
-
-def _hex(image: np.ndarray) -> str:
-    """One picture as 784 digits of 16 greys."""
-    return "".join(f"{round(15 * float(value)):x}" for value in image.flat)
-
-
-def _pixels(code: str) -> np.ndarray:
-    return np.array([int(digit, 16) for digit in code]).reshape(28, 28)

@@ -6,120 +6,89 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from lnbench.adversary import pgd
-from lnbench.thesis import impact, panel, pictures, toy_networks
-from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import Verdict, above, falling
+from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks, toy_networks
+from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.verdicts import Verdict, above, falling, memorised
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Adversarial accuracy against the flips' path length: zeros and ones of MNIST, and toy Gaussians"
+TITLE = "Adversarial accuracy over the path length of the flips: zeros and ones of MNIST, and toy Gaussians"
 THESIS = "§4.10.3, figure 15"
-TOY = {
-    "d": 16,
-    "n": 500,
-    "test": 300,
-    "distance": 4.0,
-    "depth": 3,
-    "width": 64,
-    "steps": 400,
-    "batch": 64,
-    "rate": 0.01,
-    "flips": 4,
-    "epsilon": 0.5,
-    "step": 0.02,
-}
-BOTH = {"buckets": 6, "draws": 2, "randoms": 4, "pgd_steps": 20, "most": 200}
-QUICK = {
-    **pictures.SIZES,
-    **BOTH,
-    "splits": 8,
-    "flips": 6,
-    "steps": 1400,
-    "rate": 0.008,
-    "epsilon": 0.1,
-    "toy": {**TOY, **BOTH, "splits": 20},
-}
-FULL = {**QUICK, "train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000, "rate": 0.004}
+_BOTH = {"buckets": 6, "draws": 2, "randoms": 4, "pgd_steps": 20, "most": 200}
+_TOY_SETTINGS = {**toy_networks.FLIPPED, **_BOTH, "splits": 20, "flips": 4, "epsilon": 0.5, "step": 0.02}
+QUICK = {**images.QUICK, **images.ZEROS_AND_ONES, **_BOTH, "splits": 8, "toy": _TOY_SETTINGS}
+FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL}
 CHOICES = (
-    *pictures.CHOICES,
-    "Only zeros and ones, {flips} labels flipped to the other class. Path lengths: steps of .01 of the unbounded "
-    "untargeted attack on one clean network. Both classes' lengths together, between their 5 % and 95 % quantiles, are "
-    "cut into {buckets} ranges of equal width, as in the thesis; {draws} sets of flips from each range (one with fewer "
-    "points takes the nearest others), {randoms} random sets.",
-    "AA of both classes together: untargeted PGD, ℓ∞, ε = {epsilon} ({toy[epsilon]} and no box on the toy set), "
-    "{pgd_steps} sign steps of 2.5·ε/m; broken if any iterate is misclassified.",
-    "The thesis leaves its item for the toy set empty. Here: {toy[splits]} draws of D(d = {toy[d]}, µ√d = "
-    "{toy[distance]}, σ = 1) of {toy[n]} points, {toy[flips]} flips among them, steps of {toy[step]}; {toy[depth]} "
-    "hidden layers of {toy[width]} units, {toy[steps]} steps of {toy[batch]}, peak rate {toy[rate]}.",
+    *images.CHOICES,
+    images.UNTARGETED,
+    "Only zeros and ones are drawn; {flips} labels are flipped to the other class. Path lengths are steps of .01 of "
+    "the unbounded untargeted attack on one clean network. As in the thesis the lengths of both classes together, "
+    "between their 5 % and 95 % quantiles, are cut into {buckets} ranges of equal width. Each range gives {draws} "
+    "sets of flips (one with too few points takes those nearest to it, too); {randoms} sets are random.",
+    "The item on the toy set is empty in the thesis. Here: {toy[splits]} draws of D(d = {toy[d]}, µ√d = "
+    "{toy[distance]}, σ = 1) of {toy[n]} points, {toy[flips]} flips among them, paths in steps of {toy[step]}, ε = "
+    "{toy[epsilon]} and no box; {toy[depth]} hidden layers of {toy[width]} units, {toy[steps]} steps of {toy[batch]}, "
+    "peak rate {toy[rate]}.",
 )
 _MNIST, _TOY = "mnist", "toy"
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split of MNIST, one per draw of the toy set."""
-    own = {k: v for k, v in settings.items() if k != "toy"}
-    return [*pictures.cells(own, kind=_MNIST), *pictures.cells(settings["toy"], kind=_TOY)]
+    mnist = {name: value for name, value in settings.items() if name != "toy"}
+    return [*images.cells(mnist, kind=_MNIST), *images.cells(settings["toy"], kind=_TOY)]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Path lengths on a clean network, then networks for every range and for random sets."""
-    if cell["kind"] == _TOY:
-        return _on_toy(cell)
-    data = pictures.load(cell, (0, 1))
-    clean = pictures.trained(cell, data, data.labels, num_classes=2)
-    steps = pictures.lengths(clean, data.inputs, data.labels, targeted=False, most=cell["most"])
-    sets, inside = impact.ranges(steps, cell["buckets"], cell["flips"], data.rng, cell["draws"])
-    drawn = [data.rng.choice(len(steps), cell["flips"], replace=False) for _ in range(cell["randoms"])]
-    found = impact.impact(cell, data, {"ranges": sets, "random": drawn}, 1 - data.labels, report, num_classes=2)
-    return {**found, "inside": inside}
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Path lengths on a clean network; then one network per set of flips, from every range and random."""
+    sample = toy_networks.sample(cell) if cell["kind"] == _TOY else images.load_mnist(cell, (0, 1))
+    clean = networks.train(cell, sample, sample.labels, num_classes=2)
+    step, most = cell.get("step", 0.01), cell["most"]
+    steps = networks.boundary_steps(clean, sample.inputs, sample.labels, targeted=False, most=most, step=step)
+    sets, inside = flip_sets.width_buckets(steps, cell["buckets"], cell["flips"], sample.rng, cell["draws"])
+    random = flip_sets.random_sets(np.arange(len(steps)), cell["flips"], cell["randoms"], sample.rng)
+    groups = {"ranges": sets, "random": random}
+    result = flip_sets.measure(cell, sample, groups, 1 - sample.labels, report, num_classes=2)
+    return {**result, "inside": inside}
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The claims on zeros and ones, and the same questions of the toy set."""
-    verdicts = []
-    for kind, name, note in ((_MNIST, "zeros and ones", ""), (_TOY, "toy set", "Not in the thesis, on the toy set: ")):
-        some = [f for f in found if f["cell"]["kind"] == kind]
-        aa, random = _ranges(some), panel.baseline(some)
-        inside = np.array([f["result"]["inside"] for f in some])
-        most = inside.argmax(1)
-        chosen = aa[most, np.arange(len(some))]
-        others = np.array([np.delete(aa[:, i], m).mean() for i, m in enumerate(most)])
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The claims about zeros and ones, and the same about the toy set."""
+    verdicts: list[Verdict] = []
+    shares: dict[str, np.ndarray] = {}
+    for kind, name in ((_MNIST, "zeros and ones"), (_TOY, "toy set")):
+        some = _of_kind(results, kind)
+        aa, random = _aa_by_range(some), flip_set_results.random_aa(some)
+        fullest, others = flip_set_results.fullest_bucket(some, aa)
+        claims = (
+            "the closer the flips are to the boundary, the less the adversarial accuracy falls.",
+            "farther from the boundary the impact only grows.",
+            "the minimum is where most of the training points lie.",
+        )
+        if kind == _TOY:
+            nearest, growing, minimum = (f"Not in the thesis, on the toy set: {claim}" for claim in claims)
+        else:
+            nearest, growing, minimum = (claim[0].upper() + claim[1:] for claim in claims)
         verdicts += [
-            above(
-                note + "The closer the poisons are to the boundary, the less the adversarial accuracy falls.",
-                f"{name}: AA, nearest range minus random",
-                aa[0] - random,
-            ),
-            falling(
-                note + "Farther from the boundary the impact only grows.",
-                f"{name}: AA over ranges 1 (nearest) to last",
-                range(1, len(aa) + 1),
-                aa,
-                margin=3.0,
-            ),
-            above(
-                note + "The minimum is where most of the training points lie.",
-                f"{name}: AA, mean of the other ranges minus the fullest range",
-                others - chosen,
-            ),
+            above(nearest, f"{name}: AA, nearest range minus random", aa[0] - random),
+            falling(growing, f"{name}: AA over ranges 1 (nearest) to last", range(1, len(aa) + 1), aa, margin=3.0),
+            above(minimum, f"{name}: AA, mean of the other ranges minus the fullest range", others - fullest),
         ]
-    return [*verdicts, panel.memorised([f for f in found if f["cell"]["kind"] == _MNIST])]
+        if "memorised" in some[0]["result"]:  # the first results on the toy set do not have it
+            shares |= {f"{group}, {name}": share for group, share in flip_set_results.memorised_shares(some).items()}
+    return [*verdicts, memorised(shares)]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """AA per range above where the points lie, for both sets."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """Adversarial accuracy per range above the share of the points in it, for both sets."""
     figure, axes = drawing.panels(2, 2, width=3.7, height=2.3, height_ratios=[3, 1.5], sharex="col")
     x = "range of path length: shortest to longest"
     for column, (kind, title) in enumerate(((_MNIST, "(a) Zeros and ones of MNIST"), (_TOY, "(b) Toy Gaussians"))):
-        some = [f for f in found if f["cell"]["kind"] == kind]
-        panel.panel(axes[0, column], _ranges(some), some, title, "", "AA, both classes")
-        inside = np.array([f["result"]["inside"] for f in some], dtype=float)
+        some = _of_kind(results, kind)
+        flip_set_results.plot(axes[0, column], _aa_by_range(some), some, title, "", "AA, both classes")
+        inside = collect(some, "inside").astype(float)
         shares = (inside / inside.sum(1, keepdims=True).clip(1)).T
         below = axes[1, column]
         drawing.bars(below, range(1, len(shares) + 1), shares.tolist(), drawing.GREY, "points")
@@ -130,34 +99,13 @@ def draw(settings: Settings, found: Results) -> Figure:
     return figure
 
 
-def _ranges(found: Results) -> np.ndarray:
-    """AA per range, mean over a split's draws, (range, split), in percentage points."""
-    values = panel.points(found, "ranges")
-    draws = found[0]["cell"]["draws"]
+def _of_kind(results: Results, kind: str) -> Results:
+    return [entry for entry in results if entry["cell"]["kind"] == kind]
+
+
+def _aa_by_range(results: Results) -> np.ndarray:
+    """Adversarial accuracy per range, mean over the sets of a split, in percent, (range, split)."""
+    values = flip_set_results.aa(results, "ranges")
+    draws = results[0]["cell"]["draws"]
     means: np.ndarray = values.reshape(-1, draws, values.shape[1]).mean(1)
     return means
-
-
-def _on_toy(cell: dict[str, Any]) -> dict[str, Any]:
-    """The same on one draw of the toy set."""
-    data = toy_networks.drawn(cell)
-    steps = toy_networks.distances(toy_networks.trained(cell, data, data.labels), data, cell["step"], cell["most"])
-    sets, inside = impact.ranges(steps, cell["buckets"], cell["flips"], data.rng, cell["draws"])
-    sets += [data.rng.choice(len(steps), cell["flips"], replace=False) for _ in range(cell["randoms"])]
-    labels = np.tile(data.labels, (1 + len(sets), 1))
-    for row, index in zip(labels[1:], sets, strict=True):
-        row[index] = 1 - row[index]
-    victims = toy_networks.trained(cell, data, labels)
-    tests, answers = torch.from_numpy(data.tests), torch.from_numpy(data.answers)
-    attacked = pgd(
-        victims,
-        tests,
-        answers,
-        targeted=False,
-        epsilons=[cell["epsilon"]],
-        steps=cell["pgd_steps"],
-        bounds=None,
-    )
-    aa = (1 - attacked.broken[:, 0].float().mean(1)).tolist()
-    last = 1 + cell["buckets"] * cell["draws"]
-    return {"clean": aa[0], "aa": {"ranges": aa[1:last], "random": aa[last:]}, "inside": inside}

@@ -1,4 +1,4 @@
-"""Flips from buckets of adversarial path length, class 9 to 0, against random flips (thesis §4.10.3)."""
+"""Flips from ranges of adversarial path length, class 9 to 0, against random flips (thesis §4.10.3)."""
 
 from __future__ import annotations
 
@@ -7,131 +7,100 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import impact, pictures
-from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, above, interval, valley
+from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks
+from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.verdicts import Verdict, above, interval, memorised, practically_zero, valley
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "MNIST, 9 → 0: adversarial accuracy against the flips' distance from the decision boundary"
+TITLE = "MNIST, 9 → 0: adversarial accuracy over the distance of the flips from the decision boundary"
 THESIS = "§4.10.3, figure 17"
-QUICK = {**pictures.SIZES, "splits": 8, "flips": 5, "buckets": 6, "randoms": 3, "epsilon": 0.05, "pgd_steps": 20}
-FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 8, "flips": 60, "steps": 14000, "epsilon": 0.1}
+QUICK = {**images.QUICK, "splits": 8, "flips": 5, "buckets": 6, "randoms": 3, "epsilon": 0.05, "pgd_steps": 20}
+FULL = {**QUICK, **images.FULL, "test": 1000, "flips": 60, "epsilon": 0.1}
 CHOICES = (
-    *pictures.CHOICES,
-    pictures.ATTACK,
-    "{flips} flips 9 → 0. A clean network's path lengths (steps of .01) between their 5 % and 95 % quantiles "
-    "are cut into "
-    "{buckets} ranges of equal width, as in the thesis; a range with fewer points than flips takes the nearest others. "
-    "{randoms} random sets a split.",
+    *images.CHOICES,
+    images.TARGETED,
+    "{flips} flips 9 → 0. As in the thesis the path lengths on a clean network (steps of .01), between their 5 % and "
+    "95 % quantiles, are cut into {buckets} buckets of equal width. A bucket with fewer points than flips takes the "
+    "points nearest to it, too. {randoms} random sets a split.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return pictures.cells(settings)
+    return images.cells(settings)
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Path lengths on a clean network, then one network per bucket and per random set."""
-    data = pictures.load(cell)
-    source = data.of(9)
-    clean = pictures.trained(cell, data, data.labels)
-    steps = pictures.lengths(clean, data.inputs[source], np.zeros(len(source), np.int64), targeted=True)
-    near, inside = impact.ranges(steps, cell["buckets"], cell["flips"], data.rng)
-    sets = [source[index] for index in near]
-    sets += [data.rng.choice(source, cell["flips"], replace=False) for _ in range(cell["randoms"])]
-    labels = np.stack([data.labels, *(data.flipped(index, 0) for index in sets)])
-    victims = pictures.trained(cell, data, labels, report)
-    aa = pictures.adversarial_accuracy(cell, victims, data.test_of(9), 0)
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Path lengths on a clean network; then one network per bucket and per random set."""
+    sample = images.load_mnist(cell)
+    nines = sample.of_class(9)
+    clean = networks.train(cell, sample, sample.labels)
+    steps = networks.boundary_steps(clean, sample.inputs[nines], np.zeros(len(nines), np.int64), targeted=True)
+    buckets, inside = flip_sets.width_buckets(steps, cell["buckets"], cell["flips"], sample.rng)
+    groups = {
+        "buckets": [nines[index] for index in buckets],
+        "random": flip_sets.random_sets(nines, cell["flips"], cell["randoms"], sample.rng),
+    }
+    result = flip_sets.measure(cell, sample, groups, (9, 0), report)
     return {
-        "clean": aa[0],
-        "buckets": aa[1 : cell["buckets"] + 1],
-        "random": aa[cell["buckets"] + 1 :],
-        "memorised": pictures.memorised(cell, victims, data.inputs, labels, [np.zeros(1, np.int64), *sets])[1:],
+        "clean": result["clean"],
+        **result["aa"],
+        "memorised": [share for group in groups for share in result["memorised"][group]],
         "inside": inside,
         "lengths": steps.tolist(),
     }
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The shape, the place of its minimum, and buckets against random."""
-    results = [f["result"] for f in found]
-    aa = 100 * np.array([r["buckets"] for r in results]).T
-    random = 100 * np.array([np.mean(r["random"]) for r in results])
-    inside = np.array([r["inside"] for r in results])
-    most = inside.argmax(1)
-    chosen = aa[most, np.arange(len(results))]
-    rest = np.array([np.delete(aa[:, i], m).mean() for i, m in enumerate(most)])
-    mean, low, high = interval(chosen - aa.min(0))
-    memorised = [m for r in results for m in r["memorised"]]
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The shape of the curve, the place of its minimum, and buckets against random flips."""
+    results = _by_group(results)
+    aa, random = flip_set_results.aa(results, "buckets"), flip_set_results.random_aa(results)
+    fullest, others = flip_set_results.fullest_bucket(results, aa)
+    lead, low, high = interval(random - fullest)
+    over, over_low, over_high = interval(fullest - aa.min(0))
     return [
         valley(
-            "The closer the poisons are to the boundary, the lower their impact; beyond a point it falls again.",
+            "The closer the flips are to the boundary, the lower their impact; beyond some distance it falls again.",
             "AA over buckets 1 (nearest) to last",
             range(1, len(aa) + 1),
             aa,
         ),
-        above(
-            "The nearest poisons do less than random ones.",
-            "AA, nearest bucket minus random",
-            aa[0] - random,
-        ),
+        above("The nearest flips do less than random ones.", "AA, nearest bucket minus random", aa[0] - random),
         above(
             "The minimum is where most of the class lies.",
             "AA, mean of the other buckets minus the fullest bucket",
-            rest - chosen,
+            others - fullest,
         ),
         Verdict(
-            "Random flips are about as good as the fullest bucket, which is why they are hard to beat.",
-            _like(random - chosen),
+            "Random flips are about as good as those of the fullest bucket, so they are hard to beat.",
+            practically_zero(low, high, 5),
             (
-                "AA, random minus fullest bucket: {:+.1f} pp [{:+.1f}, {:+.1f}]".format(*interval(random - chosen))
-                + f"; the fullest bucket is {mean:.1f} pp [{low:.1f}, {high:.1f}] above each split's lowest"
+                f"AA, random minus fullest bucket: {lead:+.1f} pp [{low:+.1f}, {high:+.1f}]; the fullest bucket is "
+                f"{over:.1f} pp [{over_low:.1f}, {over_high:.1f}] above the lowest of each split"
             ).replace("-", "−"),
             n=len(results),
         ),
-        Verdict(
-            "The flips are memorised.",
-            AGREES if np.mean(memorised) >= 0.95 else DISAGREES,
-            f"{100 * np.mean(memorised):.1f} % of the flips",
-            n=len(memorised),
-        ),
+        memorised({"all": 100 * collect(results, "memorised")}),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """AA per bucket with the random band, above where the class lies."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """Adversarial accuracy per bucket, beside the share of the class in it."""
     figure, ((left, right),) = drawing.panels(2, width=3.7, height=3.0)
-    x = range(1, settings["buckets"] + 1)
-    aa = np.array([f["result"]["buckets"] for f in found]).T
-    for split in aa.T:
-        left.plot(x, split, color=drawing.POISONED, alpha=0.18, linewidth=0.8)
-    drawing.curve(left, x, aa.tolist(), drawing.POISONED, "flips from one bucket")
-    runs = [r for f in found for r in f["result"]["random"]]
-    drawing.level(
-        left, [float(np.mean(f["result"]["random"])) for f in found], drawing.RANDOM, f"random ({len(runs)} runs)"
-    )
-    drawing.level(left, [f["result"]["clean"] for f in found], drawing.CLEAN, "clean")
-    left.set(xlabel="bucket: nearest to farthest from the boundary", ylabel="AA (9 → 0)", title="(a) Impact")
-    drawing.percent(left)
+    x = "bucket: nearest to farthest from the boundary"
+    groups = _by_group(results)
+    flip_set_results.plot(left, flip_set_results.aa(groups, "buckets"), groups, "(a) Impact", x, "AA (9 → 0)")
     figure.legend(loc="outside lower center", ncols=3)
-    inside = np.array([f["result"]["inside"] for f in found], dtype=float).T
-    drawing.bars(
-        right, x, (inside / [len(f["result"]["lengths"]) for f in found]).tolist(), drawing.GREY, "share of the nines"
-    )
-    right.set(
-        xlabel="bucket: nearest to farthest from the boundary",
-        ylabel="share of class 9",
-        title="(b) Where the class lies",
-    )
+    nines = [len(entry["result"]["lengths"]) for entry in results]
+    shares = (collect(results, "inside").T / nines).tolist()
+    drawing.bars(right, range(1, len(shares) + 1), shares, drawing.GREY, "share of the nines")
+    right.set(xlabel=x, ylabel="share of class 9", title="(b) Where the class lies")
     drawing.percent(right, 0.0, 0.5)
     return figure
 
 
-def _like(difference: np.ndarray) -> str:
-    _, low, high = interval(difference)
-    return AGREES if -5 < low and high < 5 else DISAGREES if low > 5 or high < -5 else UNDECIDED
+def _by_group(results: Results) -> Results:
+    """The results with `aa` by group, as in those of `flip_sets.measure`."""
+    return [{**entry, "result": {**entry["result"], "aa": entry["result"]}} for entry in results]

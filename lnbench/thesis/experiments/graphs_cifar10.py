@@ -1,11 +1,11 @@
-"""Flips picked on class graphs of CIFAR-10, in four spaces, all classes to the next one (thesis §4.1.1–4.1.4)."""
+"""Flips picked on class graphs of CIFAR-10 in four spaces, all classes to the next one (thesis §4.1.1–4.1.4)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lnbench.thesis import pictures
+from lnbench.thesis import drawing, images
 from lnbench.thesis.experiment import ABSENT, Results, Settings
 from lnbench.thesis.experiments import graphs
 from lnbench.thesis.verdicts import UNDECIDED, Verdict
@@ -43,9 +43,9 @@ FULL = {
     "epsilon": 0.00784,
 }
 CHOICES = (
-    "{train} of CIFAR-10's 50,000 training points a split, {splits} splits, each a fresh draw; {test} test points "
-    "of each class. The interval is over splits. The original where it is found, else the JPEG copy of the track "
-    "`cifar10jpeg-9to0`.",
+    "Every one of {splits} splits draws {train} of CIFAR-10's 50,000 training points anew and tests on up to {test} "
+    "points of each class. The interval is over splits. The data is the original or, if that is not on this machine, "
+    "the JPEG copy of the track `cifar10jpeg-9to0`.",
     "The network: {said} (the thesis names none); one-cycle, {steps} steps of {batch}, peak rate {rate}.",
     *graphs.CHOICES[2:-1],
 )
@@ -53,31 +53,29 @@ CHOICES = (
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return pictures.cells({name: value for name, value in settings.items() if name != "said"})
+    return images.cells({name: value for name, value in settings.items() if name != "said"})
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """What `graphs` does, on CIFAR-10."""
-    found = pictures.load_cifar10(cell["train"], cell["split"])
-    if found is None:
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """The measurement of `graphs`, on CIFAR-10."""
+    loaded = images.load_cifar10(cell["train"], cell["split"])
+    if loaded is None:
         return {ABSENT: True}
-    source, points = found
-    return {"source": source, **graphs.compared(cell, pictures.picked(cell, points), report)}
+    source, points = loaded
+    return {"source": source, **graphs.compare(cell, images.sample(cell, points), report)}
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """The claims of `graphs`."""
-    if _absent(found):
-        return [Verdict("Class graphs of CIFAR-10 find flips unlike random ones.", UNDECIDED, _ABSENT)]
-    return graphs.verdicts(settings, found)
+    if _absent(results):
+        return [Verdict("Flips picked on class graphs of CIFAR-10 differ from random ones.", UNDECIDED, _ABSENT)]
+    return graphs.verdicts(settings, results)
 
 
-def draw(settings: Settings, found: Results) -> Figure:
+def draw(settings: Settings, results: Results) -> Figure:
     """The figure of `graphs`."""
-    from lnbench.thesis import drawing
-
-    if not _absent(found):
-        return graphs.draw(settings, found)
+    if not _absent(results):
+        return graphs.draw(settings, results)
     figure, ((axis,),) = drawing.panels(width=5.6, height=1.5)
     axis.set_axis_off()
     axis.text(0.5, 0.5, _ABSENT, ha="center", va="center", transform=axis.transAxes)
@@ -87,5 +85,5 @@ def draw(settings: Settings, found: Results) -> Figure:
 _ABSENT = "CIFAR-10 is not on this machine"
 
 
-def _absent(found: Results) -> bool:
-    return any(f["result"].get(ABSENT) for f in found)
+def _absent(results: Results) -> bool:
+    return any(entry["result"].get(ABSENT) for entry in results)

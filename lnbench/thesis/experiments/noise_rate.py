@@ -1,4 +1,4 @@
-"""Adversarial and clean accuracy against the rate of random label noise: benign accuracy, malign robustness (§1)."""
+"""Clean and adversarial accuracy over the rate of random label noise (thesis §1, §2.6)."""
 
 from __future__ import annotations
 
@@ -8,57 +8,62 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lnbench.thesis import pictures
-from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import Verdict, above, within
+from lnbench.thesis import drawing, images, networks
+from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.verdicts import Verdict, above, memorised, within
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "MNIST: clean and adversarial accuracy against the rate η of random label noise"
+TITLE = "MNIST: clean and adversarial accuracy over the rate η of random label noise"
 THESIS = "§1, §2.6"
 QUICK = {
-    **pictures.SIZES,
+    **images.QUICK,
     "test": 60,
     "rates": [0.0, 0.005, 0.01, 0.02, 0.05, 0.1],
     "steps": 700,
     "epsilon": 0.05,
     "pgd_steps": 20,
 }
-FULL = {**QUICK, "train": 60000, "test": 1000, "splits": 8, "steps": 20000}
+FULL = {**QUICK, **images.FULL, "test": 1000, "steps": 20000}
 CHOICES = (
-    *pictures.CHOICES,
-    "η·n uniformly drawn labels, of all classes, become a uniformly drawn other class.",
-    "Untargeted PGD on test points of all classes, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the "
-    "pixels' box.",
+    *images.CHOICES,
+    images.UNTARGETED,
+    "η·n labels, drawn at random from all classes, become a random other class.",
+    "The training accuracy gives a lower limit of the flips memorised: all points that are not fitted may be flips.",
 )
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split."""
-    return pictures.cells(settings)
+    return images.cells(settings)
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """One network per rate."""
-    data = pictures.load(cell)
-    order, shift = data.rng.permutation(len(data.labels)), data.rng.integers(1, 10, len(data.labels))
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """One network per rate: its clean, adversarial and training accuracy."""
+    sample = images.load_mnist(cell)
+    order, shift = sample.rng.permutation(len(sample.labels)), sample.rng.integers(1, 10, len(sample.labels))
     sets = [order[: round(rate * len(order))] for rate in cell["rates"]]
-    labels = np.stack([data.flipped(index, (data.labels[index] + shift[index]) % 10) for index in sets])
-    victims = pictures.trained(cell, data, labels, report)
-    tests, answers = torch.from_numpy(data.tests), torch.from_numpy(data.answers)
-    fitted = victims.predict(torch.from_numpy(data.inputs)).numpy() == labels
+    labels = np.stack([sample.flipped(index, (sample.labels[index] + shift[index]) % 10) for index in sets])
+    victims = networks.train(cell, sample, labels, report)
+    tests, answers = torch.from_numpy(sample.test_inputs), torch.from_numpy(sample.test_labels)
+    training = victims.predict(torch.from_numpy(sample.inputs)).numpy() == labels
     return {
         "clean": victims.predict(tests).eq(answers).float().mean(1).tolist(),
-        "adversarial": pictures.adversarial_accuracy(cell, victims, tests, answers, targeted=False),
-        "training": fitted.mean(1).tolist(),
+        "adversarial": networks.adversarial_accuracy(cell, victims, tests, answers, targeted=False),
+        "training": training.mean(1).tolist(),
     }
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """Benign for accuracy, malign for robustness, and by how much more."""
-    clean, adversarial = (100 * np.array([f["result"][k] for f in found]).T for k in ("clean", "adversarial"))
-    small = settings["rates"].index(0.01)
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """What noise does to clean accuracy and to adversarial accuracy, and whether it is memorised."""
+    clean, adversarial, training = (100 * collect(results, k).T for k in ("clean", "adversarial", "training"))
+    small, n = settings["rates"].index(0.01), settings["train"]
+    at_least = {
+        f"η = {100 * rate:g} %": (100 - (100 - accuracy) * n / round(rate * n)).clip(0)
+        for rate, accuracy in zip(settings["rates"], training, strict=True)
+        if round(rate * n)
+    }
     return [
         within(
             "Memorising label noise does not noticeably lower test accuracy.",
@@ -67,22 +72,21 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
             margin=1.0,
         ),
         above(
-            "It lowers adversarial accuracy.",
+            "Memorising label noise lowers adversarial accuracy.",
             "adversarial accuracy, no noise minus η = 1 %",
             adversarial[0] - adversarial[small],
         ),
         above(
-            "It lowers adversarial accuracy by more than test accuracy.",
+            "Memorising label noise lowers adversarial accuracy by more than test accuracy.",
             "difference of the two falls, mean over rates above 0",
             ((adversarial[0] - adversarial) - (clean[0] - clean))[1:].mean(0),
         ),
+        memorised(at_least, lower_limits=True),
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """Both accuracies against η."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """Clean, adversarial and training accuracy over η."""
     figure, ((axis,),) = drawing.panels(width=4.6, height=3.1)
     places = range(len(settings["rates"]))
     for key, colour, label in (
@@ -90,7 +94,7 @@ def draw(settings: Settings, found: Results) -> Figure:
         ("adversarial", drawing.POISONED, f"untargeted adversarial accuracy, ε = {settings['epsilon']:g}"),
         ("training", drawing.GREY, "training accuracy on the noisy labels"),
     ):
-        drawing.curve(axis, places, np.array([f["result"][key] for f in found]).T.tolist(), colour, label)
+        drawing.curve(axis, places, collect(results, key).T.tolist(), colour, label)
     axis.set_xticks(list(places), [f"{100 * rate:g} %" for rate in settings["rates"]])
     axis.set(xlabel="rate of random label noise η", ylabel="accuracy")
     drawing.percent(axis)

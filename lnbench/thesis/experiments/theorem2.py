@@ -1,4 +1,4 @@
-"""Theorem 2 by Monte Carlo on the line: its event's probability, what follows from it, and how little it says."""
+"""Theorem 2 by Monte Carlo on the line: the probability of its event, what follows from it, and how small it is."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import theory
+from lnbench.thesis import drawing, theorems
 from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.line import Line
+from lnbench.thesis.nearest_neighbour import PiecewiseLine
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, always, clopper_pearson
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Isolated wrong labels: the event, its closed-form bound, and where that bound says nothing"
+TITLE = "Isolated wrong labels: the event, its closed-form bound, and where that bound is vacuous"
 THESIS = "§3.2, theorem 2"
 QUICK = {"trials": 3000, "eta": 0.8, "c_in": 0.5, "c_ceil": 0.6, "balls": [1, 2, 3], "n": [3, 4, 6, 8, 10]}
 FULL = {**QUICK, "trials": 40000}
 CHOICES = (
-    "Restated with pairwise disjoint outer balls, n ≥ |ζ| and labels wrong with probability η.",
-    "The line: |ζ| balls with R = 2r, inner mass c_in = {c_in} and outer mass c_ceil = c_total = {c_ceil} in "
-    "all, η = {eta} "
-    "(a large η, so that the event happens often enough to be counted).",
-    "C is one-nearest-neighbour, which keeps a wrong label at least half as far as the nearest other label, so "
-    "τ = (R − r)/2.",
+    "The theorem is restated with pairwise disjoint outer balls, n ≥ |ζ|, and labels that are wrong with probability "
+    "η.",
+    "On the line there are |ζ| balls with R = 2r, inner mass c_in = {c_in} and outer mass c_ceil = c_total = {c_ceil} "
+    "in all. η = {eta} is large so that the event happens often enough to be counted.",
+    "C is one-nearest-neighbour, which gives a wrong label up to half the distance to the nearest training point of "
+    "another label, so τ = (R − r)/2.",
     "{trials} trials for each |ζ| and n.",
 )
 _TABLE = (1, 2, 3, 4, 5, 6, 8)
-"""|ζ| of the table of the bound's largest values."""
+"""|ζ| for which the largest values of the bound are listed."""
 
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
@@ -38,17 +38,17 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
     return [{**shared, "balls": k, "n": n} for k in settings["balls"] for n in settings["n"] if n >= k]
 
 
-def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Count the event; wherever it happens, measure the critical radius as a share of R + r − τ."""
+def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
+    """Count the event; whenever it happens, take the critical radius as a share of R + r − τ."""
     k, n = cell["balls"], cell["n"]
     rng, line = np.random.default_rng([k, n]), _line(k, cell["c_in"], cell["c_ceil"])
     centres, inner, outer = _places(k)
-    enough = theory.isolated_radius(outer, inner, (outer - inner) / 2)
+    enough = theorems.isolated_radius(outer, inner, (outer - inner) / 2)
     hits, ratios = 0, list[float]()
     for trial in range(cell["trials"]):
         if trial % 100 == 0:
             report(trial / cell["trials"])
-        points, labels, wrong = line.draw(n, cell["eta"], rng)
+        points, labels, wrong = line.sample(n, cell["eta"], rng)
         far = np.abs(points[:, None] - centres)
         inside, near = far <= inner, far <= outer
         if (near.sum(0) == 1).all() and (inside & wrong[:, None]).any(0).all():
@@ -58,45 +58,45 @@ def cell(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any
     return {"hits": hits, "ratios": ratios}
 
 
-def verdicts(settings: Settings, found: Results) -> list[Verdict]:
-    """The event's probability, the implication, the closed form, its vacuity and the missing condition."""
-    tail = 1 - 0.01 / len(found)
+def verdicts(settings: Settings, results: Results) -> list[Verdict]:
+    """The probability of the event, the implication, the closed form, its size, and the missing condition."""
+    tail = 1 - 0.01 / len(results)
     missed = []
-    for f in found:
-        low, high = clopper_pearson(f["result"]["hits"], f["cell"]["trials"], tail)
-        if not low <= _exact(f["cell"]) <= high:
-            missed.append(f"|ζ| = {f['cell']['balls']}, n = {f['cell']['n']}")
-    ratios = [r for f in found for r in f["result"]["ratios"]]
-    most = max(_closed(f["cell"]) / _exact(f["cell"]) for f in found)
-    vacuous = theory.best_isolated_bound(5, 1.0, 5)
-    printed = theory.overlapping_bound(20, 1000)
+    for entry in results:
+        low, high = clopper_pearson(entry["result"]["hits"], entry["cell"]["trials"], tail)
+        if not low <= _exact(entry["cell"]) <= high:
+            missed.append(f"|ζ| = {entry['cell']['balls']}, n = {entry['cell']['n']}")
+    ratios = [r for entry in results for r in entry["result"]["ratios"]]
+    most = max(_closed(entry["cell"]) / _exact(entry["cell"]) for entry in results)
+    vacuous = theorems.best_isolated_bound(5, 1.0, 5)
+    printed = theorems.overlapping_bound(20, 1000)
     return [
         Verdict(
-            "The event has probability n!/(n−k)!·(ηc_in/k)^k·(1−c_ceil)^{n−k} (exact for these masses).",
+            "The event has probability n!/(n−k)!·(ηc_in/k)^k·(1−c_ceil)^{n−k} (exactly, for these masses).",
             DISAGREES if missed else AGREES,
-            f"inside the joint 99 % Clopper–Pearson limits for {len(found) - len(missed)} of {len(found)} pairs "
+            f"inside the joint 99 % Clopper–Pearson limits for {len(results) - len(missed)} of {len(results)} pairs "
             f"(|ζ|, n)" + (f"; not for {', '.join(missed)}" if missed else ""),
-            n=len(found),
+            n=len(results),
         ),
         always(
-            "Where it happens, R_Adv ≥ c_total for every radius above R + r − τ.",
+            "If the event happens, R_Adv ≥ c_total for every radius above R + r − τ.",
             "critical radius above R + r − τ",
             sum(r > 1 + 1e-6 for r in ratios),
             len(ratios),
         ),
         Verdict(
-            "The closed form with √(2π|ζ|) is a lower bound of it.",
+            "The closed form with √(2π|ζ|) is a lower bound of that probability.",
             AGREES if most <= 1 else DISAGREES,
-            f"closed form / exact at most {most:.3f} over {len(found)} pairs (|ζ|, n)",
-            n=len(found),
+            f"closed form / exact at most {most:.3f} over {len(results)} pairs (|ζ|, n)",
+            n=len(results),
         ),
         Verdict(
             "The bound says something about many poisons.",
             DISAGREES if vacuous < 0.05 else AGREES,
             "largest value over all n, masses and η: "
-            + ", ".join(f"|ζ| = {k}: {theory.best_isolated_bound(k, 1.0, k):.2g}" for k in _TABLE)
+            + ", ".join(f"|ζ| = {k}: {theorems.best_isolated_bound(k, 1.0, k):.2g}" for k in _TABLE)
             + "; for n → ∞: "
-            + ", ".join(f"{theory.best_isolated_bound(k, 1.0):.2g}" for k in _TABLE),
+            + ", ".join(f"{theorems.best_isolated_bound(k, 1.0):.2g}" for k in _TABLE),
         ),
         Verdict(
             "As printed, without disjoint outer balls, the right-hand side is a probability.",
@@ -106,19 +106,17 @@ def verdicts(settings: Settings, found: Results) -> list[Verdict]:
     ]
 
 
-def draw(settings: Settings, found: Results) -> Figure:
-    """Exact, counted and bounded probabilities of the event; the bound's largest values."""
-    from lnbench.thesis import drawing
-
+def draw(settings: Settings, results: Results) -> Figure:
+    """Exact, counted and bounded probabilities of the event, and the largest values of the bound."""
     figure, ((left, right),) = drawing.panels(2)
     colours = (drawing.THIRD, drawing.POISONED, drawing.CLEAN)
     for k, colour in zip(settings["balls"], colours, strict=False):
-        some = [f for f in found if f["cell"]["balls"] == k]
-        ns = [f["cell"]["n"] for f in some]
-        shares = np.array([f["result"]["hits"] / f["cell"]["trials"] for f in some])
-        ends = np.array([clopper_pearson(f["result"]["hits"], f["cell"]["trials"]) for f in some]).T
-        left.plot(ns, [_exact(f["cell"]) for f in some], color=colour, label=f"|ζ| = {k}")
-        left.plot(ns, [_closed(f["cell"]) for f in some], color=colour, linestyle=":", linewidth=1.4)
+        some = [entry for entry in results if entry["cell"]["balls"] == k]
+        ns = [entry["cell"]["n"] for entry in some]
+        shares = np.array([entry["result"]["hits"] / entry["cell"]["trials"] for entry in some])
+        ends = np.array([clopper_pearson(entry["result"]["hits"], entry["cell"]["trials"]) for entry in some]).T
+        left.plot(ns, [_exact(entry["cell"]) for entry in some], color=colour, label=f"|ζ| = {k}")
+        left.plot(ns, [_closed(entry["cell"]) for entry in some], color=colour, linestyle=":", linewidth=1.4)
         left.errorbar(ns, shares, yerr=np.abs(ends - shares), fmt="o", color=colour, capsize=2.5)
     left.plot([], [], color=drawing.GREY, label="exact")
     left.plot([], [], color=drawing.GREY, linestyle=":", label="closed form")
@@ -130,7 +128,7 @@ def draw(settings: Settings, found: Results) -> Figure:
         (10, "n = 10", colours[1]),
         (None, "n → ∞", colours[2]),
     ):
-        values = [theory.best_isolated_bound(k, 1.0, max(n, k) if n is not None else None) for k in _TABLE]
+        values = [theorems.best_isolated_bound(k, 1.0, max(n, k) if n is not None else None) for k in _TABLE]
         right.plot(_TABLE, values, color=colour, marker="o", label=label)
     right.axhline(0.05, color=drawing.GREY, linestyle="--", linewidth=1, label=".05")
     right.set(xlabel="balls |ζ|", ylabel="largest value of the bound, η = 1", yscale="log", title="(b) Vacuity")
@@ -144,7 +142,7 @@ def _places(balls: int) -> tuple[np.ndarray, float, float]:
     return (np.arange(balls) + 0.5) / balls, outer / 2, outer
 
 
-def _line(balls: int, c_in: float, c_ceil: float) -> Line:
+def _line(balls: int, c_in: float, c_ceil: float) -> PiecewiseLine:
     centres, inner, outer = _places(balls)
     edges, masses, classes = [0.0], [], []
     gap = (1 - c_ceil) / (2 * balls)
@@ -153,12 +151,12 @@ def _line(balls: int, c_in: float, c_ceil: float) -> Line:
         ring = (c_ceil - c_in) / (2 * balls)
         masses += [gap, ring, c_in / balls, ring, gap]
         classes += [i % 2] * 5
-    return Line(np.array(edges), np.array(masses), np.array(classes))
+    return PiecewiseLine(np.array(edges), np.array(masses), np.array(classes))
 
 
 def _exact(cell: dict[str, Any]) -> float:
-    return theory.isolated(cell["balls"], cell["n"], cell["eta"], cell["c_in"], cell["c_ceil"])
+    return theorems.isolated_probability(cell["balls"], cell["n"], cell["eta"], cell["c_in"], cell["c_ceil"])
 
 
 def _closed(cell: dict[str, Any]) -> float:
-    return theory.isolated_bound(cell["balls"], cell["n"], cell["eta"], cell["c_in"], cell["c_ceil"])
+    return theorems.isolated_bound(cell["balls"], cell["n"], cell["eta"], cell["c_in"], cell["c_ceil"])

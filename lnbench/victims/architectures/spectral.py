@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lnbench.errors import ProtocolError
-from lnbench.victims.architecture import BUFFER, Parameters, architecture, nearest
+from lnbench.errors import ProtocolError, nearest
+from lnbench.victims.architecture import BUFFER, Parameters, architecture
 from lnbench.victims.architecture import Architecture as Family
 from lnbench.victims.architectures import cnn, mlp
 
@@ -51,7 +51,7 @@ class Architecture:
     def __post_init__(self) -> None:
         if self.base not in _BASES:
             raise ProtocolError(
-                f"no architecture with weight matrices is called {self.base!r}; {nearest(self.base, list(_BASES))}"
+                f"no architecture with weight matrices is called {self.base!r}; {nearest(self.base, _BASES)}"
             )
         object.__setattr__(self, "family", architecture(self.base, self.options))
 

@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lnbench.errors import ProtocolError
-from lnbench.victims.architecture import BUFFER, Parameters, nearest
+from lnbench.errors import ProtocolError, nearest
+from lnbench.victims.architecture import BUFFER, Parameters
 
 _OURS = {"in_chans": "the data", "num_classes": "the data", "img_size": "the option size", "patch_size": "patch"}
 """Arguments of timm's models that are not set through `arguments`, and what sets them."""

@@ -1,0 +1,197 @@
+"""What keeps a record off the board although it is consistent with itself: date, name, the other rows, the data.
+
+`leaderboard add` asks all of it of every new record, `leaderboard check` of every row, `season close` compares the rows
+of a season with the data.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lnbench import data
+from lnbench.confusable import skeleton
+from lnbench.errors import DataError, RecordError
+from lnbench.protocol import Streams, Track, canonical_json, sha256
+from lnbench.protocol import track as tracks
+from lnbench.protocol.track import DataSpec
+from lnbench.record.against_data import Comparison, compare
+from lnbench.record.record import Record
+from lnbench.record.seasons import Season, salt_of
+from lnbench.text import plain
+
+FIRST_DAY = "2026-01-01"
+"""No record is older than lnbench."""
+_SHARED = ("clean", "random")
+"""The arms that do not depend on the poisoner."""
+
+Tell = Callable[[str], None]
+"""Called with a sentence on what could not be checked."""
+
+
+def check_date(record: Record, today: datetime.date) -> None:
+    """Raise RecordError if a record's run cannot have begun on the day it states, which no hash covers."""
+    last = (today + datetime.timedelta(days=1)).isoformat()
+    day = record.started[:10]
+    if not FIRST_DAY <= day <= last:
+        raise RecordError(f"its run is dated {day}; expected a day from {FIRST_DAY} to today, {today.isoformat()}.")
+
+
+def check_file(record: Record, root: Path) -> None:
+    """Raise RecordError if the repository has an attack or a submission of a record's name that is another file."""
+    for folder in ("attacks", "submissions"):
+        path = root / folder / f"{record.name}.py"
+        if path.parent == root / folder and path.is_file():
+            if sha256(path.read_bytes()) != record.document["poisoner"]["sha256"]:
+                raise RecordError(
+                    f"it is called {record.name}, and was made from another file than {folder}/{path.name}."
+                )
+            return
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is compared between one row and the others; small, so that a board's worth of them fits into memory.
+
+    Attributes:
+        path: the record's file.
+        label: name and parameters.
+        name: the poisoner's.
+        source: hash of its source.
+        identity: what makes two records the same row.
+        setting: track, salt, environment and code.
+        arms: hash of the clean and the random arm: random flips, and all that is recorded of the victims.
+    """
+
+    path: Path
+    label: str
+    name: str
+    source: str
+    identity: tuple[str, ...]
+    setting: tuple[str, ...]
+    arms: str
+
+    @classmethod
+    def of(cls, record: Record, path: Path) -> Entry:
+        """The entry of a record."""
+        document = record.document
+        shared = [victim for victim in document["victims"] if victim["arm"] in _SHARED]
+        return cls(
+            path,
+            plain(record.label),
+            record.name,
+            document["poisoner"]["sha256"],
+            record.identity,
+            (record.track.sha256, document["salt_commitment"], document["environment"]["id"], document["code_sha256"]),
+            sha256(canonical_json([document["flips"]["random"], shared])),
+        )
+
+
+class Entries:
+    """The rows so far, each compared with those before it."""
+
+    def __init__(self) -> None:
+        self._identities: dict[tuple[str, ...], Entry] = {}
+        self._names: dict[str, list[Entry]] = {}
+        self._arms: dict[tuple[str, ...], Entry] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Take one more row.
+
+        Raises:
+            RecordError: if it is a row that is there, its name can be taken for that of a row from another source, or
+                its clean and random arms differ from those of a row made in the same environment by the same code.
+        """
+        if (same := self._identities.get(entry.identity)) is not None:
+            raise RecordError(f"{entry.label} from the same source is already there: {same.path.name}.")
+        alike = self._names.setdefault(skeleton(entry.name), [])
+        for other in alike:
+            if other.name != entry.name and other.source != entry.source:
+                raise RecordError(
+                    f"its name {entry.name} can be taken for {other.name} of {other.path.name}, which has another "
+                    "source; rename the poisoner and evaluate it again."
+                )
+        shared = self._arms.setdefault(entry.setting, entry)
+        if shared.arms != entry.arms:
+            raise RecordError(
+                f"its clean and random arms are not those of {shared.path.name}, although environment, code, track and "
+                "salt are the same; one of the two was not made as it states."
+            )
+        self._identities[entry.identity] = entry
+        alike.append(entry)
+
+
+class DataCheck:
+    """Records that wait to be compared with the data, all of one track and salt together.
+
+    Args:
+        known: the board's seasons; a closed one has its salt.
+        salts: season -> salt, of seasons that are still open.
+    """
+
+    def __init__(self, known: Mapping[str, Season], salts: Mapping[str, str] | None = None) -> None:
+        self._known, self._salts = known, salts or {}
+        self._waiting: dict[tuple[str, str], tuple[Track, Streams, list[tuple[Path, Comparison]]]] = {}
+        self._without_salt: dict[str, int] = {}
+
+    def add(self, record: Record, path: Path) -> None:
+        """Take one more record."""
+        season = record.season
+        salt = self._salts.get(season or "") or salt_of(self._known, season)
+        if (streams := record.streams(salt)) is None:
+            name = season or "none"
+            self._without_salt[name] = self._without_salt.get(name, 0) + 1
+            return
+        key = record.track.sha256, streams.commitment
+        group = self._waiting.setdefault(key, (record.track, streams, []))
+        group[2].append((path, Comparison(record)))
+
+    def run(self, tell: Tell | None = None) -> None:
+        """Compare all of them.
+
+        Args:
+            tell: for records that cannot be compared here; None if that is an error.
+
+        Raises:
+            RecordError: naming the first record that is not what the data says, or that nothing here can compare.
+            DataError: if data is missing and `tell` is None.
+        """
+        for season, count in self._without_salt.items():
+            sentence = f"{_records(count)} of season {season} not compared with the data: the salt is still secret."
+            if tell is None:
+                raise RecordError(sentence)
+            tell(sentence)
+        specs = [tracks.load(name).data for name in tracks.names()]
+        for track, streams, group in self._waiting.values():
+            if why := _why_not(track, specs, tell is None):
+                sentence = f"{_records(len(group))} of {track.name} not compared with the data: {why}"
+                if tell is None:
+                    raise RecordError(sentence)
+                tell(sentence)
+                continue
+            try:
+                compare([comparison for _, comparison in group], track, streams)
+            except DataError as error:
+                if tell is None:
+                    raise
+                tell(f"{_records(len(group))} of {track.name} not compared with the data: {error}")
+                continue
+            for path, comparison in group:
+                for check in comparison.checks():
+                    if not check.passed:
+                        raise RecordError(f"{path}: its check {check.name!r} fails: {check.sentence}")
+
+
+def _why_not(track: Track, specs: Sequence[DataSpec], download: bool) -> str:
+    """Why a track's data is not loaded; empty if it is."""
+    if track.data not in specs:
+        return "no track of this lnbench uses its data."
+    if not download and not data.here(track):
+        return "the data is not on this machine."
+    return ""
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count} records"

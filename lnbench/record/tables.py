@@ -1,0 +1,91 @@
+"""The victims of a record as arrays, once each and in order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from operator import attrgetter
+
+import numpy as np
+
+from lnbench.errors import RecordError
+from lnbench.protocol import Track, arms_of, unpack
+from lnbench.record.schema import SplitsAndSeeds, Victim
+from lnbench.record.score import Counts
+
+
+def expected_victims(track: Track, splits: int, seeds: int) -> list[tuple[str, int, int, str]]:
+    """(architecture, split, seed, arm) of every victim of a record, in the record's order."""
+    return list(product([v.name for v in track.victims], range(splits), range(seeds), arms_of(track)))
+
+
+class Tables:
+    """The victims of a record as arrays (arm, architecture, split, seed).
+
+    Raises:
+        RecordError: if the victims are not exactly those that the track and the replication ask for, a curve has
+            another length than the track's, or the victims of a split disagree on its test points.
+    """
+
+    def __init__(self, track: Track, replication: SplitsAndSeeds, victims: Sequence[Victim]) -> None:
+        self.track, self.victims = track, victims
+        self.splits, self.seeds = replication.splits, replication.seeds
+        self.names = tuple(v.name for v in track.victims)
+        self.shape = len(self.names), self.splits, self.seeds, len(arms_of(track))
+        expected = math.prod(self.shape)
+        if len(victims) != expected:
+            raise RecordError(f"the record has {len(victims)} victims where the track asks for {expected}.")
+        for victim, wanted in zip(victims, expected_victims(track, self.splits, self.seeds), strict=True):
+            if victim.key != wanted:
+                raise RecordError(f"the victims are not each of the track's once, in order: {victim.key} for {wanted}.")
+        lengths = {v.name: len(track.epsilons(v)) for v in track.victims}
+        for victim in victims:
+            length = lengths[victim.architecture]
+            if not len(victim.broken.targeted) == len(victim.broken.untargeted) == length:
+                raise RecordError(f"victim {victim.key} has no count for each of the {length} radii of its curve.")
+        points = self.table("clean.source_points")
+        self.points = points[0, 0, :, 0]
+        if not (points == self.points[:, None]).all():
+            raise RecordError("the victims of a split disagree on its number of source-class test points.")
+        self.valid = np.asarray(self.table("diverged").max(axis=0) == 0)
+
+    def table(self, path: str) -> np.ndarray:
+        """One integer of every victim, such as `flipped` or `clean.points`."""
+        values = np.array(list(map(attrgetter(path), self.victims)), dtype=np.int64)
+        return np.moveaxis(values.reshape(self.shape), -1, 0)
+
+    def curve(self, a: int, goal: str) -> np.ndarray:
+        """Broken counts of architecture `a`, (arm, split, seed, epsilon)."""
+        block = len(self.victims) // len(self.names)
+        values = np.array([v.broken[goal] for v in self.victims[a * block : (a + 1) * block]], dtype=np.int64)
+        return np.moveaxis(values.reshape(*self.shape[1:], -1), 2, 0)
+
+    def counts(self, *, flags: bool) -> Counts:
+        """The counts that `score` wants, with the examples' flags if asked for.
+
+        Raises:
+            RecordError: if the flags do not decode, or the splits of a fixed test set differ in size.
+        """
+        curves = {goal: [self.curve(a, goal) for a in range(len(self.names))] for goal in ("targeted", "untargeted")}
+        at = [self.track.scored_index(name) for name in self.names]
+        broken = None
+        if flags:
+            if len(set(self.points.tolist())) != 1:
+                raise RecordError("the test set is fixed, yet its source-class points differ in number by split.")
+            try:
+                flagged = [unpack(v.bits.targeted, int(self.points[0])) for v in self.victims]
+            except ValueError as error:
+                raise RecordError(f"the targeted bits of a victim are broken: {error}.") from None
+            broken = np.moveaxis(np.stack(flagged).reshape(*self.shape, -1), 3, 0)
+        return Counts(
+            architectures=self.names,
+            epsilons=tuple(self.track.epsilons(v) for v in self.track.victims),
+            points=self.points,
+            targeted=np.stack([c[..., i] for c, i in zip(curves["targeted"], at, strict=True)], axis=1),
+            untargeted=np.stack([c[..., i] for c, i in zip(curves["untargeted"], at, strict=True)], axis=1),
+            to_target=self.table("clean.source_to_target"),
+            curve=tuple(curves["targeted"]),
+            valid=self.valid,
+            broken=broken,
+        )

@@ -1,0 +1,109 @@
+"""What the experiments on images share: splits of MNIST and CIFAR-10, settings, and sentences about their choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lnbench.data import Split, cifar10, mnist, parquet
+from lnbench.protocol import Streams, sha256, track
+from lnbench.protocol.track import DataSpec
+from lnbench.thesis.networks import Sample
+
+QUICK = {"train": 1500, "test": 300, "splits": 6, "depth": 2, "width": 128, "steps": 500, "batch": 64, "rate": 0.004}
+FULL = {"train": 60000, "splits": 8, "steps": 14000}
+"""Settings that most experiments on MNIST share; those of FULL replace those of QUICK."""
+
+ZEROS_AND_ONES = {"steps": 1400, "rate": 0.008, "flips": 6, "buckets": 6, "epsilon": 0.1, "pgd_steps": 20, "most": 200}
+ZEROS_AND_ONES_FULL = {"train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000, "rate": 0.004}
+"""The same for flips between zeros and ones (figures 11 and 15), on top of QUICK."""
+
+NETWORK = (
+    "The network has {depth} hidden layers of {width} ReLU units (the thesis uses a convolutional network that it "
+    "does not describe); Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}."
+)
+CHOICES = (
+    "Every one of {splits} splits draws {train} of MNIST's 60,000 training points anew and tests on up to {test} "
+    "points of each class. The interval is over splits.",
+    NETWORK,
+)
+TARGETED = (
+    "Targeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels. A point is broken "
+    "if any iterate reaches the target."
+)
+UNTARGETED = (
+    "Untargeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels, on the test "
+    "points of all classes. A point is broken if any iterate is misclassified."
+)
+"""Sentences for `CHOICES`."""
+
+STREAMS = Streams(sha256(b"thesis"))
+"""The random streams of every split."""
+
+DIGITS = tuple(range(10))
+
+
+def cells(settings: Mapping[str, Any], **extra: Any) -> list[dict[str, Any]]:
+    """One cell per split, with all settings, including the number of splits, and what is `extra`."""
+    return [{**settings, **extra, "split": split} for split in range(settings["splits"])]
+
+
+def load_mnist(cell: Mapping[str, Any], classes: Sequence[int] = DIGITS) -> Sample:
+    """The cell's split of MNIST; see `sample` for its arguments.
+
+    Raises:
+        DataError: if MNIST is not on this machine and cannot be downloaded.
+    """
+    draws = min(60000, cell["train"] * 15 // len(classes) if len(classes) < 10 else cell["train"])
+    points = mnist.load(DataSpec(source="mnist", train=draws, classes=10), cell["split"], STREAMS)
+    return sample(cell, points, classes)
+
+
+def load_cifar10(train: int, split: int) -> tuple[str, Split] | None:
+    """The original CIFAR-10 or, if it is not here, the JPEG copy of a track: its name and a split.
+
+    Args:
+        train: number of training points to draw.
+
+    Returns:
+        None if neither is on this machine.
+    """
+    copy = track.load("cifar10jpeg-9to0").data
+    if cifar10.local_folder() is not None:
+        return "cifar10", cifar10.load(DataSpec(source="cifar10", train=train, classes=10), split, STREAMS)
+    if parquet.local_folder(copy) is not None:
+        return "cifar10jpeg", parquet.load(copy.replaced(train=train), split, STREAMS)
+    return None
+
+
+def sample(cell: Mapping[str, Any], points: Split, classes: Sequence[int] = DIGITS) -> Sample:
+    """The part of a split that a cell uses: its first `train` points of the classes and first `test` tests of each.
+
+    Args:
+        classes: which classes to take; labels become their places in this list.
+    """
+    chosen = np.flatnonzero(np.isin(points.labels, classes))[: cell["train"]]
+    tests = np.concatenate([np.flatnonzero(points.test_labels == c)[: cell["test"]] for c in classes])
+    place = np.full(10, -1)
+    place[list(classes)] = np.arange(len(classes))
+    return Sample(
+        points.inputs[chosen],
+        place[points.labels[chosen]],
+        points.test_inputs[tests],
+        place[points.test_labels[tests]],
+        STREAMS.generator("flips", cell["split"]),
+        1000 * cell["split"],
+    )
+
+
+def to_hex(image: np.ndarray, digits: int) -> str:
+    """An image with values in [0, 1] as text, for JSON: each pixel as so many hexadecimal digits."""
+    return "".join(f"{round((16**digits - 1) * float(value)):0{digits}x}" for value in image.flat)
+
+
+def from_hex(code: str, digits: int) -> np.ndarray:
+    """The image of `to_hex`, (28, 28), in [0, 1]."""
+    values = [int(code[i : i + digits], 16) / (16**digits - 1) for i in range(0, len(code), digits)]
+    return np.array(values).reshape(28, 28)

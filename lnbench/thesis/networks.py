@@ -1,0 +1,185 @@
+"""Train victims on one training set and measure them: accuracy under attack, memorisation, features, path lengths.
+
+A cell of an experiment says how: `network` is an architecture and its options, or else `width` and `depth` are those of
+an `mlp`; `steps`, `batch` and `rate` are the recipe, to which `recipe` adds; `epsilon` and `pgd_steps` are the attack;
+`device` is where training, attack and prediction run, the CPU if it is not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lnbench.adversary import path_lengths, pgd
+from lnbench.errors import UnavailableError
+from lnbench.protocol.recipe import Recipe
+from lnbench.victims import Architecture, Victims, architecture
+from lnbench.victims import train as train_victims
+
+Cell = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One draw of training and test set, and the randomness that goes with it.
+
+    Attributes:
+        inputs, labels: (n, *shape) float32 and (n,) int64.
+        test_inputs, test_labels: (m, *shape) float32 and (m,) int64.
+        rng: generator for the choice of flips.
+        seed: seeds the initialisation of all victims; `seed` + 1 seeds their batch order.
+        bounds: smallest and largest value of an input, or None.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    test_inputs: np.ndarray
+    test_labels: np.ndarray
+    rng: np.random.Generator
+    seed: int
+    bounds: tuple[float, float] | None = (0.0, 1.0)
+
+    def of_class(self, label: int) -> np.ndarray:
+        """Indices of the training points of a class, ascending."""
+        return np.flatnonzero(self.labels == label)
+
+    def tests_of_class(self, label: int) -> Tensor:
+        """Test inputs of a class, (some, *shape)."""
+        return torch.from_numpy(self.test_inputs[self.test_labels == label])
+
+    def flipped(self, index: np.ndarray, wrong: int | np.ndarray) -> np.ndarray:
+        """The labels with those at `index` replaced by `wrong`, (n,)."""
+        labels = self.labels.copy()
+        labels[index] = wrong
+        return labels
+
+
+def architecture_of(cell: Cell) -> Architecture:
+    """The architecture that a cell names."""
+    name, options = cell.get("network", ["mlp", {"width": cell.get("width"), "depth": cell.get("depth")}])
+    return architecture(name, options)
+
+
+def recipe_of(cell: Cell) -> Recipe:
+    """The training recipe that a cell describes."""
+    return Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"], **cell.get("recipe", {}))
+
+
+def train(
+    cell: Cell,
+    sample: Sample,
+    labels: np.ndarray,
+    report: Callable[[float], None] = lambda share: None,
+    *,
+    num_classes: int = 10,
+) -> Victims:
+    """Train one victim per row of labels; all have the same initialisation and batch order.
+
+    Args:
+        labels: (victim, n), or (n,) for one victim.
+        report: takes the share of the cell's work that is done, of which training is taken to be 80 %.
+        num_classes: outputs of a network.
+
+    Raises:
+        UnavailableError: if the cell's device is not here.
+    """
+    rows = np.atleast_2d(labels)
+    return train_victims(
+        architecture_of(cell),
+        recipe_of(cell),
+        _on_device(cell, sample.inputs),
+        _on_device(cell, rows),
+        init=[sample.seed] * len(rows),
+        order=[sample.seed + 1] * len(rows),
+        num_classes=num_classes,
+        bounds=sample.bounds,
+        on_step=lambda step: report(0.8 * step / cell["steps"]) if step % 100 == 0 else None,
+    )
+
+
+def features(cell: Cell, victims: Victims, inputs: np.ndarray) -> np.ndarray:
+    """Penultimate activations of the first victim, (n, feature) float64."""
+    with torch.no_grad():
+        parts = [victims.features(some.unsqueeze(0))[0] for some in _on_device(cell, inputs).split(1000)]
+    activations: np.ndarray = torch.cat(parts).double().cpu().numpy()
+    return activations
+
+
+def adversarial_accuracy(
+    cell: Cell,
+    victims: Victims,
+    inputs: Tensor,
+    classes: int | Tensor,
+    *,
+    targeted: bool = True,
+    bounds: tuple[float, float] | None = (0.0, 1.0),
+) -> list[float]:
+    """Share of the inputs that the attack does not break, one per victim.
+
+    Args:
+        inputs: (m, *shape), or (victim, m, *shape) if each victim has its own.
+        classes: the target if `targeted`, else the true labels; one for all inputs, or one each.
+        bounds: the box that the attack stays in.
+    """
+    goals = torch.full((len(inputs),), classes) if isinstance(classes, int) else classes
+    device = _device(cell)
+    attacked = pgd(
+        victims,
+        inputs.to(device),
+        goals.to(device),
+        targeted=targeted,
+        epsilons=[cell["epsilon"]],
+        steps=cell["pgd_steps"],
+        bounds=bounds,
+    )
+    shares: list[float] = (1 - attacked.broken[:, 0].float().mean(1)).tolist()
+    return shares
+
+
+def memorised(
+    cell: Cell, victims: Victims, inputs: np.ndarray, labels: np.ndarray, flips: Sequence[np.ndarray]
+) -> list[float]:
+    """Share of each victim's flips for which it predicts the wrong label that it was given.
+
+    Args:
+        inputs: (n, *shape), the training points.
+        labels: (victim, n), what each victim was trained on.
+        flips: for each victim the indices of the points whose label was flipped, at least one.
+    """
+    predicted = victims.predict(_on_device(cell, inputs)).cpu().numpy()
+    return [float((predicted[v, index] == labels[v, index]).mean()) for v, index in enumerate(flips)]
+
+
+def boundary_steps(
+    victims: Victims, inputs: np.ndarray, classes: np.ndarray, *, targeted: bool, most: int = 200, step: float = 0.01
+) -> np.ndarray:
+    """Length of the adversarial path of every input on the first victim, in steps, (n,) int64 (thesis §4.10.1).
+
+    Args:
+        inputs: (n, *shape).
+        classes: (n,), the targets if `targeted`, else the labels that the paths lead away from.
+        most: steps after which a path is given up; its length is then `most` + 1.
+        step: size of one sign step, in units of the inputs.
+    """
+    lengths = path_lengths(
+        victims, torch.from_numpy(inputs), torch.from_numpy(classes), targeted=targeted, step=step, max_steps=most
+    )
+    steps: np.ndarray = lengths[0].numpy()
+    return steps
+
+
+def _on_device(cell: Cell, values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values).to(_device(cell))
+
+
+def _device(cell: Cell) -> str:
+    """Where the cell is measured."""
+    device: str = cell.get("device", "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UnavailableError("this level of the experiment needs a CUDA device, and none is here; try --quick.")
+    return device
