@@ -24,7 +24,9 @@ def test_two_hundred_rows_on_eight_tracks_are_built_in_five_seconds(
     board = tmp_path / "leaderboard"
     for i, track in enumerate(shown):
         for seed in range(5):
-            made = factories.make(track, name=f"attack_{seed}", effect=0.05 * seed, seed=10 * i + seed)
+            made = factories.make(
+                track, name=f"attack_{seed}", source=f"# {seed}\n", effect=0.05 * seed, seed=10 * i + seed
+            )
             for bucket in range(5):
                 document = copy.deepcopy(dict(made.document))
                 document["poisoner"]["parameters"] = {"bucket": bucket}
