@@ -152,10 +152,11 @@ def _submodules(definition: Definition) -> Iterator[str]:
         for attribute in chain:
             if not isinstance(module, types.ModuleType):
                 break
-            inner: Any = sys.modules.get(f"{module.__name__}.{attribute}")
-            if inner is None or inner is not vars(module).get(attribute) or not libraries.installed(inner.__name__):
+            name = f"{module.__name__}.{attribute}"
+            inner = sys.modules.get(name)
+            if inner is None or inner is not vars(module).get(attribute) or not libraries.installed(name):
                 break
-            yield inner.__name__
+            yield name
             module = inner
 
 

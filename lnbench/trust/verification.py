@@ -55,9 +55,9 @@ def verify_again(
         UnavailableError: if no sandbox works here that the source could be run in, or the device is missing.
     """
     if isinstance(record, Record):
-        report = verify_record(record, salt=salt, known=known)
+        report = verify_record(record, track=track, salt=salt, known=known)
     else:
-        report = verify(Path(record), salt=salt, known=known)
+        report = verify(Path(record), track=track, salt=salt, known=known)
     if report.record is None or not report.passed:
         return report
     checks, notify = list(report.checks), on_progress or quietly
