@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,7 +47,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def fake(submission: Any, track: Any, **given: Any) -> Record:
         words.update(given)
-        return factories.make(TRACK, salt=given["salt"], season=given["season"])
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return factories.make(TRACK, salt=given["salt"], season=given["season"], started=now)
 
     monkeypatch.setattr(conductor, "evaluate", fake)
     monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
