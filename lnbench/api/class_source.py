@@ -152,11 +152,13 @@ def _submodules(definition: Definition) -> Iterator[str]:
         for attribute in chain:
             if not isinstance(module, types.ModuleType):
                 break
-            inner: Any = sys.modules.get(f"{module.__name__}.{attribute}")
-            if inner is None or inner is not vars(module).get(attribute) or not libraries.installed(inner.__name__):
+            name = f"{module.__name__}.{attribute}"
+            if name not in sys.modules or vars(module).get(attribute) is not sys.modules[name]:
                 break
-            yield inner.__name__
-            module = inner
+            if not libraries.installed(name):
+                break
+            yield name
+            module = sys.modules[name]
 
 
 def _literal(value: Any) -> bool:
