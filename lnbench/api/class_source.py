@@ -153,11 +153,12 @@ def _submodules(definition: Definition) -> Iterator[str]:
             if not isinstance(module, types.ModuleType):
                 break
             name = f"{module.__name__}.{attribute}"
-            inner = sys.modules.get(name)
-            if inner is None or inner is not vars(module).get(attribute) or not libraries.installed(name):
+            if name not in sys.modules or vars(module).get(attribute) is not sys.modules[name]:
+                break
+            if not libraries.installed(name):
                 break
             yield name
-            module = inner
+            module = sys.modules[name]
 
 
 def _literal(value: Any) -> bool:
