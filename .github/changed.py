@@ -6,7 +6,7 @@
 
 Outputs go to $GITHUB_OUTPUT, words for people to $GITHUB_STEP_SUMMARY. Exit 1: the verdict is no; 2: wrong use.
 It runs before anything is installed, so it imports the standard library only, and takes one function from the file
-lnbench/text.py beside it, which does the same. All of a pull request, file names too, is a stranger's.
+lnbench/confusable.py beside it, which does the same. All of a pull request, file names too, is a stranger's.
 """
 
 import html
@@ -109,8 +109,8 @@ def impersonates(clone: str, commit: str, path: str, new: bool) -> str:
         commit: what the names are compared with.
         new: whether the file is new there: then its name may not look like one that is there either.
     """
-    text = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lnbench", "text.py")
-    skeleton = runpy.run_path(text)["skeleton"]
+    confusable = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lnbench", "confusable.py")
+    skeleton = runpy.run_path(confusable)["skeleton"]
     name = stem(path)
     for other in git(clone, "ls-tree", "-z", "--name-only", commit, "attacks/", "submissions/").split("\0"):
         if other.startswith("attacks/") and stem(other) == name:

@@ -69,6 +69,7 @@ def make(
     sandbox: str = "bubblewrap",
     season: str | None = None,
     salt: str = PUBLIC_SALT,
+    started: str = "2026-01-02T03:04:05Z",
     change: Callable[[dict[str, Any]], None] | None = None,
     **parts: Any,
 ) -> Record:
@@ -136,7 +137,7 @@ def make(
         "sandbox": sandbox,
         "fixed_test_set": data.fixed_test_set(t),
         "run": {
-            "started": "2026-01-02T03:04:05Z",
+            "started": started,
             "seconds": 60.5,
             "poison_seconds": [0.5] * splits,
             "device": "cpu",

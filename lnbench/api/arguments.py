@@ -46,7 +46,8 @@ def poisoner_of(
         return Submission(poisoner.name, poisoner.source, poisoner.sha256, {**poisoner.parameters, **given})
     if isinstance(poisoner, (str, os.PathLike)):
         return submissions.load(os.fspath(poisoner), given)
-    kind, own = poisoner, dict[str, Any]()
+    kind: Any = poisoner
+    own = dict[str, Any]()
     if isinstance(poisoner, Poisoner):
         kind, defaults = type(poisoner), type(poisoner).parameters()
         own = {name: value for name in defaults if (value := getattr(poisoner, name)) != defaults[name]}

@@ -57,19 +57,19 @@ def row_name(kind: type[Poisoner]) -> str:
 def _own_file(kind: type[Poisoner]) -> Path | None:
     """The file of a module that holds this poisoner and no other, and needs nothing that is not a library; or None."""
     module = sys.modules.get(kind.__module__)
-    path = str(getattr(module, "__file__", None) or "")
-    if module is None or kind.__module__ == "__main__" or not path.endswith(".py") or not Path(path).is_file():
+    path = Path(getattr(module, "__file__", None) or "")
+    if module is None or kind.__module__ == "__main__" or path.suffix != ".py" or not path.is_file():
         return None
     members = [value for value in vars(module).values() if isinstance(value, type)]
     if [m for m in members if issubclass(m, Poisoner) and m.__module__ == kind.__module__] != [kind]:
         return None
     definition_of(kind)
-    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.ImportFrom) and not (node.level == 0 and libraries.installed(node.module or "")):
             return None
         if isinstance(node, ast.Import) and not all(libraries.installed(alias.name) for alias in node.names):
             return None
-    return Path(path)
+    return path
 
 
 class _Together:
@@ -148,13 +148,17 @@ def _submodules(definition: Definition) -> Iterator[str]:
         while isinstance(node, ast.Attribute):
             chain.insert(0, node.attr)
             node = node.value
-        value: Any = definition.namespace.get(node.id) if isinstance(node, ast.Name) else None
+        module: Any = definition.namespace.get(node.id) if isinstance(node, ast.Name) else None
         for attribute in chain:
-            inner = sys.modules.get(f"{value.__name__}.{attribute}") if isinstance(value, types.ModuleType) else None
-            if inner is None or inner is not vars(value).get(attribute) or not libraries.installed(inner.__name__):
+            if not isinstance(module, types.ModuleType):
                 break
-            yield inner.__name__
-            value = inner
+            name = f"{module.__name__}.{attribute}"
+            if name not in sys.modules or vars(module).get(attribute) is not sys.modules[name]:
+                break
+            if not libraries.installed(name):
+                break
+            yield name
+            module = sys.modules[name]
 
 
 def _literal(value: Any) -> bool:

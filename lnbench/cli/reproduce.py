@@ -39,9 +39,8 @@ def command(
 ) -> None:
     """Run experiments of the thesis again, draw them and judge their claims.
 
-    Every claim ends as `agrees`, `disagrees` or `undecided`, by the 95 % interval of what was measured; or as `void`,
-    if the networks have not memorised the flips that it is about. An interrupted run resumes. `NAME.json` in the folder
-    holds every number.
+    Every claim ends as `agrees`, `disagrees` or `undecided`, by the 95 % interval of what was measured, or as `void` if
+    the networks did not memorise the flips. An interrupted run resumes. `NAME.json` in the folder holds every number.
 
     \b
       lnbench reproduce --list

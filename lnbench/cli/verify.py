@@ -35,6 +35,13 @@ _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
     callback=_options.text,
     help="State under your name, for the board, that all of it held.",
 )
+@click.option(
+    "--key",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Sign the statement with this OpenSSH key; the board's allowed_signers must have its public half.",
+)
 @_options.board_option
 def command(
     record: Path,
@@ -45,6 +52,7 @@ def command(
     track_file: Path | None,
     salt: str | None,
     sign: str | None,
+    key: Path | None,
     board: Path,
 ) -> None:
     """Re-derive what a record claims from its own bits.
@@ -53,8 +61,8 @@ def command(
     made again from the stored source; with --retrain some of its victims are trained again: equal bit for bit in the
     record's own environment, within what rounding explains elsewhere. Exit code 1 if anything does not hold.
 
-    With --sign NAME, after --repoison and --retrain, a statement is written to the board's verifications: committed,
-    it makes the row's trust `said by “NAME”`.
+    With --sign NAME, after --repoison and --retrain with enough cells, a statement is written to the board's
+    verifications: committed, the row is said by NAME to have been made again, and with --key it is `verified`.
     """
     from lnbench.record import seasons
     from lnbench.record.folder import refuse_audit
@@ -62,6 +70,8 @@ def command(
 
     refuse_audit(record)
 
+    if key is not None and sign is None:
+        raise click.UsageError("--key signs what --sign NAME states; give both.")
     if sign is not None:
         verification.check_signable(record, board, repoison=repoison, retrain=retrain)
     report = verification.verify_again(
@@ -83,5 +93,5 @@ def command(
         raise click.exceptions.Exit(1)
     click.echo(f"{record} says what its bits say.")
     if sign is not None:
-        path = verification.sign(report, sign, cells=retrain or 0, device=device, board=board)
+        path = verification.sign(report, sign, cells=retrain or 0, device=device, board=board, key=key)
         click.echo(f"verification: {path}", err=True)

@@ -73,7 +73,7 @@ def load(track: Track, split: int, streams: Streams | None = None) -> Split:
 def here(track: Track) -> bool:
     """Whether a track's data can be read without downloading anything."""
     source = importlib.import_module(f"lnbench.data.{track.data.source}")
-    return not hasattr(source, "found") or source.found(track.data) is not None
+    return not hasattr(source, "local_folder") or source.local_folder(track.data) is not None
 
 
 def load_bytes(track: Track, split: int, streams: Streams | None = None) -> Split | None:

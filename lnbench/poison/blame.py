@@ -9,12 +9,14 @@ import contextlib
 import dataclasses
 import errno
 import linecache
+import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
+_REFUSALS = (errno.EPERM, errno.ENOSYS)  # how the sandbox answers calls that it forbids
 _NETWORK = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _OFFLINE = {
     *("gaierror", "URLError", "ConnectionRefusedError", "ConnectError", "ConnectTimeout", "MaxRetryError"),
@@ -37,7 +39,7 @@ _NO_LIBRARY = (
 _NO_LOCKS = (
     "tried to lock a file",
     "the sandbox has no file locks, by which guests could signal to each other; SQLite works in memory or with "
-    "nolock=1, and torch.compile does not",
+    "nolock=1",
 )
 _NO_SHARED_PAGES = (
     "asked for shared memory that belongs to no file",
@@ -125,7 +127,7 @@ def forbidden(error: BaseException) -> tuple[str, str] | None:
     if "can't start new thread" in told:
         return _MANY
     code = _code(error.__traceback__)
-    if getattr(error, "errno", None) == errno.EPERM or "Operation not permitted" in told:
+    if getattr(error, "errno", None) in _REFUSALS or any(os.strerror(number) in told for number in _REFUSALS):
         return next((what for pattern, what in _CALLS if re.search(pattern, code)), _REFUSED)
     if not isinstance(error, OSError):
         return None

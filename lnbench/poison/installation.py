@@ -23,13 +23,13 @@ _LEFT_OUT = ("share", "src", "games")
 _SHARED = ("zoneinfo", "locale", "i18n", "terminfo", "misc")
 """Of /usr/share, where other Pythons and data sets may lie as well, what programs cannot do without."""
 
-_NAMES = re.compile("mnist|cifar|digits|ubyte", re.IGNORECASE)
+_NAMES = re.compile("mnist|cifar|digits|ubyte", re.IGNORECASE).search
 _DATA = (
     *".gz .xz .bz2 .zst .zip .tar .tgz .7z .npz .npy .csv .parquet .arrow .feather".split(),
     *".pkl .pickle .mat .h5 .hdf5 .bin .pt .tfrecord ubyte".split(),
 )
 _CODE = (".py", ".pyc", ".so", ".h", ".hpp", ".R", ".js")
-_PACKED = re.compile(r"scikit[-_]learn-.*\.(whl|conda|bz2|gz|zip)$")
+_PACKED = re.compile(r"scikit[-_]learn-.*\.(whl|conda|bz2|gz|zip)$").match
 """Packages not unpacked yet that have the digits in them."""
 
 
@@ -103,19 +103,19 @@ def data_sets(trees: tuple[str, ...]) -> tuple[list[str], list[str]]:
     while queue:
         folder, named = queue.pop()
         try:
-            with os.scandir(folder) as entries:
-                found = [(entry.name, entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+            entries = list(os.scandir(folder))
         except OSError:  # what this process cannot list, a guest cannot either
             continue
-        for name, path, is_folder in found:
-            about_data = _NAMES.search(name) is not None
-            if is_folder:
-                if path.endswith("/sklearn/datasets/data") or (about_data and not _has_code(path)):
-                    folders.append(path)
-                elif name != "__pycache__":
-                    queue.append((path, named or about_data))
-            elif ((about_data or named) and name.lower().endswith(_DATA)) or _PACKED.match(name):
-                files.append(path)
+        for entry in entries:
+            name = entry.name
+            about_data = _NAMES(name) is not None
+            if not entry.is_dir(follow_symlinks=False):
+                if ((about_data or named) and name.lower().endswith(_DATA)) or _PACKED(name):
+                    files.append(entry.path)
+            elif entry.path.endswith("/sklearn/datasets/data") or (about_data and not _has_code(entry.path)):
+                folders.append(entry.path)
+            elif name != "__pycache__":
+                queue.append((entry.path, named or about_data))
     return folders, files
 
 

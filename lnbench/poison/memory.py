@@ -116,7 +116,7 @@ def of_files(pid: int) -> int:
 
 def descendants(pid: int) -> list[int]:
     """A process and all processes below it, as far as /proc tells."""
-    found, queue = [pid], [pid]
+    tree, queue = [pid], [pid]
     while queue:
         parent = queue.pop()
         try:
@@ -126,9 +126,9 @@ def descendants(pid: int) -> list[int]:
         for thread in threads:
             with contextlib.suppress(OSError, ValueError):
                 children = [int(c) for c in Path(f"/proc/{parent}/task/{thread}/children").read_text().split()]
-                found += children
+                tree += children
                 queue += children
-    return found
+    return tree
 
 
 def members(group: int) -> list[int]:

@@ -380,13 +380,13 @@ def _kill_marked(mark: str, group: int) -> None:
     needle, killed = f"{_MARK}={mark}".encode(), set[int]()
     limit = time.monotonic() + 2
     while time.monotonic() < limit:
-        found = False
+        survivors = False
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if needle in (entry / "environ").read_bytes().split(b"\0"):
                     os.kill(int(entry.name), signal.SIGKILL)
                     killed.add(int(entry.name))
-                    found = True
-        if not found and not any(map(memory.alive, killed)) and not memory.members(group):
+                    survivors = True
+        if not survivors and not any(map(memory.alive, killed)) and not memory.members(group):
             return
         time.sleep(0.005)

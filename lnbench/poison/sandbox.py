@@ -1,4 +1,4 @@
-"""The box a submission runs in: which one this machine can give, and the command that builds it.
+"""The box a submission runs in: what it is given, and the command that builds it.
 
 Bubblewrap makes a file system of read-only binds (the Python installation, the lnbench package, one problem, one
 submission) and small memory disks, without network, in namespaces of its own. As root the kernel identity is dropped to
@@ -25,7 +25,7 @@ _SHARED_MEMORY_BYTES = 64 << 20
 _EMPTY = ("--perms", "0755", "--size", "65536", "--tmpfs")
 _UNUSED_USERS = ((0x70000000, 0x7FFFFFFF), (60001, 61183))  # no distribution hands these out
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
-"""Tell libraries that there is no network: pretrained weights fail at once, not after a minute of trying again."""
+"""Libraries are told that there is no network: loading pretrained weights fails at once, not after a minute."""
 _LIBRARY = "import sys; sys.path.insert(0, sys.argv.pop(1)); "
 _BOOT = "from lnbench.poison.guest import main; main()"
 
@@ -87,16 +87,20 @@ def missing_capabilities() -> str:
 def _capabilities() -> int:
     """This process's effective capabilities as a bit mask; all of them if the kernel does not tell."""
     try:
-        found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+        line = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
     except OSError:
-        found = None
-    return -1 if found is None else int(found[1], 16)
+        line = None
+    return -1 if line is None else int(line[1], 16)
 
 
 def bubblewrap() -> str | None:
-    """Path of the bwrap program, or None; a PATH that names the working folder is not followed into it."""
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return shutil.which("bwrap", path=os.pathsep.join(filter(os.path.isabs, folders)))
+    """Path of the bwrap program, or None; not one of the working folder, whatever PATH says."""
+    return shutil.which("bwrap", path=_absolute(os.environ.get("PATH", os.defpath)))
+
+
+def _absolute(folders: str) -> str:
+    """A list of folders without those that depend on the working folder, where a stranger's file may lie."""
+    return os.pathsep.join(filter(os.path.isabs, folders.split(os.pathsep)))
 
 
 def dropped_user() -> int | None:
@@ -145,7 +149,7 @@ def environment(box: Box, mode: str) -> dict[str, str]:
     fixed["PYTHONHASHSEED"] = "0"
     fixed |= dict.fromkeys(_OFFLINE, "1")
     if mode != BUBBLEWRAP and "LD_LIBRARY_PATH" in os.environ:  # some clusters' Python does not start without it
-        fixed["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+        fixed["LD_LIBRARY_PATH"] = _absolute(os.environ["LD_LIBRARY_PATH"])
     return {**fixed, **threads}
 
 

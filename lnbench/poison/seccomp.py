@@ -26,7 +26,7 @@ Not: locks (5–7, 36–38), owners of signals (8, 10, 15), leases and notes (10
 (1035–1038).
 """
 _IOCTLS = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
-"""Is it a terminal, how wide is it, how many bytes wait, (non-)blocking, (not) kept open."""
+"""Is it a terminal, how wide is it, how many bytes wait; blocking or not, closed on exec or not."""
 _FICLONE = 0x40049409  # `cp` and pathlib copy byte by byte after EOPNOTSUPP
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _ADVICE_ON_CACHES = (20, 21, 25)  # madvise: cold, page out, collapse; they move a file's pages for everybody

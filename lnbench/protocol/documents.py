@@ -236,7 +236,7 @@ def _words(value: Any, kind: Any, meta: Meta) -> str:
 
 def _bound(value: float, meta: Meta) -> str:
     """The bound that a number breaks."""
-    if not math.isfinite(value):
+    if value != value or value in (math.inf, -math.inf):
         return "a finite number"
     if meta.gt is not None and value <= meta.gt:
         return f"more than {meta.gt}"

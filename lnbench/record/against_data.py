@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lnbench import data
-from lnbench.data import Split
+from lnbench.data import Split, strangers
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.protocol import MATCHED, Flip, Streams, Track, applied, matched_flips, random_flips, sha256
 from lnbench.record.consistency import Check
@@ -22,11 +22,12 @@ _UNFIT = (ProtocolError, ArithmeticError, AttributeError, ImportError, LookupErr
 """What a data source raises for a track that it was never meant to serve: the track in a record is a stranger's."""
 
 
-def checks(record: Record, streams: Streams | None) -> list[Check]:
+def checks(record: Record, streams: Streams | None, given: Track | None = None) -> list[Check]:
     """The checks of `NAMES` for one record.
 
     Args:
         streams: those of `Record.streams`; None if the salt is not known, and nothing can be checked.
+        given: the caller's own track, which may name data that no track which ships does.
 
     Raises:
         DataError: if the track's data is missing here.
@@ -35,16 +36,17 @@ def checks(record: Record, streams: Streams | None) -> list[Check]:
         why = "the record's salt is not public, so its splits cannot be drawn."
         return [Check(name, None, why) for name in NAMES]
     comparison = Comparison(record)
-    compare([comparison], record.track, streams)
+    compare([comparison], record.track, streams, given)
     return comparison.checks()
 
 
-def compare(comparisons: Sequence[Comparison], track: Track, streams: Streams) -> None:
+def compare(comparisons: Sequence[Comparison], track: Track, streams: Streams, given: Track | None = None) -> None:
     """Compare records of one track and one salt with the data, split by split.
 
     Raises:
-        DataError: if the track's data is missing here.
+        DataError: if the track's data is missing here, or only a stranger's track says what it is.
     """
+    strangers.check_data(track, given, option="--track-file")
     try:
         fixed = data.fixed_test_set(track)
         for one in comparisons:

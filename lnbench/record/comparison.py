@@ -86,12 +86,8 @@ def compare(first: Record, second: Record) -> Comparison:
     Raises:
         RecordError: if they are of different tracks or salts, whose splits do not pair, or a record is incomplete.
     """
-    pairs = (
-        ("track", first.track.sha256, second.track.sha256),
-        ("salt", *(r.document["salt_commitment"] for r in (first, second))),
-    )
-    for what, one, other in pairs:
-        if one != other:
+    for what in ("track", "salt"):
+        if _drawn_by(first, what) != _drawn_by(second, what):
             raise RecordError(
                 f"{first.label} and {second.label} are records of different {what}s ({_told(first, what)}; "
                 f"{_told(second, what)}), and their splits do not pair; compare two of one {what}."
@@ -114,6 +110,11 @@ def _drops(record: Record) -> np.ndarray:
     counts = record.tables.counts(flags=False)
     poisoned, random = (counts.targeted[ARMS.index(arm)] for arm in ("poisoned", "random"))
     return np.asarray(100.0 * (poisoned - random) / counts.points[:, None])
+
+
+def _drawn_by(record: Record, what: str) -> str:
+    """The hash of a record's track or salt, which draw its splits."""
+    return record.track.sha256 if what == "track" else str(record.document["salt_commitment"])
 
 
 def _told(record: Record, what: str) -> str:

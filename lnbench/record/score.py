@@ -121,7 +121,7 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
             raise ValueError("a fixed test set needs the flags of every example")
         wider = points_interval(_per_example(counts.broken, valid))
     clean = _mean(split_means(to_target, valid))
-    values = iter(drops.tolist())
+    values, remains = iter(drops.tolist()), np.asarray(valid.any(axis=(0, 2)))
     return Score(
         drop_pp=drop.mean,
         ci95_pp=drop.ends,
@@ -136,9 +136,7 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
         untargeted_drop_pp=other.mean,
         untargeted_ci95_pp=other.ends,
         parts_pp=Parts(clean, None if clean is None or drop.mean is None else drop.mean - clean),
-        split_drops_pp=tuple(
-            next(values) if any_valid else None for any_valid in np.atleast_1d(valid.any(axis=(0, 2)))
-        ),
+        split_drops_pp=tuple(next(values) if any_valid else None for any_valid in remains.tolist()),
         matched=_matched(counts) if len(counts.targeted) > INDEX[MATCHED] else UNSET,
     )
 

@@ -1,27 +1,28 @@
 """A statement: somebody's signed claim, in one canonical JSON file, that they derived a record again and how.
 
-It says that every check of `lnbench verify --repoison --retrain N` passed, none skipped, on the signer's machine. Like
-a record it is a claim, of whoever signs it with their name; who committed it is in the repository's history.
+It says that every check of `lnbench verify --repoison --retrain N` passed, none skipped, on the signer's machine. A
+statement that is only named is a claim that anybody could have written. One with a signature by a key that the board's
+`allowed_signers` has under that name is its owner's; see `lnbench.record.signature`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.files import parse_canonical, read_at_most, write_atomically
 from lnbench.protocol import arms_of, canonical_json
 from lnbench.protocol import documents as typed
 from lnbench.protocol.documents import AtLeastOne, Part, Sha256, WrongError, show, whole
-from lnbench.record import dates
+from lnbench.record import dates, signature
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 
@@ -39,6 +40,14 @@ _Signer = Annotated[
     str,
     Meta(pattern=whole(r"\S([^\x00-\x1f\x7f]{0,98}\S)?"), max_length=100, description="a name on one line"),
 ]
+_Signature = Annotated[
+    str,
+    Meta(
+        pattern=whole(r"-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]{1,4000}\n-----END SSH SIGNATURE-----\n"),
+        max_length=4096,
+        description="an armoured signature of OpenSSH",
+    ),
+]
 
 
 class StatementDocument(Part, frozen=True):
@@ -53,6 +62,7 @@ class StatementDocument(Part, frozen=True):
         environment: id of the environment in which the cells were trained again.
         version: of lnbench.
         checks: every check that passed, and its sentence.
+        signature: by OpenSSH, of the canonical JSON of all other fields; UNSET if there is none.
     """
 
     schema: Literal[1]
@@ -64,6 +74,7 @@ class StatementDocument(Part, frozen=True):
     environment: Sha256
     version: Annotated[str, Meta(pattern=whole("[0-9A-Za-z.+_-]{1,60}"), description="a version")]
     checks: Annotated[dict[_CheckName, _Sentence], Meta(max_length=100)]
+    signature: _Signature | UnsetType = UNSET
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,9 @@ class Statement:
         date: the day, ISO 8601.
         cells: cells that were trained again.
         path: the file it was read from.
+        signed: the bytes that its signature is of.
+        signature: armoured, or empty.
+        verified: whether the signature was checked against the board's list of signers and is by the one who is named.
     """
 
     record: str
@@ -83,6 +97,9 @@ class Statement:
     date: str
     cells: int
     path: Path
+    signed: bytes = b""
+    signature: str = ""
+    verified: bool = False
 
 
 def document(
@@ -95,6 +112,7 @@ def document(
     sandbox: str,
     environment: str,
     version: str,
+    key: Path | None = None,
 ) -> dict[str, Any]:
     """The statement that these checks of a record passed.
 
@@ -105,11 +123,13 @@ def document(
         sandbox: what the stored source ran in.
         environment: id of the environment in which the cells were trained again.
         version: of lnbench.
+        key: an OpenSSH key to sign it with; without one it only bears a name.
 
     Raises:
         RecordError: if a check failed, was skipped or is missing.
         ProtocolError: if the statement could not be read again: a name that is not one or the author's, a date that
-            cannot be true, more cells than the record has victims.
+            cannot be true, more cells than the record has victims; or if the key cannot sign.
+        UnavailableError: if OpenSSH is not installed.
     """
     wrong = [check.name for check in checks if check.passed is not True]
     missing = [name for name in NEEDED if name not in {check.name for check in checks}]
@@ -130,7 +150,7 @@ def document(
         check_against(parse(canonical_json(made), Path()), record)
     except RecordError as refused:
         raise ProtocolError(f"the statement cannot be written: {refused}") from None
-    return made
+    return made if key is None else {**made, "signature": signature.sign(canonical_json(made), key)}
 
 
 def write(made: dict[str, Any], record: Record, folder: str | Path) -> Path:
@@ -139,8 +159,8 @@ def write(made: dict[str, Any], record: Record, folder: str | Path) -> Path:
     Raises:
         UnavailableError: if the place cannot be written.
     """
-    signer = re.sub(r"[^a-z0-9]+", "-", made["by"].lower()).strip("-")[:40] or "somebody"
-    path = Path(folder) / record.track.name / f"{Path(record.filename).stem}-{signer}.json"
+    name = f"{Path(record.filename).stem}-{signature.principal(made['by'])}.json"
+    path = Path(folder) / record.track.name / name
     try:
         write_atomically(path, canonical_json(made), parents=True)
     except OSError as error:
@@ -166,7 +186,8 @@ def read(path: str | Path) -> Statement:
 def parse(data: bytes, path: Path) -> Statement:
     """The statement in some bytes, read from `path`; see `read`."""
     try:
-        made = typed.read(parse_canonical(data, LARGEST), StatementDocument)
+        values = parse_canonical(data, LARGEST)
+        made = typed.read(values, StatementDocument)
     except WrongError as wrong:
         raise RecordError(str(wrong)) from None
     try:
@@ -175,7 +196,15 @@ def parse(data: bytes, path: Path) -> Statement:
         raise RecordError(f"date: expected {expected}, got {made.date}.") from None
     if missing := [name for name in NEEDED if name not in made.checks]:
         raise RecordError(f"it does not say that {', '.join(missing)} passed.")
-    return Statement(made.record, made.by, made.date.isoformat(), made.cells, path)
+    return Statement(
+        made.record,
+        made.by,
+        made.date.isoformat(),
+        made.cells,
+        path,
+        canonical_json({name: value for name, value in values.items() if name != "signature"}),
+        made.signature or "",
+    )
 
 
 def check_against(statement: Statement, record: Record) -> None:
@@ -205,10 +234,21 @@ def check_all(statements: Sequence[Statement], record: Record) -> None:
 
 
 def read_all(folder: Path) -> dict[str, tuple[Statement, ...]]:
-    """The statements in `<folder>/<track>/*.json` by the record's hash; raises as `read`."""
+    """The statements in `<folder>/<track>/*.json` by the record's hash, their signatures checked; raises as `read`.
+
+    A signature that does not check out is an error, not a statement without one.
+    """
     statements: dict[str, tuple[Statement, ...]] = {}
     for path in sorted(folder.glob("*/*.json"), key=lambda p: p.relative_to(folder).as_posix()):
         statement = read(path)
+        if statement.signature:
+            signers = folder.parent / signature.SIGNERS
+            if not signature.signed_by(statement.signed, statement.signature, statement.by, signers):
+                raise RecordError(
+                    f"{path}: its signature is not by a key that {signers} has for {show(statement.by)}; add the key, "
+                    "or leave the signature out."
+                )
+            statement = dataclasses.replace(statement, verified=True)
         statements[statement.record] = (*statements.get(statement.record, ()), statement)
     return statements
 

@@ -17,7 +17,7 @@ SIDE = 64
 
 
 def thumbnails(points: Sequence[Split], flips: Sequence[Sequence[Sequence[int]]]) -> dict[str, Any] | None:
-    """The poisoner's first flips, split by split, as bytes; None if there are none, or the data is no small picture.
+    """The poisoner's first flips, split by split, as bytes; None if there are none, or the data is not small pictures.
 
     Args:
         points: one a split.

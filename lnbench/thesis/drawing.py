@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CLEAN, RANDOM, POISONED, THIRD, GREY = "#1a7f37", "#bf8700", "#cf222e", "#0969da", "#6e7781"
-"""Colours by arm, as on the board; THIRD is also for whatever else stands beside POISONED."""
+"""Colours by arm, as on the board; THIRD is also for other quantities beside POISONED."""
 
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "lnbench",

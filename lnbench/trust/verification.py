@@ -55,9 +55,9 @@ def verify_again(
         UnavailableError: if no sandbox works here that the source could be run in, or the device is missing.
     """
     if isinstance(record, Record):
-        report = verify_record(record, salt=salt, known=known)
+        report = verify_record(record, track=track, salt=salt, known=known)
     else:
-        report = verify(Path(record), salt=salt, known=known)
+        report = verify(Path(record), track=track, salt=salt, known=known)
     if report.record is None or not report.passed:
         return report
     checks, notify = list(report.checks), on_progress or quietly
@@ -104,7 +104,7 @@ def check_signable(record: Path, board: Path, *, repoison: bool, retrain: int | 
             raise ProtocolError(f"{record} is not on the board in {board}; `lnbench leaderboard add` it first.")
 
 
-def sign(report: Report, by: str, *, cells: int, device: str, board: Path) -> Path:
+def sign(report: Report, by: str, *, cells: int, device: str, board: Path, key: Path | None = None) -> Path:
     """Write a statement, under a name, that everything a verification looked at held; returns its file.
 
     Args:
@@ -113,6 +113,7 @@ def sign(report: Report, by: str, *, cells: int, device: str, board: Path) -> Pa
         cells: cells that were trained again.
         device: where they were trained.
         board: the statement is written to its `verifications`.
+        key: an OpenSSH key to sign it with; without one it only bears the name.
 
     Raises:
         RecordError: if a check failed, was skipped or is missing.
@@ -135,6 +136,7 @@ def sign(report: Report, by: str, *, cells: int, device: str, board: Path) -> Pa
         sandbox=diagnosis.mode(),
         environment=environment(device, report.record.track)["id"],
         version=__version__,
+        key=key,
     )
     return statement.write(made, report.record, board / "verifications")
 

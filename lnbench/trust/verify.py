@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lnbench import record as records
 from lnbench.errors import RecordError
+from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import against_data
 from lnbench.record.consistency import Check, checks
@@ -56,29 +57,42 @@ class Report:
         return tuple(check for check in self.checks if check.passed is False)
 
 
-def verify(path: str | Path, *, salt: str | None = None, known: Mapping[str, Season] | None = None) -> Report:
+def verify(
+    path: str | Path,
+    *,
+    track: Track | None = None,
+    salt: str | None = None,
+    known: Mapping[str, Season] | None = None,
+) -> Report:
     """Check a record's file.
 
     Args:
+        track: the caller's own, for a record whose track names data that no track which ships does.
         salt: the salt, for records whose salt is not public and not revealed in `known`.
         known: the seasons of the board, see `lnbench.record.seasons.read`; a record of a season is checked against
             them.
 
     Raises:
-        DataError: if the track's data is missing here.
+        DataError: if the track's data is missing here, or only the record's own track says what it is.
     """
     try:
-        found = records.read(path)
+        record = records.read(path)
     except records.RefusedError as error:
         return Report((Check(error.check, False, str(error)),), None)
-    return verify_record(found, salt=salt, known=known)
+    return verify_record(record, track=track, salt=salt, known=known)
 
 
-def verify_record(record: Record, *, salt: str | None = None, known: Mapping[str, Season] | None = None) -> Report:
+def verify_record(
+    record: Record,
+    *,
+    track: Track | None = None,
+    salt: str | None = None,
+    known: Mapping[str, Season] | None = None,
+) -> Report:
     """Check a record that was read; see `verify`."""
     salt = salt or salt_of(known or {}, record.season)
     read = [_track(record) if name == "track" else Check(name, True, sentence) for name, sentence in _READ.items()]
-    compared = against_data.checks(record, record.streams(salt))
+    compared = against_data.checks(record, record.streams(salt), track)
     return Report((*read, *checks(record), *_against_seasons(record, known), *compared), record)
 
 

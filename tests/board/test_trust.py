@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ import factories
 from lnbench import record
 from lnbench.board import add, build, levels, load
 from lnbench.errors import RecordError
+from lnbench.protocol import canonical_json
 from lnbench.record import seasons, statement
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
@@ -82,5 +85,28 @@ def test_a_name_under_a_statement_is_said_and_nothing_more(board: Path, monkeypa
 
 
 def test_a_name_cannot_pass_for_a_level() -> None:
-    said: list[Any] = [SimpleNamespace(by=by) for by in ("X”, verified, “Y", "season")]
+    said: list[Any] = [SimpleNamespace(by=by, verified=False) for by in ("X”, verified, “Y", "season")]
     assert levels.trust(None, False, said) == "said by “X, verified, Y”, “season”"
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+def test_a_signature_by_a_key_that_the_board_knows_verifies_a_row(board: Path, tmp_path: Path) -> None:
+    made = factories.make(TRACK)
+    put(board, made)
+    checks = [Check(name, True, "it holds.") for name in statement.NEEDED]
+    key = tmp_path / "ada"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    words: dict[str, Any] = {"by": "Ada B.", "date": "2026-11-22", "cells": 1, "sandbox": "bubblewrap"}
+    signed = statement.document(made, checks, **words, environment="e" * 64, version="0.1.0", key=key)
+    path = statement.write(signed, made, board / "verifications")
+    with pytest.raises(RecordError, match=r"its signature is not by a key that .*allowed_signers has for .*Ada B"):
+        load(board / "records")
+    kind, public, *_ = key.with_suffix(".pub").read_text().split()
+    (board / "allowed_signers").write_text(f"ada-b {kind} {public}\n")
+    assert load(board / "records").tables[0].rows[0].trust == "verified"
+    path.write_bytes(canonical_json({**signed, "cells": 2}))
+    with pytest.raises(RecordError, match="its signature is not by a key"):
+        load(board / "records")
+    path.write_bytes(canonical_json({**signed, "signature": signed["signature"].replace("-----BEGIN", "----BEGIN")}))
+    with pytest.raises(RecordError, match="signature: expected an armoured signature of OpenSSH"):
+        load(board / "records")

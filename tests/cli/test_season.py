@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from lnbench.poison import diagnosis
 from lnbench.record import seasons
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
-from lnbench.trust import audit, rerun
+from lnbench.trust import audit, rerun, retrain, verification
 
 TRACK = factories.small(2, 1)
 
@@ -44,7 +47,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def fake(submission: Any, track: Any, **given: Any) -> Record:
         words.update(given)
-        return factories.make(TRACK, salt=given["salt"], season=given["season"])
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return factories.make(TRACK, salt=given["salt"], season=given["season"], started=now)
 
     monkeypatch.setattr(conductor, "evaluate", fake)
     monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
@@ -127,11 +131,16 @@ def made(place: Path) -> Path:
     return Path("made.json")
 
 
-def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def again(monkeypatch: pytest.MonkeyPatch, *, retrained: bool = True, power: float = 1.0) -> None:
+    """Stand-ins for poisoning and training again."""
+    verdict = Check("retrain", retrained, "it holds." if retrained else "it differs.")
     monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
-    for name in ("repoison", "retrain"):
-        passed = Check(name, True, f"{name} holds.")
-        monkeypatch.setattr(rerun, name, lambda *_, passed=passed, **__: passed)
+    monkeypatch.setattr(rerun, "repoison", lambda *_, **__: Check("repoison", True, "it holds."))
+    monkeypatch.setattr(verification, "train_again", lambda *_, **__: retrain.Retraining(verdict, 3, power))
+
+
+def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again(monkeypatch)
     assert lnbench("leaderboard", "add", made).exit_code == 0
     done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader")
     assert done.exit_code == 0 and "verification: leaderboard/verifications/digits-9to0/made_up-" in done.stderr
@@ -139,15 +148,36 @@ def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.Monke
     assert "| said by “A. Reader” |" in Path("leaderboard/README.md").read_text()
 
 
+def test_nothing_is_signed_by_cells_too_few_to_find_a_forgery(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again(monkeypatch, power=0.79)
+    assert lnbench("leaderboard", "add", made).exit_code == 0
+    done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader")
+    assert done.exit_code == 2 and "with a probability of 79 %, and signing takes 80 %; train more cells" in done.stderr
+    assert not Path("leaderboard/verifications").exists()
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+def test_a_key_makes_it_verified(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again(monkeypatch)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "key"], check=True)
+    assert lnbench("leaderboard", "add", made).exit_code == 0
+    assert lnbench("verify", made, "--key", "key").exit_code == 2
+    done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader", "--key", "key")
+    assert done.exit_code == 0, done.stderr
+    refused = lnbench("leaderboard", "build")
+    assert refused.exit_code == 1 and "its signature is not by a key" in refused.stderr
+    Path("leaderboard/allowed_signers").write_text(f"a-reader {Path('key.pub').read_text()}")
+    assert lnbench("leaderboard", "build").exit_code == 0
+    assert "| verified |" in Path("leaderboard/README.md").read_text()
+
+
 def test_nothing_is_signed_that_was_not_made_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lnbench("verify", made, "--sign", "A. Reader").exit_code == 2
     assert lnbench("verify", made, "--sign", "A. Reader", "--repoison").exit_code == 2
-    monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
+    again(monkeypatch, retrained=False)
     request = ["verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "1"]
     done = lnbench(*request)
     assert done.exit_code == 2 and "is not on the board in leaderboard" in done.stderr
     assert lnbench("leaderboard", "add", made).exit_code == 0
-    monkeypatch.setattr(rerun, "repoison", lambda *_, **__: Check("repoison", True, "it holds."))
-    monkeypatch.setattr(rerun, "retrain", lambda *_, **__: Check("retrain", False, "it differs."))
     done = lnbench(*request)
     assert done.exit_code == 1 and not Path("leaderboard/verifications").exists()

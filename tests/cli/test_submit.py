@@ -98,5 +98,5 @@ def test_a_record_of_another_file_cannot_be_submitted(clone: Path) -> None:
     result = lnbench("submit", "first.py", "--record", "other.json")
     assert result.exit_code == 1 and "evaluate the file as it is now" in result.stderr
     result = lnbench("submit", "first.py", "--record", "same.json", "--repository", "/")
-    assert result.exit_code == 0 and "/ is no clone of lnbench" in result.stdout, result.stderr
+    assert result.exit_code == 0 and "/ is not a clone of lnbench" in result.stdout, result.stderr
     assert (clone / "same.md").exists()

@@ -221,7 +221,7 @@ def seasons_toml() -> Target:
     return Target(read, (whole,), tapes(almost), (RecordError,), 2048)
 
 
-def verification_json() -> Target:
+def statement_json() -> Target:
     """Somebody's statement that they derived a record again."""
     keys = {"schema": 1, "record": "a" * 64, "by": "A. Reader", "date": "2026-11-22", "cells": 4}
     keys |= {"sandbox": "bubblewrap", "environment": "e" * 64, "version": "0.1.0"}
@@ -230,8 +230,8 @@ def verification_json() -> Target:
     return Target(lambda data: statement.parse(data, FOLDER), (text(keys),), almost, (RecordError,), 2048)
 
 
-def kept_victim() -> Target:
-    """A kept victim's file: loaded, and judged beside the card of the record that it says it is of."""
+def saved_victim() -> Target:
+    """A saved victim's file: loaded, and checked beside the card of the record that it says it is of."""
     import torch
     from safetensors.torch import save
 
@@ -281,6 +281,7 @@ def _json(tape: Tape, document: Any) -> bytes:
     return text(changed(tape, document)) if tape.below(4) else spliced(tape, text(document))
 
 
+<<<<<<< HEAD
 _HERE = (
     label_stream,
     submission_source,
@@ -292,4 +293,7 @@ _HERE = (
     verification_json,
     kept_victim,
 )
+=======
+_HERE = (label_stream, record_json, track_toml, idx, store_entry, seasons_toml, statement_json, saved_victim)
+>>>>>>> main
 TARGETS: dict[str, Callable[[], Target]] = {make.__name__: make for make in (*_HERE, *hub_targets.ALL)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tiny
@@ -15,7 +17,7 @@ from lnbench.errors import UnavailableError
 from lnbench.evaluation import conductor, stages
 from lnbench.evaluation.store import Store
 from lnbench.poison import caches
-from lnbench.poison.run import PoisonedLabels, Submission
+from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.protocol.track import Track
 
 PAGE = 4096
@@ -26,13 +28,13 @@ def cached(path: Path) -> list[bool]:
     fd = os.open(path, os.O_RDONLY)
     try:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)  # looking at one does not fetch its neighbours
-        found = []
+        pages = []
         for start in range(0, os.fstat(fd).st_size, PAGE):
             try:
-                found.append(os.preadv(fd, [bytearray(1)], start, os.RWF_NOWAIT) == 1)
+                pages.append(os.preadv(fd, [bytearray(1)], start, os.RWF_NOWAIT) == 1)
             except BlockingIOError:
-                found.append(False)
-        return found
+                pages.append(False)
+        return pages
     finally:
         os.close(fd)
 
@@ -58,6 +60,61 @@ def test_a_mark_in_the_page_cache_is_gone(tmp_path: Path) -> None:
     assert cached(file)[:60:3] == [True] * 20
     caches.empty()
     assert not any(cached(file))
+
+
+CHANNEL = """
+import mmap, os, resource, sys, time
+import lnbench
+
+BITS = [(i * 2654435761 >> 7) & 1 for i in range(1000)]
+
+def seconds(name):
+    begin = time.perf_counter_ns()
+    os.path.lexists("/usr/lib/" + name)
+    return time.perf_counter_ns() - begin
+
+class Channel(lnbench.Poisoner):
+    tag: str = ""
+    reads: bool = False
+
+    def poison(self, problem):
+        fd = os.open(FILE, os.O_RDONLY)
+        pages = mmap.mmap(fd, 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)
+        pages.madvise(mmap.MADV_RANDOM)
+        if not self.reads:
+            for i, bit in enumerate(BITS):
+                if bit:
+                    seconds(f"{self.tag}{i}")
+                    pages[i * 16 * 4096]
+            return problem.labels
+        took = [seconds(f"{self.tag}{i}") for i in range(len(BITS))]
+        middle = sum(sorted(took)[len(took) // 4 :: len(took) // 2]) / 2
+        names = sum((t < middle) == bit for t, bit in zip(took, BITS))
+        fast = 0
+        for i, bit in enumerate(BITS):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_majflt
+            pages[i * 16 * 4096]
+            fast += (resource.getrusage(resource.RUSAGE_SELF).ru_majflt == before) == bit
+        print(names, fast)
+        return problem.labels
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not caches.can_be_emptied(), reason="only root can empty the kernel's caches")
+def test_what_one_guest_tells_the_next(bubblewrap: str, data: Any, track: Any, streams: Any) -> None:
+    """By names that it looked up and pages that it read: nearly everything, and nothing once the caches are emptied."""
+    large = (path for path in Path(np.__file__).parents[1].rglob("*.so*") if path.stat().st_size > 1000 * 16 * PAGE)
+    source = CHANNEL.replace("FILE", repr(str(next(large)))).encode()
+    for emptied in (False, True):
+        caches.empty()
+        tag = secrets.token_hex(4)
+        poison(Submission.from_bytes("a.py", source, {"tag": tag}), data, track, 0, streams, mode=bubblewrap)
+        if emptied:
+            caches.empty()
+        reads = Submission.from_bytes("a.py", source, {"tag": tag, "reads": "yes"})
+        names, pages = map(int, poison(reads, data, track, 1, streams, mode=bubblewrap).log.split())
+        assert (max(names, pages) < 600) if emptied else (max(names, pages) > 750), (names, pages)
 
 
 def test_where_it_is_not_allowed_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ import lnbench
 from lnbench.errors import ProtocolError, SubmissionError, UnavailableError
 from lnbench.poison import memory, process
 from lnbench.poison.run import PoisonedLabels, Submission, poison, quoted
-from lnbench.protocol.track import load
+from lnbench.protocol.track import Track, load
 
 FIRST = """
     import lnbench
@@ -338,7 +338,7 @@ def test_pytorch_writes_to_pages_of_its_own(mode: str, data: Any, track: Any, st
             labels[(labels == 3).nonzero().squeeze(1)[: problem.budget]] = 0
             return labels
     """
-    roomy = replace(track, limits=replace(track.limits, memory_gib=8.0))
+    roomy = Track.from_document({**track.document, "limits": {"seconds": 120, "memory_gib": 8, "scratch_mib": 8}})
     made = poison(submission(source), data, roomy, 0, streams, mode=mode, seconds=120)
     assert np.flatnonzero(made.labels != data.labels).tolist() == [3, 7, 11] and made.log == ""
 
@@ -360,7 +360,7 @@ EVERYDAY = """
                 tar.extractall(folder / "out", filter="data")
             os.utime(folder / "a", (1, 1), follow_symlinks=False)
             assert (folder / "c" / "a").read_text() == (folder / "out" / "a").read_text() == "x"
-            assert [os.environ[k] for k in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")] == ["1"] * 3
+            assert os.environ["HF_HUB_OFFLINE"] == "1"
             return problem.flipped(problem.eligible[: problem.budget])
 """
 
@@ -395,7 +395,7 @@ def test_a_verdict_names_what_the_sandbox_forbids(
     body: str, words: str, bubblewrap: str, data: Any, track: Any, streams: Any
 ) -> None:
     source = f"import lnbench\nclass A(lnbench.Poisoner):\n  def poison(self, problem):\n    {body}\n"
-    roomy = replace(track, limits=replace(track.limits, memory_gib=8.0))
+    roomy = Track.from_document({**track.document, "limits": {"seconds": 120, "memory_gib": 8, "scratch_mib": 8}})
     with pytest.raises(SubmissionError) as caught:
         poison(submission(source), data, roomy, 0, streams, mode=bubblewrap, seconds=60)
     assert f"attack.py: poison() {words}" in str(caught.value)
@@ -547,9 +547,8 @@ def marked(mark: str) -> list[int]:
 def test_the_guest_dies_with_its_referee(mode: str, number: signal.Signals, tmp_path: Path) -> None:
     mark = f"ln-{os.getpid()}-{int(number)}-{mode[:2]}"
     file = tmp_path / "lives.py"
-    file.write_text(
-        f"import lnbench\nopen('/proc/self/comm', 'w').write({mark!r})\nwhile True: pass\nclass A(lnbench.Poisoner): pass\n"
-    )
+    poisoner = "import lnbench\nclass A(lnbench.Poisoner): pass\n"
+    file.write_text(f"{poisoner}open('/proc/self/comm', 'w').write({mark!r})\nwhile True: pass\n")
     process = referee(file, mode, {}, TMPDIR=str(tmp_path))
     try:
         limit = time.monotonic() + 20

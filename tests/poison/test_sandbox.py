@@ -125,7 +125,7 @@ def test_a_sandbox_that_breaks_is_not_the_submissions_fault(
 ) -> None:
     pretend(tmp_path, monkeypatch, "bwrap: Can t do it today")
 
-    submission = Submission.from_bytes("a.py", b"")
+    submission = Submission.from_bytes("a.py", b"import lnbench\nclass A(lnbench.Poisoner): pass\n")
     with pytest.raises(UnavailableError, match="the sandbox did not start: bwrap: Can t do it today"):
         poison(submission, data, track, 0, streams, mode="bubblewrap")
 

@@ -27,12 +27,12 @@ def made() -> record.Record:
 def test_what_is_written_is_read_back(made: record.Record, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "folder" / made.filename
     record.write(made, path)
-    found = record.read(path)
-    assert found.document == made.document
+    other = record.read(path)
+    assert other.document == made.document
     assert path.read_bytes() == canonical_json(made.document)
     assert list(path.parent.iterdir()) == [path]
-    assert found.track == made.track
-    assert all(check.passed for check in checks(found))
+    assert other.track == made.track
+    assert all(check.passed for check in checks(other))
 
 
 def test_equal_parts_make_equal_bytes_in_any_order_of_victims(made: record.Record) -> None:
@@ -141,38 +141,38 @@ def test_flags_say_what_happened_and_what_it_costs(options: dict[str, Any], flag
     if "splits" in options:
         smaller = factories.make(factories.small(2, 2))
         options = {**{k: smaller.document[k] for k in ("flips", "labels_sha256", "victims")}, **options}
-    found = factories.make(factories.small(3, 2), **options)
-    assert found.ranked is ranked, found.flags
-    assert flag in found.flags if flag else found.flags == ()
-    assert all(check.passed for check in checks(found) if check.name in ("flags", "ranked", "score", "arms"))
-    for name in found.flags:
+    other = factories.make(factories.small(3, 2), **options)
+    assert other.ranked is ranked, other.flags
+    assert flag in other.flags if flag else other.flags == ()
+    assert all(check.passed for check in checks(other) if check.name in ("flags", "ranked", "score", "arms"))
+    for name in other.flags:
         assert meaning(name).endswith(".")
 
 
 def test_an_uncalibrated_track_cannot_rank() -> None:
     replication = {"splits": 2, "seeds": 1, "quick_splits": 2, "quick_seeds": 1}
-    found = factories.make(factories.track(calibrated=False, replication=replication))
-    assert found.flags == ("uncalibrated",)
-    assert not found.ranked
+    other = factories.make(factories.track(calibrated=False, replication=replication))
+    assert other.flags == ("uncalibrated",)
+    assert not other.ranked
 
 
 def test_flipping_nothing_has_no_memorised_share() -> None:
     empty = {"poisoned": [[], []], "random": factories.make(factories.small(2, 1)).document["flips"]["random"]}
-    found = factories.make(
+    other = factories.make(
         factories.small(2, 1), flips=empty, change=_set("poisoned", flipped=0, memorised_count=0), effect=-0.3
     )
-    assert found.arms["poisoned"]["memorised"] is None
-    assert found.ranked
-    assert found.score["drop_pp"] < 0
+    assert other.arms["poisoned"]["memorised"] is None
+    assert other.ranked
+    assert other.score["drop_pp"] < 0
 
 
 def test_everything_diverged_is_no_score_and_no_crash(tmp_path: Path) -> None:
-    found = factories.make(factories.small(2, 1), change=_set("poisoned", diverged=True))
-    assert found.verdict.startswith("No score")
-    assert found.score["drop_pp"] is None
-    assert not found.ranked
-    record.write(found, tmp_path / "r.json")
-    assert record.read(tmp_path / "r.json").flags == found.flags
+    other = factories.make(factories.small(2, 1), change=_set("poisoned", diverged=True))
+    assert other.verdict.startswith("No score")
+    assert other.score["drop_pp"] is None
+    assert not other.ranked
+    record.write(other, tmp_path / "r.json")
+    assert record.read(tmp_path / "r.json").flags == other.flags
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_the_verdict_is_a_sentence(effect: float, start: str) -> None:
 
 
 def test_the_label_and_the_file_name() -> None:
-    found = factories.make(factories.small(2, 1), name="-my--attack", parameters={"b": 2, "a": 0.5})
-    assert found.label == "-my--attack(a=0.5, b=2)"
-    assert found.filename == f"my-attack-{found.sha256[:8]}.json"
+    other = factories.make(factories.small(2, 1), name="-my--attack", parameters={"b": 2, "a": 0.5})
+    assert other.label == "-my--attack(a=0.5, b=2)"
+    assert other.filename == f"my-attack-{other.sha256[:8]}.json"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_assemble_takes_keywords_only() -> None:
         assemble(None)  # type: ignore[call-arg]
 
 
-def test_an_attack_that_its_own_counts_contradict_is_doubted_and_still_ranks_as_before(made: record.Record) -> None:
+def test_an_attack_that_its_own_counts_contradict_is_flagged_and_still_ranks_as_before(made: record.Record) -> None:
     def blunt(victim: dict[str, Any]) -> None:
         if victim["arm"] == "random":
             victim["zero_gradient"]["targeted"] = victim["clean"]["source_points"] // 10
@@ -253,13 +253,13 @@ def test_an_attack_that_its_own_counts_contradict_is_doubted_and_still_ranks_as_
             at = made.track.scored_index(victim["architecture"])
             curve[(at + 1) % len(curve)] = 0 if at + 1 < len(curve) else victim["clean"]["source_points"]
 
-    doubts = {"zero-gradient", "not-monotone"}
-    assert not {flag.split(":")[0] for flag in made.flags} & doubts
+    weak = {"zero-gradient", "not-monotone"}
+    assert not {flag.split(":")[0] for flag in made.flags} & weak
     for change, expected in ((blunt, "zero-gradient:random"), (dented, "not-monotone:poisoned:")):
-        found = factories.make(made.track, change=change)
-        raised = [flag for flag in found.flags if flag.split(":")[0] in doubts]
+        other = factories.make(made.track, change=change)
+        raised = [flag for flag in other.flags if flag.split(":")[0] in weak]
         assert raised and all(flag.startswith(expected) for flag in raised)
-        assert found.ranked == made.ranked
+        assert other.ranked == made.ranked
 
 
 def test_labels_from_the_hub_wear_their_badge_and_do_not_rank() -> None:

@@ -109,14 +109,14 @@ def test_a_forged_document_is_refused_or_can_be_checked(made: record.Record, dat
     forged = replaced(made.document, path, data.draw(JSON))
     try:
         forged["sha256"] = record.digest(forged)
-        found = parse(canonical_json(forged))
+        survivor = parse(canonical_json(forged))
     except RecordError:
         return
-    answers = checks(found)
+    answers = checks(survivor)
     assert len(answers) == 11 and all(answer.sentence for answer in answers)
-    assert repr(found).isprintable() and found._repr_html_()
-    assert found.verdict
-    assert found.filename == Path(found.filename).name
+    assert repr(survivor).isprintable() and survivor._repr_html_()
+    assert survivor.verdict
+    assert survivor.filename == Path(survivor.filename).name
 
 
 @settings(max_examples=200, deadline=None)

@@ -39,16 +39,16 @@ def test_the_drop_of_a_small_example_by_hand() -> None:
     flags[POISONED, 0, 0, 0, :3] = True  # … and 3/4 by poisoned ones: + 50 pp
     flags[POISONED, 0, 1, 0, :1] = True  # a, split 1: + 25 pp
     flags[RANDOM, 1, 1, 0, :1] = True  # b, split 1: − 25 pp; b, split 0: 0
-    found = score(Counts.from_broken(["a", "b"], flags, flags), fixed_test_set=False)
-    assert found.split_drops_pp == (25.0, 0.0)
-    assert found.drop_pp == 12.5
+    result = score(Counts.from_broken(["a", "b"], flags, flags), fixed_test_set=False)
+    assert result.split_drops_pp == (25.0, 0.0)
+    assert result.drop_pp == 12.5
     # t(1, .975) = 12.7062, standard error = 12.5
-    assert found.ci95_pp == pytest.approx((12.5 - 12.7062 * 12.5, 12.5 + 12.7062 * 12.5), abs=1e-3)
-    assert found.p_value == pytest.approx(0.5)
-    assert found.per_architecture["a"].drop_pp == 37.5
-    assert found.per_architecture["b"].drop_pp == -12.5
-    assert found.worst_architecture is not None and found.worst_architecture.name == "b"
-    assert found.area_pp == 12.5
+    assert result.ci95_pp == pytest.approx((12.5 - 12.7062 * 12.5, 12.5 + 12.7062 * 12.5), abs=1e-3)
+    assert result.p_value == pytest.approx(0.5)
+    assert result.per_architecture["a"].drop_pp == 37.5
+    assert result.per_architecture["b"].drop_pp == -12.5
+    assert result.worst_architecture is not None and result.worst_architecture.name == "b"
+    assert result.area_pp == 12.5
 
 
 def test_area_weighs_the_curve_by_its_spacing() -> None:
@@ -73,11 +73,11 @@ def test_the_parts_add_up_and_untargeted_is_its_own() -> None:
     targeted, untargeted = rng.random((2, 3, 2, 4, 3, 20)) < 0.5
     counts = Counts.from_broken(["a", "b"], targeted, untargeted)
     object.__setattr__(counts, "to_target", rng.integers(0, 5, counts.targeted.shape))
-    found = score(counts, fixed_test_set=False)
+    result = score(counts, fixed_test_set=False)
     clean = 5.0 * (counts.to_target[POISONED] - counts.to_target[RANDOM]).mean()
-    assert found.parts_pp.clean == pytest.approx(clean)
-    assert found.parts_pp.clean + found.parts_pp.adversarial == pytest.approx(found.drop_pp)
-    assert found.untargeted_drop_pp == pytest.approx(
+    assert result.parts_pp.clean == pytest.approx(clean)
+    assert result.parts_pp.clean + result.parts_pp.adversarial == pytest.approx(result.drop_pp)
+    assert result.untargeted_drop_pp == pytest.approx(
         5.0 * (untargeted[POISONED].sum(-1) - untargeted[RANDOM].sum(-1)).mean()
     )
 
@@ -97,13 +97,13 @@ def test_a_diverged_triple_leaves_every_mean() -> None:
     counts.targeted[POISONED, 0, 0, 0] = 10
     assert score(counts, fixed_test_set=False).drop_pp > 20
     counts.valid[0, 0, 0] = False
-    found = score(counts, fixed_test_set=False)
-    assert found.drop_pp == pytest.approx(20.0)
-    assert found.per_architecture["a"].drop_pp == pytest.approx(20.0)
+    result = score(counts, fixed_test_set=False)
+    assert result.drop_pp == pytest.approx(20.0)
+    assert result.per_architecture["a"].drop_pp == pytest.approx(20.0)
     counts.valid[:, 1] = False
-    found = score(counts, fixed_test_set=False)
-    assert found.splits == 2
-    assert found.split_drops_pp == (pytest.approx(20.0), None, pytest.approx(20.0))
+    result = score(counts, fixed_test_set=False)
+    assert result.splits == 2
+    assert result.split_drops_pp == (pytest.approx(20.0), None, pytest.approx(20.0))
 
 
 def test_nothing_left_is_no_score() -> None:
@@ -111,13 +111,13 @@ def test_nothing_left_is_no_score() -> None:
     counts = Counts.from_broken(["a"], flags, flags)
     counts.valid[:] = False
     for fixed in (False, True):
-        found = score(counts, fixed_test_set=fixed)
-        assert (found.drop_pp, found.ci95_pp, found.p_value, found.splits) == (None, None, None, 0)
-        assert (found.area_pp, found.worst_architecture, found.ci95_points_pp) == (None, None, None)
-        assert found.per_architecture["a"].drop_pp is None
+        result = score(counts, fixed_test_set=fixed)
+        assert (result.drop_pp, result.ci95_pp, result.p_value, result.splits) == (None, None, None, 0)
+        assert (result.area_pp, result.worst_architecture, result.ci95_points_pp) == (None, None, None)
+        assert result.per_architecture["a"].drop_pp is None
     counts.valid[0, 0] = True
-    found = score(counts, fixed_test_set=True)
-    assert (found.drop_pp, found.ci95_pp, found.p_value, found.splits) == (0.0, None, None, 1)
+    result = score(counts, fixed_test_set=True)
+    assert (result.drop_pp, result.ci95_pp, result.p_value, result.splits) == (0.0, None, None, 1)
 
 
 @pytest.mark.parametrize("fixed", [False, True])
@@ -135,8 +135,8 @@ def test_no_spread_is_an_interval_of_no_width(fixed: bool) -> None:
 def test_differences_that_cancel_are_exactly_none() -> None:
     """Thirds and sevenths that cancel leave 1e-17, which is no finding."""
     values = np.array([[[1 / 3, 1 / 7, -1 / 3, -1 / 7]], [[0.1, 0.2, -0.3, 0.0]]]).reshape(2, 2, 2) * 100
-    found = t_interval(np.array([values.sum(), -values.sum() / 3, values.sum() / 7]))
-    assert found.p == 1.0
+    result = t_interval(np.array([values.sum(), -values.sum() / 3, values.sum() / 7]))
+    assert result.p == 1.0
 
 
 def test_a_fixed_test_set_needs_its_flags() -> None:
@@ -149,8 +149,8 @@ def test_a_fixed_test_set_needs_its_flags() -> None:
 
 def test_own_test_points_have_one_interval() -> None:
     flags = np.random.default_rng(1).random((3, 1, 5, 2, 30)) < 0.4
-    found = score(Counts.from_broken(["a"], flags, flags), fixed_test_set=False)
-    assert found.ci95_points_pp == found.ci95_pp
+    result = score(Counts.from_broken(["a"], flags, flags), fixed_test_set=False)
+    assert result.ci95_points_pp == result.ci95_pp
 
 
 def test_the_interval_covers() -> None:
@@ -163,8 +163,8 @@ def test_the_interval_covers() -> None:
     chance = 0.4 + rng.normal(0, 0.08, (MANY, 1, 8, 1)) + rng.normal(0, 0.04, shape)
     poisoned = rng.binomial(90, np.clip(1 - chance, 0, 1)) / 90
     random = rng.binomial(90, np.clip(0.5 + rng.normal(0, 0.08, shape), 0, 1)) / 90
-    found = [t_interval(split_means(drops, np.ones(shape[1:], dtype=bool))) for drops in 100 * (poisoned - random)]
-    assert 0.94 < np.mean([f.low <= truth <= f.high for f in found]) < 0.965
+    result = [t_interval(split_means(drops, np.ones(shape[1:], dtype=bool))) for drops in 100 * (poisoned - random)]
+    assert 0.94 < np.mean([f.low <= truth <= f.high for f in result]) < 0.965
 
 
 def test_a_fixed_random_set_is_called_better_at_the_nominal_rate() -> None:
@@ -178,9 +178,9 @@ def test_a_fixed_random_set_is_called_better_at_the_nominal_rate() -> None:
     poisoned = drawn[0][..., :1] + seeds + rng.normal(0, 0.06, (MANY, 2, 8, 4))
     random = drawn[1] + seeds + rng.normal(0, 0.06, (MANY, 2, 8, 4))
     valid = np.ones((2, 8, 4), dtype=bool)
-    found = [t_interval(split_means(p - r, valid)) for p, r in zip(poisoned, random, strict=True)]
-    assert np.mean([f.low > 0 for f in found]) < 0.025 + 4 * (0.025 * 0.975 / MANY) ** 0.5
-    assert abs(np.mean([f.p < 0.05 for f in found]) - 0.05) < 4 * (0.05 * 0.95 / MANY) ** 0.5
+    result = [t_interval(split_means(p - r, valid)) for p, r in zip(poisoned, random, strict=True)]
+    assert np.mean([f.low > 0 for f in result]) < 0.025 + 4 * (0.025 * 0.975 / MANY) ** 0.5
+    assert abs(np.mean([f.p < 0.05 for f in result]) - 0.05) < 4 * (0.05 * 0.95 / MANY) ** 0.5
 
 
 @pytest.mark.parametrize("example", [0.0, 0.1, 0.5])
@@ -191,10 +191,10 @@ def test_the_wider_interval_covers_other_test_points(example: float) -> None:
     wide, plain = 0, 0
     for _ in range(TRIALS):
         d = rng.normal(0, 0.02, (splits, 1)) + rng.normal(0, example, n) + rng.normal(0, 0.4, (splits, n))
-        found, narrow = points_interval(d), t_interval(d.mean(axis=1))
-        wide += found.low <= 0 <= found.high
+        result, narrow = points_interval(d), t_interval(d.mean(axis=1))
+        wide += result.low <= 0 <= result.high
         plain += narrow.low <= 0 <= narrow.high
-        assert found.high - found.low >= (narrow.high - narrow.low) * (1 - 1e-9)
+        assert result.high - result.low >= (narrow.high - narrow.low) * (1 - 1e-9)
     assert wide / TRIALS > 0.95 - FAR
     assert wide / TRIALS < 0.985
     if example == 0.5:
@@ -205,9 +205,9 @@ def test_the_wider_interval_of_pure_example_effects_is_that_of_the_examples() ->
     """If every split says the same of each example, only the examples count: t over their n values."""
     rng = np.random.default_rng(7)
     effects = rng.normal(3, 1, 50)
-    found = points_interval(effects + rng.normal(0, 1e-3, (6, 50)))
+    result = points_interval(effects + rng.normal(0, 1e-3, (6, 50)))
     expected = t_interval(effects)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.01)
+    assert (result.low, result.high) == pytest.approx((expected.low, expected.high), rel=0.01)
 
 
 def test_holm_by_hand() -> None:
@@ -251,9 +251,9 @@ def test_rank_intervals_keep_the_true_ranks(means: list[float]) -> None:
     sure = 0
     for _ in range(TRIALS):
         aa = truth[:, None] + rng.normal(0, 0.1, 8) + rng.normal(0, 0.05, (len(truth), 8))
-        found = rank_intervals(aa)
-        missed += (found[:, 0] > low) | (found[:, 1] < high)
-        sure += (found[-1] == len(truth)).all()
+        result = rank_intervals(aa)
+        missed += (result[:, 0] > low) | (result[:, 1] < high)
+        sure += (result[-1] == len(truth)).all()
     assert (missed / TRIALS).max() < 0.05 + FAR
     assert sure / TRIALS > 0.99 or means[-1] < 0.9
 

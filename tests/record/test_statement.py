@@ -32,8 +32,8 @@ def signed(made: Record, checks: list[Check] = CHECKS, **changes: Any) -> dict[s
 def test_what_is_signed_is_read_back(made: Record, tmp_path: Path) -> None:
     path = statement.write(signed(made), made, tmp_path)
     assert path.relative_to(tmp_path).as_posix() == f"digits-9to0/made_up-{made.sha256[:8]}-a-reader.json"
-    found = statement.read(path)
-    assert (found.record, found.by, found.date, found.cells) == (made.sha256, "A. Reader", "2026-11-22", 4)
+    back = statement.read(path)
+    assert (back.record, back.by, back.date, back.cells) == (made.sha256, "A. Reader", "2026-11-22", 4)
     statement.write(signed(made, by="Bo"), made, tmp_path)
     assert [v.by for v in statement.read_all(tmp_path)[made.sha256]] == ["A. Reader", "Bo"]
     assert statement.read_all(tmp_path / "none") == {}

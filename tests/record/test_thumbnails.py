@@ -33,10 +33,10 @@ def made() -> Record:
 
 def test_the_first_sixteen_flips_are_shown_as_the_data_has_them() -> None:
     document = made().document
-    found = document["thumbnails"]
-    assert found["shape"] == [1, 8, 8] and len(found["images"]) == MOST == 16
-    assert [image["split"] for image in found["images"]] == [split for split in range(4) for _ in range(4)]
-    for image in found["images"]:
+    shown = document["thumbnails"]
+    assert shown["shape"] == [1, 8, 8] and len(shown["images"]) == MOST == 16
+    assert [image["split"] for image in shown["images"]] == [split for split in range(4) for _ in range(4)]
+    for image in shown["images"]:
         pixels = np.frombuffer(base64.b64decode(image["pixels"]), np.uint8)
         inputs = data.load(TRACK, image["split"]).inputs[image["index"]]
         assert np.abs(pixels / 255 - inputs.reshape(-1)).max() < 0.5 / 255 + 1e-6
@@ -62,16 +62,16 @@ def test_a_record_with_pictures_holds_and_one_without_too(tmp_path: Path, monkey
         assert verify.verify(path).passed
 
 
-def _of_another_point(found: dict[str, Any]) -> None:
-    found["images"][0]["index"] += 1
+def _of_another_point(shown: dict[str, Any]) -> None:
+    shown["images"][0]["index"] += 1
 
 
-def _too_small(found: dict[str, Any]) -> None:
-    found["images"][0]["pixels"] = base64.b64encode(bytes(63)).decode()
+def _too_small(shown: dict[str, Any]) -> None:
+    shown["images"][0]["pixels"] = base64.b64encode(bytes(63)).decode()
 
 
-def _of_no_split(found: dict[str, Any]) -> None:
-    found["images"][0]["split"] = 6
+def _of_no_split(shown: dict[str, Any]) -> None:
+    shown["images"][0]["split"] = 6
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_altered_pixels_are_found_against_the_data(tmp_path: Path, monkeypatch: 
     document = copy.deepcopy(dict(made().document))
     document["thumbnails"]["images"][0]["pixels"] = base64.b64encode(bytes(64)).decode()
     record.write(factories.rehashed(document), tmp_path / "forged.json")
-    found = verify.verify(tmp_path / "forged.json")
-    assert [check.sentence for check in found.checks if check.passed is False] == [
+    shown = verify.verify(tmp_path / "forged.json")
+    assert [check.sentence for check in shown.checks if check.passed is False] == [
         "its pictures are not those of the data's points that it flipped."
     ]
 

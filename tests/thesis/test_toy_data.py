@@ -17,9 +17,9 @@ def test_gaussians_have_the_stated_means_and_labels() -> None:
 
 
 def test_poisons_lie_at_their_distance_and_go_all_ways() -> None:
-    inputs, homes = toy_data.poisons(500, 4, 2.0, 3.0, np.random.default_rng(1))
-    for home, mean in ((0, -2.0), (1, 2.0)):
-        away = inputs[homes == home] - mean
+    inputs, near_class = toy_data.poisons(500, 4, 2.0, 3.0, np.random.default_rng(1))
+    for label, mean in ((0, -2.0), (1, 2.0)):
+        away = inputs[near_class == label] - mean
         assert np.allclose(np.linalg.norm(away, axis=1), 3.0, atol=1e-5)
         assert np.abs(away.mean(0)).max() < 0.25
 

@@ -73,7 +73,7 @@ def test_a_valley_falls_and_rises() -> None:
 
 
 def test_a_valley_is_not_found_in_noise() -> None:
-    """The minimum's place is chosen on other replicates than it is judged on, so a flat curve seldom agrees."""
+    """The place of the minimum is chosen on other replicates than those that test it, so a flat curve seldom agrees."""
     rng = np.random.default_rng(1)
     agreed = sum(valley("a valley", "AA", range(6), rng.normal(0, 1, (6, 12))).verdict == AGREES for _ in range(400))
     assert agreed <= 12

@@ -14,8 +14,8 @@ import pytest
 
 import factories
 from lnbench import data, record
-from lnbench.protocol import Streams, applied, canonical_json, sha256
-from lnbench.record.record import Record, unpack
+from lnbench.protocol import Streams, applied, canonical_json, sha256, unpack
+from lnbench.record.record import Record
 from lnbench.trust.verify import Report, verify, verify_record
 
 TRACK = factories.small(2, 2)

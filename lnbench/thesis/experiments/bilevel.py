@@ -170,8 +170,8 @@ def _ranks(losses: list[list[float]], chosen: list[int]) -> np.ndarray:
 
 def _start(cell: dict[str, Any], victims: int, seed: int) -> Parameters:
     """Initial parameters, each (victim, …); those of victim v are drawn from `seed` and v."""
-    made = architecture("mlp", {"width": cell["width"], "depth": 1})
-    starts = [made.init((2,), 2, torch.Generator().manual_seed(1000 * seed + v)) for v in range(victims)]
+    mlp = architecture("mlp", {"width": cell["width"], "depth": 1})
+    starts = [mlp.init((2,), 2, torch.Generator().manual_seed(1000 * seed + v)) for v in range(victims)]
     return {name: torch.stack([start[name] for start in starts]).requires_grad_() for name in starts[0]}
 
 

@@ -63,7 +63,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     tests, answers = torch.from_numpy(sample.test_inputs), torch.from_numpy(sample.test_labels)
     attacked = pgd(victims, tests, answers, targeted=False, epsilons=cell["epsilons"], steps=cell["pgd_steps"])
     aa = (1 - attacked.broken.double().mean(2)).numpy()  # (victim, epsilon)
-    _, *memorised = networks.memorised(cell, victims, sample.inputs, rows, [np.zeros(1, np.int64), *flips])
+    _, *shares = networks.memorised(cell, victims, sample.inputs, rows, [np.zeros(1, np.int64), *flips])
     accuracy = victims.predict(tests).eq(answers).double().mean(1).numpy()
     per = len(_ARMS)
     return {
@@ -72,7 +72,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
             arm: {"aa": aa[1 + i :: per].mean(0).tolist(), "accuracy": float(accuracy[1 + i :: per].mean())}
             for i, arm in enumerate(_ARMS)
         },
-        "memorised": {arm: float(np.mean(memorised[i::per])) for i, arm in enumerate(_ARMS)},
+        "memorised": {arm: float(np.mean(shares[i::per])) for i, arm in enumerate(_ARMS)},
     }
 
 
