@@ -281,7 +281,6 @@ def _json(tape: Tape, document: Any) -> bytes:
     return text(changed(tape, document)) if tape.below(4) else spliced(tape, text(document))
 
 
-<<<<<<< HEAD
 _HERE = (
     label_stream,
     submission_source,
@@ -290,10 +289,7 @@ _HERE = (
     idx,
     store_entry,
     seasons_toml,
-    verification_json,
-    kept_victim,
+    statement_json,
+    saved_victim,
 )
-=======
-_HERE = (label_stream, record_json, track_toml, idx, store_entry, seasons_toml, statement_json, saved_victim)
->>>>>>> main
 TARGETS: dict[str, Callable[[], Target]] = {make.__name__: make for make in (*_HERE, *hub_targets.ALL)}
