@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 
+from lnbench.characters import printable
 from lnbench.contribute import names
 from lnbench.errors import ProtocolError, UnavailableError
 
@@ -34,7 +35,7 @@ class CLASS(lnbench.Poisoner):
     paper = ""  # an https address, a DOI, an arXiv number, or a citation with its year
     license = "Apache-2.0"  # of this file, as an SPDX expression
 
-    # Annotated fields with a default are parameters:  lnbench evaluate FILE --set skip=3
+    # Annotated fields are parameters, each an int, float, bool or str that is written out:  --set skip=3
     skip: int = 0
 
     def poison(self, problem: lnbench.Problem) -> np.ndarray:
@@ -49,7 +50,7 @@ def source(name: str, author: str = "") -> str:
 
     Args:
         name: the file's stem, up to 40 of a–z, 0–9, `_` and `-`.
-        author: who is shown beside the row.
+        author: who is shown beside the row; characters that nobody sees are left out.
 
     Raises:
         ProtocolError: if the name cannot be a row's name, or is a bundled attack's or looks like one.
@@ -67,10 +68,15 @@ def source(name: str, author: str = "") -> str:
     fields = {
         "TITLE": " ".join(words) or name,
         "CLASS": kind,
-        "AUTHOR": json.dumps(" ".join(author.split())[:100], ensure_ascii=False),
+        "AUTHOR": json.dumps(_seen(author), ensure_ascii=False),
         "FILE": f"{name}.py",
     }
     return re.sub("|".join(fields), lambda match: fields[match[0]], _SOURCE)
+
+
+def _seen(author: str) -> str:
+    """An author's name as a submission may hold it: one line of at most 100 characters, all of which are seen."""
+    return printable(author, 100).replace("\N{REPLACEMENT CHARACTER}", "")
 
 
 def write(name: str, folder: Path, author: str = "") -> Path:

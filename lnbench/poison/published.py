@@ -21,7 +21,7 @@ class Published:
 
     Attributes:
         name: the poisoner's name, as its publisher says.
-        source: where the labels are from, `hf://user/name@commit`: it stands where a submission's source would.
+        source: where the labels are from, `hf://user/name@commit`; a record has it in place of a submission's source.
         flips: split -> [(index, old, new), …].
         trainings: split -> victim trainings that the poisoner is said to have spent.
         description, author, paper, license: what is said about the poisoner.
@@ -44,7 +44,7 @@ class Published:
         return sha256(self.source.encode())
 
     def poisoned(self, track: Track, clean: Sequence[np.ndarray]) -> list[PoisonedLabels]:
-        """The answer for each split, judged as a submission's is.
+        """The answer for each split, checked as a submission's is.
 
         Args:
             clean: the true labels of splits 0, 1, …, each (n,) int64.

@@ -41,11 +41,11 @@ def remove(path: Path) -> None:
             with contextlib.suppress(OSError):
                 inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
                 try:
-                    found = _emptied(inner, top, moved, mark)
+                    folders = _emptied(inner, top, moved, mark)
                 finally:
                     os.close(inner)
-                moved += len(found)
-                todo += found
+                moved += len(folders)
+                todo += folders
                 os.rmdir(name, dir_fd=top)
     finally:
         os.close(top)
@@ -54,7 +54,7 @@ def remove(path: Path) -> None:
 
 def _emptied(folder: int, top: int, moved: int, mark: str) -> list[str]:
     """Delete a folder's files and move its folders to the top, where they get new names; those names."""
-    found = []
+    moved_up = []
     with os.scandir(folder) as entries:
         names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_folder in names:
@@ -65,9 +65,9 @@ def _emptied(folder: int, top: int, moved: int, mark: str) -> list[str]:
             with contextlib.suppress(OSError):  # to be moved and read it must be open to us
                 os.chmod(name, 0o700, dir_fd=folder)
             if folder == top:
-                found.append(name)
+                moved_up.append(name)
             else:
-                new = f"{moved + len(found)}{mark}"
+                new = f"{moved + len(moved_up)}{mark}"
                 os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
-                found.append(new)
-    return found
+                moved_up.append(new)
+    return moved_up

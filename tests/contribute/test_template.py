@@ -43,6 +43,23 @@ def test_an_authors_name_is_text_and_never_code() -> None:
     assert ast.literal_eval(author.value) == " ".join(hostile.split())
 
 
+@pytest.mark.parametrize(
+    ("author", "shown"),
+    [
+        ("  Ann \t Author\n", "Ann Author"),
+        ("نیک\u200cنژاد", "نیک\u200cنژاد"),
+        ("a\u202eb\x1b[31m\u200bc", "ab[31mc"),
+        ("Zo\udceb", "Zo"),  # a name that git has in another encoding
+        ("x" * 300, "x" * 99 + "…"),
+        ("Ann\u00a0\u2028 Author \ufffd", "Ann Author "),
+    ],
+)
+def test_any_authors_name_makes_a_file_that_is_accepted(author: str, shown: str, tmp_path: Path) -> None:
+    details = Submission.from_file(template.write("mine", tmp_path, author)).details
+    assert details.author == shown.strip() and details.license == "Apache-2.0" and details.defaults == {"skip": 0}
+    assert details.description == "One line that becomes the row's description."
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     path = template.write("mine", tmp_path / "new", "A. Author")
     assert Submission.from_file(path).name == "mine" and 'author = "A. Author"' in path.read_text()

@@ -1,4 +1,4 @@
-"""Published labels are judged as a submission's are."""
+"""Published labels are checked as a submission's are."""
 
 from __future__ import annotations
 
