@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lnbench.poison.imports import TOOLBOXES
 from walk import PACKAGE, ROOT, imports, modules, name_of
 
 IMPORTS: dict[str, set[str]] = {
@@ -48,6 +49,7 @@ IMPORTS: dict[str, set[str]] = {
     "board": {"confusable", "data", "errors", "files", "protocol", "record", "templates", "text"},
     "contribute": {
         "board",
+        "characters",
         "confusable",
         "data",
         "errors",
@@ -115,16 +117,7 @@ LIBRARIES: dict[str, set[str]] = {
 }
 """Room -> the libraries that it imports; with ~ only inside a function, because they are heavy or optional."""
 
-SUBMISSIONS_MAY_IMPORT = {
-    "errors",
-    "protocol",
-    "graphs",
-    "surrogates",
-    "metagradients",
-    "victims",
-    "adversary",
-    "kernels",
-}
+SUBMISSIONS_MAY_IMPORT = {"protocol", *TOOLBOXES}
 SUBMISSIONS_LIBRARIES = {"numpy", "scipy", "sklearn", "networkx", "torch", "torchvision", "timm"}
 CONTENT = {"attacks", "submissions", "leaderboard", "tests"}
 
