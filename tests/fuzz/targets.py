@@ -6,10 +6,12 @@ almost right. Whatever comes, a reader returns or raises one of `allowed`; every
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,12 @@ from fuzz import hub_targets
 from fuzz.tape import Tape, changed, flipped, spliced, tapes, text, toml
 from fuzz.target import FOLDER, Target
 from lnbench import record
+from lnbench.characters import first_unseen
 from lnbench.data import mnist
 from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError
 from lnbench.evaluation.store import Store
 from lnbench.poison import labels
+from lnbench.poison.submission import Submission
 from lnbench.protocol import canonical_json
 from lnbench.protocol import track as tracks
 from lnbench.record import seasons, statement
@@ -33,45 +37,72 @@ WRITTEN = FOLDER / "written.toml"
 
 
 def label_stream() -> Target:
-    """The answer of a guest, to a request for labels."""
+    """The answer of a guest."""
     clean = np.arange(60, dtype=np.int64) % 4
     flipped_labels = [0 if i == 3 else int(label) for i, label in enumerate(clean)]
-    details = {
-        "description": "d",
-        "author": "",
-        "paper": "",
-        "license": "",
-        "parameters": {"k": 2},
-        "defaults": {"k": 1},
-    }
 
-    def answer(header: bytes, values: list[int], kind: bytes = b"L", size: int | None = None) -> bytes:
-        body = b"".join(struct.pack("<q", v) for v in values)
-        return labels.MAGIC + kind + struct.pack("<I", len(header) if size is None else size) + header + body
+    def answer(values: list[int], kind: bytes = b"L", tail: bytes = b"") -> bytes:
+        return labels.MAGIC + kind + b"".join(struct.pack("<q", v) for v in values) + tail
 
     def read(data: bytes) -> None:
-        try:
+        with _fit_to_print():
             labels.decode(data, "a.py", clean, 4, 3, [(3, 0), (2, 1)])
-        except LnbenchError as error:
-            if not str(error).isprintable():
-                raise AssertionError(f"a verdict that is not fit to print: {error!r}") from None
-            raise
-
-    whole = answer(text(details), [*flipped_labels, 0])
-    message = answer(text({"message": "no"}), [], b"R")
 
     def almost(tape: Tape) -> bytes:
-        said = tape.of((details, details, {"message": "no"}))
-        kind, how = tape.of((b"L", b"L", b"R", b"U", b"D", b"x")), tape.below(5)
-        header = tape.bytes(40) if how == 4 else spliced(tape, text(said)) if how == 3 else text(changed(tape, said))
+        kind, tail = tape.of((b"L", b"L", b"R", b"U", b"D", b"x")), tape.bytes(40) if tape.below(4) == 0 else b""
         values = [*flipped_labels, 0] if tape.below(3) else []
         for _ in range(tape.below(4)):
             place = tape.below(len(values) + 1)
             more = [tape.of((0, 1, 2, 3, 4, -1, 2**63 - 1, -(2**63), 10**9, 10**9 + 1)) for _ in range(tape.below(3))]
             values[place : place + tape.of((len(more), tape.below(3)))] = more
-        return answer(header, values, kind, tape.of((None, None, None, tape.below(400), tape.below(2**32))))
+        return answer(values, kind, tail)
 
-    return Target(read, (whole, message), tapes(almost, 96), (LnbenchError,), labels.longest(60))
+    seeds = (answer([*flipped_labels, 0]), answer([], b"R", b"no"))
+    return Target(read, seeds, tapes(almost, 96), (LnbenchError,), labels.longest(60))
+
+
+def submission_source() -> Target:
+    """A submission's file, which the referee reads without running it."""
+    whole = (Path(__file__).parents[2] / "submissions" / "my_poisoner.py").read_bytes()
+    small = (
+        b"import lnbench\nclass A(lnbench.Poisoner):\n    'd'\n    author = 'x'\n    k: int = 3\n"
+        b"    def poison(self, problem):\n        return f'{problem}'\n"
+    )
+    words = (
+        *(b"# coding: utf-7\n", b"\xef\xbb\xbf", b"\r", b"\x0c", b"\0", b"\xe2\x80\xae", b"\xef\xbd\x81", b"\xd0\xb0"),
+        *(
+            b"from lnbench.protocol import Streams\n",
+            b"(",
+            b"[",
+            b"{",
+            b"'",
+            b"    author = f()\n",
+            b"    k: list = []\n",
+        ),
+    )
+
+    def read(data: bytes) -> None:
+        with _fit_to_print():
+            _ = Submission.from_bytes("a.py", data).values
+
+    def almost(tape: Tape) -> bytes:
+        text = small if tape.below(3) else whole
+        for _ in range(tape.below(3)):
+            at = tape.below(len(text) + 1)
+            text = text[:at] + tape.of(words) + text[at:]
+        return text if tape.below(2) else spliced(tape, text)
+
+    return Target(read, (small, whole), tapes(almost, 96), (LnbenchError,), 2 * len(whole))
+
+
+@contextlib.contextmanager
+def _fit_to_print() -> Iterator[None]:
+    try:
+        yield
+    except LnbenchError as error:
+        if first_unseen(str(error)) is not None:
+            raise AssertionError(f"a verdict that is not fit to print: {error!r}") from None
+        raise
 
 
 def record_json() -> Target:
@@ -250,5 +281,15 @@ def _json(tape: Tape, document: Any) -> bytes:
     return text(changed(tape, document)) if tape.below(4) else spliced(tape, text(document))
 
 
-_HERE = (label_stream, record_json, track_toml, idx, store_entry, seasons_toml, statement_json, saved_victim)
+_HERE = (
+    label_stream,
+    submission_source,
+    record_json,
+    track_toml,
+    idx,
+    store_entry,
+    seasons_toml,
+    statement_json,
+    saved_victim,
+)
 TARGETS: dict[str, Callable[[], Target]] = {make.__name__: make for make in (*_HERE, *hub_targets.ALL)}

@@ -72,7 +72,10 @@ def test_what_unicode_may_assign_later_passes_a_check_and_is_not_shown() -> None
     assert first_unseen("a\u0378") is None and unseen("a\u0378", 1) and printable("a\u0378", 9) == "a\ufffd"
 
 
-HOSTILE = "\x1b[2J\x1b]0;title\x07\x9b31m\b\b\b\r::error::no\n::set-output name=x::1\u2028::stop-commands::t\u2029##[error]x\x85::error::y\x0b\x0c\u202e"
+HOSTILE = (
+    "\x1b[2J\x1b]0;title\x07\x9b31m\b\b\b\r::error::no\n::set-output name=x::1\u2028"
+    "::stop-commands::t\u2029##[error]x\x85::error::y\x0b\x0c\u202e"
+)
 
 
 def test_no_line_of_a_log_is_a_command() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lnbench.poison.characters import first_unseen
 
+from lnbench.characters import first_unseen
 from lnbench.errors import LnbenchError, ProtocolError, SubmissionError
 from lnbench.poison.reading import Details
 from lnbench.poison.submission import Submission
@@ -101,16 +101,17 @@ def test_one_class_to_a_file(before: str, base: str, found: str) -> None:
     assert found in refused("skip: int = 1", before=before, base=base)
 
 
+ONE = "a parameter is one int, float, bool or str"
 ADVICE = "write text such as"
 
 
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("layers: list = [64, 64]", f"parameter layers in line 4 has a default of type list; a parameter is one int, float, bool or str, so {ADVICE}"),
+        ("layers: list = [64, 64]", f"parameter layers in line 4 has a default of type list; {ONE}, so {ADVICE}"),
         ("layers: tuple = (1, 2)", "has a default of type tuple"),
         ("options: dict = {'a': 1}", "has a default of type dict"),
-        ("layers: list = field(default_factory=list)", f"is made by field(); a parameter is one int, float, bool or str, so {ADVICE}"),
+        ("layers: list = field(default_factory=list)", f"is made by field(); {ONE}, so {ADVICE}"),
         ("k: int = dataclasses.field(default=3)", "is made by field()"),
         ("k: int | None = None", "has the default None"),
         ("eps: float = 8 / 255", "has a default that is computed; write its value"),
@@ -138,7 +139,10 @@ ADVICE = "write text such as"
         ("paper: str = 3", "expected paper in line 4 as text"),
         ("author = 'a\\u200bb'", "the author holds U+200B ZERO WIDTH SPACE, which a reader does not see; remove it"),
         ("'''Flip \\u2066.'''", "the description holds U+2066"),
-        ("def __init__(self, lr=0.1, n=3): pass", "remove it and write its arguments as fields of the class, `lr: float = 0.1`"),
+        (
+            "def __init__(self, lr=0.1, n=3): pass",
+            "remove it and write its arguments as fields of the class, `lr: float = 0.1`",
+        ),
         ("def __init__(self, a, *, b, c='x'): pass", "as fields of the class, `c: str = 'x'`"),
         ("def __init__(self): pass", "as fields of the class, `rate: float = 0.1`"),
         ("\n".join(f"k{i}: int = 0" for i in range(65)), "expected at most 64 parameters, got 65"),
@@ -217,8 +221,6 @@ _pieces = st.sampled_from(
         ")",
         "[",
         "]",
-    ]
-    + [
         "    '''d'''\n",
         "    def poison(self, p): return 1\n",
         "    def __init__(self, a=1): pass\n",

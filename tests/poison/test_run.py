@@ -360,7 +360,8 @@ EVERYDAY = """
                 tar.extractall(folder / "out", filter="data")
             os.utime(folder / "a", (1, 1), follow_symlinks=False)
             assert (folder / "c" / "a").read_text() == (folder / "out" / "a").read_text() == "x"
-            assert [os.environ[k] for k in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")] == ["1"] * 3
+            offline = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+            assert [os.environ[k] for k in offline] == ["1"] * 3
             return problem.flipped(problem.eligible[: problem.budget])
 """
 
@@ -548,7 +549,8 @@ def test_the_guest_dies_with_its_referee(mode: str, number: signal.Signals, tmp_
     mark = f"ln-{os.getpid()}-{int(number)}-{mode[:2]}"
     file = tmp_path / "lives.py"
     file.write_text(
-        f"import lnbench\nopen('/proc/self/comm', 'w').write({mark!r})\nwhile True: pass\nclass A(lnbench.Poisoner): pass\n"
+        f"import lnbench\nopen('/proc/self/comm', 'w').write({mark!r})\nwhile True: pass\n"
+        "class A(lnbench.Poisoner): pass\n"
     )
     process = referee(file, mode, {}, TMPDIR=str(tmp_path))
     try:

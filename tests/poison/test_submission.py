@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lnbench.poison.characters import first_unseen
 
+from lnbench.characters import first_unseen
 from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.poison.run import Submission
 from lnbench.poison.submission import SOURCE_BYTES
@@ -240,7 +240,8 @@ def test_a_file_beside_it_is_refused(text: str) -> None:
         "import lnbench\nlnbench.Poisoner, lnbench.Problem, lnbench.Threat, lnbench.Recipe, lnbench.__version__",
         "from lnbench import Poisoner, adversary, graphs, kernels, metagradients, surrogates, victims",
         "import lnbench.victims.architectures.mlp as mlp\nmlp.anything",
-        "from lnbench.protocol.poisoner import Problem\nimport lnbench.protocol.poisoner\nlnbench.protocol.poisoner.Threat",
+        "from lnbench.protocol.poisoner import Problem\nimport lnbench.protocol.poisoner\n"
+        "lnbench.protocol.poisoner.Threat",
         "import os.path, torch.nn as nn, my.lnbench.evaluation",
         "x = 'lnbench.org'\ny = 'see lnbench.protocol.seeds'\nseeds = Streams = 1\nmodel._private",
     ],
