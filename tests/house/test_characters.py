@@ -73,8 +73,8 @@ def test_what_unicode_may_assign_later_passes_a_check_and_is_not_shown() -> None
 
 
 HOSTILE = (
-    "\x1b[2J\x1b]0;title\x07\x9b31m\b\b\b\r::error::no\n::set-output name=x::1\u2028::stop-commands::t\u2029##[error]x"
-    "\x85::error::y\x0b\x0c\u202e"
+    "\x1b[2J\x1b]0;title\x07\x9b31m\b\b\b\r::error::no\n::set-output name=x::1\u2028"
+    "::stop-commands::t\u2029##[error]x\x85::error::y\x0b\x0c\u202e"
 )
 
 
