@@ -52,9 +52,13 @@ def measure(
     }
 
 
-def random_sets(points: np.ndarray, flips: int, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """`count` random sets of `flips` of these points."""
-    return [rng.choice(points, flips, replace=False) for _ in range(count)]
+def random_sets(parts: Sequence[np.ndarray], flips: int, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """`count` random sets, each with `flips` points of every part.
+
+    Args:
+        parts: indices of the points of each part, such as those of a class.
+    """
+    return [np.concatenate([rng.choice(points, flips, replace=False) for points in parts]) for _ in range(count)]
 
 
 def quantile_buckets(scores: np.ndarray, buckets: int, count: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -150,7 +150,7 @@ def test_class_graphs_of_cifar_say_what_is_missing_or_run_to_their_page(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
-    images = rng.random((260, 3, 32, 32), dtype=np.float32)
+    images = rng.random((260, 3, 16, 16), dtype=np.float32)  # PCA of whole images would take most of a minute
     labels = np.arange(260) % 10
 
     def load(spec: DataSpec, split: int, streams: Streams) -> Split:

@@ -35,6 +35,14 @@ def test_buckets_by_width_do_not_depend_on_outliers_beyond_the_quantiles() -> No
     assert flip_sets.width_buckets(scores, 3, 2, np.random.default_rng(0))[1] == inside == [30, 30, 30]
 
 
+def test_random_sets_take_as_many_of_every_part() -> None:
+    parts = [np.arange(10), np.arange(100, 103)]
+    sets = flip_sets.random_sets(parts, 3, 4, np.random.default_rng(0))
+    assert len(sets) == 4 and len({tuple(sorted(index)) for index in sets}) > 1
+    for index in sets:
+        assert len(set(index)) == 6 and sorted(index[index >= 100]) == [100, 101, 102]
+
+
 @pytest.mark.parametrize(
     ("wrong", "attack"),
     [

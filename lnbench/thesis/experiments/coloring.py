@@ -73,7 +73,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     np.add.at(scores, edges[:, 1], reached.sum(0).numpy())
     groups = {
         "coloring": [source[graphs.by_score(scores, cell["flips"], sample.rng)]],
-        "random": flip_sets.random_sets(source, cell["flips"], cell["randoms"], sample.rng),
+        "random": flip_sets.random_sets([source], cell["flips"], cell["randoms"], sample.rng),
     }
     return {
         **flip_sets.measure(cell, sample, groups, (5, 6), report),

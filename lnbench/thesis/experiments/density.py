@@ -61,7 +61,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
         name: [source[index] for index in flip_sets.quantile_buckets(score, cell["buckets"], cell["flips"], sample.rng)]
         for name, score in scores.items()
     }
-    groups["random"] = flip_sets.random_sets(source, cell["flips"], cell["randoms"], sample.rng)
+    groups["random"] = flip_sets.random_sets([source], cell["flips"], cell["randoms"], sample.rng)
     return flip_sets.measure(cell, sample, groups, (5, 6), report)
 
 

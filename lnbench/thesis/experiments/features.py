@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from lnbench.thesis import drawing, images, networks
+from lnbench.thesis import drawing, flip_sets, images, networks
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above
 
@@ -41,7 +41,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     """Distances of every memorised flip in its own network, and of the same point, not flipped, in the clean one."""
     sample = images.load_mnist(cell)
     nines, zeros = sample.of_class(9), sample.of_class(0)
-    sets = [sample.rng.choice(nines, cell["flips"], replace=False) for _ in range(cell["networks"])]
+    sets = flip_sets.random_sets([nines], cell["flips"], cell["networks"], sample.rng)
     labels = np.stack([sample.labels, *(sample.flipped(index, 0) for index in sets)])
     victims = networks.train(cell, sample, labels, report)
     with torch.no_grad():

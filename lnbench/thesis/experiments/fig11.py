@@ -46,10 +46,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     ]
     groups = {
         "bins": [np.concatenate(pair) for pair in zip(*parts, strict=True)],
-        "random": [
-            np.concatenate([sample.rng.choice(own, half, replace=False) for own in classes])
-            for _ in range(cell["randoms"])
-        ],
+        "random": flip_sets.random_sets(classes, half, cell["randoms"], sample.rng),
     }
     result = flip_sets.measure(cell, sample, groups, 1 - sample.labels, report, num_classes=2)
     return {**result, "steps": [float(steps[index].mean()) for index in groups["bins"]]}

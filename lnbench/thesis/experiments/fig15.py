@@ -48,7 +48,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     step, most = cell.get("step", 0.01), cell["most"]
     steps = networks.boundary_steps(clean, sample.inputs, sample.labels, targeted=False, most=most, step=step)
     sets, inside = flip_sets.width_buckets(steps, cell["buckets"], cell["flips"], sample.rng, cell["draws"])
-    random = flip_sets.random_sets(np.arange(len(steps)), cell["flips"], cell["randoms"], sample.rng)
+    random = flip_sets.random_sets([np.arange(len(steps))], cell["flips"], cell["randoms"], sample.rng)
     groups = {"ranges": sets, "random": random}
     result = flip_sets.measure(cell, sample, groups, 1 - sample.labels, report, num_classes=2)
     return {**result, "inside": inside}

@@ -41,7 +41,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     buckets, inside = flip_sets.width_buckets(steps, cell["buckets"], cell["flips"], sample.rng)
     groups = {
         "buckets": [nines[index] for index in buckets],
-        "random": flip_sets.random_sets(nines, cell["flips"], cell["randoms"], sample.rng),
+        "random": flip_sets.random_sets([nines], cell["flips"], cell["randoms"], sample.rng),
     }
     result = flip_sets.measure(cell, sample, groups, (9, 0), report)
     return {

@@ -67,9 +67,8 @@ def compare(cell: dict[str, Any], sample: networks.Sample, report: Callable[[flo
     """`measure` on any sample of ten classes."""
     count = cell["per_class"]
     picks: dict[str, list[np.ndarray]] = {name: [] for name in _NAMES}
-    spaces = _spaces(cell, sample)
-    for c in range(10):
-        own = sample.of_class(c)
+    spaces, classes = _spaces(cell, sample), [sample.of_class(c) for c in range(10)]
+    for own in classes:
         class_graphs = {}
         for space, points in spaces.items():
             graph = class_graphs[space] = graphs.class_graph(points[own], graphs.radius(points[own], cell["gamma"]))
@@ -79,15 +78,7 @@ def compare(cell: dict[str, Any], sample: networks.Sample, report: Callable[[flo
             own[high_in_both(class_graphs["input"], class_graphs["features"], count, sample.rng)]
         )
     groups = {name: [np.concatenate(parts)] for name, parts in picks.items()}
-    groups["random"] = [
-        np.concatenate(
-            [
-                sample.rng.choice(sample.of_class(c), min(count, len(sample.of_class(c))), replace=False)
-                for c in range(10)
-            ]
-        )
-        for _ in range(cell["randoms"])
-    ]
+    groups["random"] = flip_sets.random_sets(classes, count, cell["randoms"], sample.rng)
     result = flip_sets.measure(cell, sample, groups, (sample.labels + 1) % 10, report)
     shared = {s: _overlap(picks[f"{s}-greedy"], picks[f"{s}-coverage"]) for s in _SPACES}
     return {**result, "shared": shared}

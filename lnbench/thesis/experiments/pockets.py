@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.adversary import path_lengths
-from lnbench.thesis import drawing, images, networks
+from lnbench.thesis import drawing, flip_sets, images, networks
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.verdicts import Verdict, above, interval, stays_below
 from lnbench.victims import Victims
@@ -53,7 +53,7 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
 def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Pocket and connection of every flip in its network, and the adversarial accuracy of every network."""
     sample = images.load_mnist(cell)
-    sets = [sample.rng.choice(sample.of_class(9), cell["flips"], replace=False) for _ in range(cell["networks"])]
+    sets = flip_sets.random_sets([sample.of_class(9)], cell["flips"], cell["networks"], sample.rng)
     labels = np.stack([sample.labels, *(sample.flipped(index, 0) for index in sets)])
     victims = networks.train(cell, sample, labels, report)
     clean, *aa = networks.adversarial_accuracy(cell, victims, sample.tests_of_class(9), 0)
