@@ -1,9 +1,9 @@
 """Who is within γ of whom, under ℓ∞, ℓ2 or ℓ1: counts and edges of class graphs, without ever holding n² distances.
 
 A pair is joined if its distance, computed in float64 from the points as given, is at most γ. On CPUs tiles of pairs are
-screened in float32 with a bound on its error, and only the pairs too close to γ to call are computed in float64:
-ℓ2 by matrix products; ℓ1 and ℓ∞ coordinate by coordinate, the most telling first, until nearly all pairs of a tile are
-too far apart already. On a GPU every distance is computed in float64 directly.
+screened in float32 with a bound on its error: ℓ2 by matrix products; ℓ1 and ℓ∞ coordinate by coordinate, the most telling
+first, until nearly all pairs of a tile are too far apart already. The pairs that are too close to γ to call, or overflow
+float32, are computed in float64. On a GPU every distance is computed in float64 directly.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class _Squares:
         """What is near, and what is too close to call."""
         size = self.squares[rows, None] + self.other_squares[columns]
         squared = torch.addmm(size, self.points[rows], self.others[columns].t(), alpha=-2, out=size)
-        near = (squared > self.limit + self.margin).logical_not_()  # too large for float32 is NaN: too close to call
+        near = (squared > self.limit + self.margin).logical_not_()  # NaN, where float32 overflows, is too close to call
         unsure = near & (squared < self.limit - self.margin).logical_not_()
         return near, unsure if bool(unsure.any()) else None
 
@@ -162,7 +162,7 @@ class _Coordinates:
         left, right = a.t().contiguous().unsqueeze(2), b.t().contiguous()
         distance, gap = a.new_zeros(len(a), len(b)), a.new_empty(len(a), len(b))
         for done in range(0, len(right), _STAGE):
-            alive = (distance > self.radius + self.margin).logical_not_()  # NaN, too large for float32, included
+            alive = (distance > self.radius + self.margin).logical_not_()  # NaN too, where float32 overflows
             if done and int(alive.sum()) <= _FEW * alive.numel():
                 self._finish(distance, alive, a, b, done)
                 break
