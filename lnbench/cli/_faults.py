@@ -75,7 +75,7 @@ def show_log(error: LnbenchError) -> None:
 
 def quoted(log: str) -> str:
     """A submission's log, each line behind a mark, so that none is a command to a terminal or to a CI's log."""
-    return "\n".join(f"  | {printable(line.expandtabs(4), 4 * len(line) + 1)}" for line in log.splitlines())
+    return "\n".join(f"  | {printable(line.expandtabs(4), 4 * len(line) + 1, lines=True)}" for line in log.splitlines())
 
 
 def show_whole_log(context: click.Context, parameter: click.Parameter, value: bool) -> bool:

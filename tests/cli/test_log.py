@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import tiny
-from lnbench.cli import _faults, cli
+from lnbench.cli import cli
 from lnbench.errors import SubmissionError
+from lnbench.text import marked
 
 HOSTILE = "\n".join(
     [
@@ -65,6 +66,15 @@ def test_the_end_of_the_log_stands_under_the_error(verb: str, files: list[str], 
     assert whole[-45:] == [f"  | line {i}" for i in range(45)] and not any("before these" in line for line in whole)
 
 
+def test_a_tracebacks_indentation_stays(files: list[str], log: list[str]) -> None:
+    log += ['  File "first.py", line 6, in poison', "    return a @ a", "\t  ~~^~~"]
+    assert run("check", *files).stderr.splitlines()[-3:] == [
+        '  |   File "first.py", line 6, in poison',
+        "  |     return a @ a",
+        "  |       ~~^~~",
+    ]
+
+
 def test_a_log_that_is_empty_adds_nothing(files: list[str], log: list[str]) -> None:
     assert run("check", *files).stderr.splitlines()[-1].startswith("error: first.py")
 
@@ -79,8 +89,8 @@ def test_no_byte_of_a_log_acts_on_a_terminal_or_a_workflow(files: list[str], log
     assert not any(line.lstrip().startswith("::") for line in result.stderr.split("\n"))
 
 
-def test_nothing_of_an_error_does_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = _faults.clean(f"mine.py: {HOSTILE}")
+def test_nothing_of_an_error_does_either() -> None:
+    said = marked(f"mine.py: {HOSTILE}")
     assert "##[" not in said and all(c.isprintable() or c == "\n" for c in said)
     assert not any(line.lstrip().startswith("::") for line in said.split("\n"))
 
