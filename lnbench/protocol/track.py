@@ -65,7 +65,7 @@ class Parquet(Part, frozen=True, kw_only=True):
     test: _Files
     image: str
     label: str
-    shape: tuple[Literal[1, 3], AtLeastOne, AtLeastOne]
+    shape: tuple[Annotated[Literal[1, 3], Meta(description="1 or 3 channels")], AtLeastOne, AtLeastOne]
     train_sha256: Sha256
     test_sha256: Sha256
     hub: Annotated[str, Meta(pattern=whole(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+"), description="USER/NAME")] | None = None

@@ -148,7 +148,7 @@ def freeze() -> None:
         words: dict[str, Any] = {"by": "A. Reader", "date": "2026-11-22", "cells": 4, "sandbox": "bubblewrap"}
         signed = statement.document(made["plain"], held, **words, environment="e" * 64, version="0.1.0")
         path.write_bytes(canonical_json(signed))
-    digests = {p.name: record.sha256(p.read_bytes()) for p in sorted(FOLDER.glob("*-*.json"))} | DIGESTS
+    digests = {p.name: sha256(p.read_bytes()) for p in sorted(FOLDER.glob("*-*.json"))} | DIGESTS
     (FOLDER / "digests.json").write_text(json.dumps(digests, indent=1) + "\n")
 
 
