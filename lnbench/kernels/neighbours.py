@@ -1,9 +1,9 @@
 """Who is within γ of whom, under ℓ∞, ℓ2 or ℓ1: counts and edges of class graphs, without ever holding n² distances.
 
-A pair is joined if its distance, computed in float64 from the points as given, is at most γ. On CPUs tiles of pairs are
-screened in float32 with a bound on its error: ℓ2 by matrix products; ℓ1 and ℓ∞ coordinate by coordinate, the most telling
-first, until nearly all pairs of a tile are too far apart already. The pairs that are too close to γ to call, or overflow
-float32, are computed in float64. On a GPU every distance is computed in float64 directly.
+A pair is joined if its distance, computed in float64 from the points as given, is at most γ. On CPUs tiles of pairs
+are screened in float32 with a bound on its error: ℓ2 by matrix products; ℓ1 and ℓ∞ coordinate by coordinate, the most
+telling first, until nearly all pairs of a tile are too far apart already. The pairs that are too close to γ to call,
+or overflow float32, are computed in float64. On a GPU every distance is computed in float64 directly.
 """
 
 from __future__ import annotations

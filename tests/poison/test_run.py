@@ -360,12 +360,7 @@ EVERYDAY = """
                 tar.extractall(folder / "out", filter="data")
             os.utime(folder / "a", (1, 1), follow_symlinks=False)
             assert (folder / "c" / "a").read_text() == (folder / "out" / "a").read_text() == "x"
-<<<<<<< HEAD
             assert os.environ["HF_HUB_OFFLINE"] == "1"
-=======
-            offline = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
-            assert [os.environ[k] for k in offline] == ["1"] * 3
->>>>>>> main
             return problem.flipped(problem.eligible[: problem.budget])
 """
 
@@ -552,15 +547,8 @@ def marked(mark: str) -> list[int]:
 def test_the_guest_dies_with_its_referee(mode: str, number: signal.Signals, tmp_path: Path) -> None:
     mark = f"ln-{os.getpid()}-{int(number)}-{mode[:2]}"
     file = tmp_path / "lives.py"
-<<<<<<< HEAD
     poisoner = "import lnbench\nclass A(lnbench.Poisoner): pass\n"
     file.write_text(f"{poisoner}open('/proc/self/comm', 'w').write({mark!r})\nwhile True: pass\n")
-=======
-    file.write_text(
-        f"import lnbench\nopen('/proc/self/comm', 'w').write({mark!r})\nwhile True: pass\n"
-        "class A(lnbench.Poisoner): pass\n"
-    )
->>>>>>> main
     process = referee(file, mode, {}, TMPDIR=str(tmp_path))
     try:
         limit = time.monotonic() + 20
