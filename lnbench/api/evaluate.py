@@ -67,7 +67,7 @@ def evaluate(
         season: draw splits and seeds by an open season's salt.
         salt_file: the season's secret salt, as `lnbench season open` wrote it.
         board: the folder with `seasons.toml` in it.
-        store: where results are kept and found again; lnbench's cache if None.
+        store: where results are stored and looked up; lnbench's cache if None.
         keep_victims: a folder for all victims as safetensors; each is trained once more.
         on_progress: called with a `Progress` as work advances.
 

@@ -93,7 +93,7 @@ def audit(
         workers: processes at once; one per core if None.
         salt: the salt, for records whose salt is neither public nor revealed.
         board: the board's folder, on whose rows the rank is checked if it has any.
-        store: where results are kept; lnbench's cache if None.
+        store: where results are stored and looked up; lnbench's cache if None.
         on_progress: called with a `Progress` as work advances.
 
     Returns:
@@ -104,13 +104,13 @@ def audit(
         DataError, UnavailableError: if data or the device is missing here.
     """
     standard_streams.open_missing()
-    found, records = record_of(record), Path(board) / "records"
+    made, records = record_of(record), Path(board) / "records"
     known = seasons.read(Path(board) / "seasons.toml")
     return strong.audit(
-        found,
+        made,
         device=device,
         workers=workers or machine.cores(),
-        salt=salt or seasons.salt_of(known, found.season),
+        salt=salt or seasons.salt_of(known, made.season),
         board=records if os.path.isdir(records) else None,
         store=store_of(store),
         on_progress=on_progress,

@@ -27,14 +27,14 @@ VERBS = {
     "verify": "Re-derive what a record claims from its own bits.",
     "audit": "Attack a record's victims again with the strong adversary.",
     "power": "How many splits and seeds an effect takes on a track.",
-    "reproduce": "Run experiments of the thesis again, draw them and judge their claims.",
+    "reproduce": "Run experiments of the thesis again, draw them and check its claims.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
     "rows": "Make the rows of the reference attacks on tracks that need a GPU.",
     "season": "Open, close and list seasons, whose splits are drawn by a secret salt.",
     "push": "Publish a record's poisoned dataset on the Hugging Face Hub.",
     "pull": "Download a poisoned dataset from the Hub and check everything in it.",
     "search": "List the poisoned datasets on the Hub.",
-    "cache": "Where results and data are kept, how large they are, and how to clear them.",
+    "cache": "Where results and data are stored, how large they are, and how to clear them.",
     "doctor": "Say what this machine can evaluate and what it lacks.",
 }
 """Verb -> the first line of its help. Its command is `command` in the module of the same name."""

@@ -22,7 +22,7 @@ _SHARES = {
 
 
 def print_record(record: Record, *, err: bool = True) -> None:
-    """Print what a record found, to stderr or stdout."""
+    """Print a record as tables and sentences, to stderr or stdout."""
     console = _tables.console(err=err)
     replication, track = record.document["replication"], record.track
     console.print()
@@ -67,7 +67,7 @@ def print_budgets(records: Sequence[Record]) -> None:
 
 
 def ranking(record: Record) -> list[str]:
-    """Whether the record may stand on the board, why not, and what else a reader should know."""
+    """Whether the record may be on the board, why not, and what else a reader should know."""
     bars = [flag for flag in record.flags if FLAGS.get(flag.split(":")[0], (True, ""))[0]]
     notes = [flag for flag in record.flags if flag not in bars]
     lines = ["Ranked: it may stand on the board." if record.ranked else "Not ranked:"]

@@ -61,7 +61,7 @@ def command(
 
 
 def _print(document: dict[str, Any], board: Path) -> None:
-    """What an audit found, for a person."""
+    """What came of an audit, for a person."""
     for arm, values in document["arms"].items():
         click.echo(
             f"{arm:<9} AA {100 * values['adv_acc']:.1f} % (record: {100 * values['plain_adv_acc']:.1f} %), untargeted "

@@ -1,4 +1,4 @@
-"""`lnbench cache`: the results and downloads that lnbench keeps."""
+"""`lnbench cache`: the results and downloads that lnbench stores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 @click.group("cache")
 def command() -> None:
-    """Where results and data are kept, how large they are, and how to clear them.
+    """Where results and data are stored, how large they are, and how to clear them.
 
     LNBENCH_CACHE moves the folder. Results are only ever a saving: whatever is cleared is computed again.
     """
@@ -26,7 +26,7 @@ def path() -> None:
 
 @command.command("size")
 def size() -> None:
-    """Print how much is kept."""
+    """Print how much is stored."""
     from lnbench.data import folders
     from lnbench.evaluation.store import Store
 

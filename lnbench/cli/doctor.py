@@ -27,14 +27,14 @@ def command() -> None:
     click.echo(f"cores     {machine.cores()}")
     click.echo(f"GPU       {_gpu()}")
     ready = [_cache(), _sandbox()]
-    found, seen = {}, dict[object, tuple[bool, str]]()
+    of_track, seen = {}, dict[object, tuple[bool, str]]()
     for name in tracks.names():
         spec = tracks.load(name).data
         same = spec.source, spec.parquet  # many tracks draw from one source, which is looked at once
-        found[name] = seen[same] = seen.get(same) or _data(name)
-    for name, (_, words) in found.items():
+        of_track[name] = seen[same] = seen.get(same) or _data(name)
+    for name, (_, words) in of_track.items():
         click.echo(f"track     {name}: {words}")
-    if all(ready) and found[tracks.DEFAULT][0]:
+    if all(ready) and of_track[tracks.DEFAULT][0]:
         click.echo(f"ready: `lnbench evaluate FILE` works here on {tracks.DEFAULT}.")
     else:
         click.echo(f"not ready: `lnbench evaluate FILE` cannot run here on {tracks.DEFAULT}; see above.")
@@ -84,18 +84,18 @@ def _sandbox() -> bool:
     from lnbench.poison import diagnosis, sandbox
 
     try:
-        found = diagnosis.diagnose()
+        result = diagnosis.diagnose()
     except UnavailableError as error:
         click.echo(f"sandbox   unknown: {error}")
         return False
-    click.echo(f"sandbox   {found.mode}: {found.reason}")
-    if found.mode == sandbox.NONE:
+    click.echo(f"sandbox   {result.mode}: {result.reason}")
+    if result.mode == sandbox.NONE:
         click.echo("          only --unsafe-no-sandbox runs a file, with all your rights, and its record is not ranked")
     else:
         click.echo(f"memory    {_memory()}")
-    for remedy in found.remedies:
+    for remedy in result.remedies:
         click.echo(f"          - {remedy}")
-    return found.mode != sandbox.NONE
+    return result.mode != sandbox.NONE
 
 
 def _memory() -> str:

@@ -17,7 +17,7 @@ _SEEDS = (1, 2, 4, 8, 16)
     default=5.0,
     show_default=True,
     metavar="PP",
-    help="The true drop to be found, in percentage points.",
+    help="The true drop to be detected, in percentage points.",
 )
 @click.option(
     "--alpha",
@@ -41,8 +41,8 @@ def command(track: str | None, effect: float, alpha: float) -> None:
     from lnbench.protocol.track import DEFAULT
 
     chosen = _options.load_track(track)
-    found = calibration.read(track or DEFAULT)
-    parts, splits, seeds = found["components_pp"], found["splits"], found["seeds"]
+    made = calibration.read(track or DEFAULT)
+    parts, splits, seeds = made["components_pp"], made["splits"], made["seeds"]
     sd = parts["total"]
     click.echo(
         f"{chosen.name}: {splits} splits × {seeds} seeds; a split's drop has σ = {sd:.1f} pp under random flips."

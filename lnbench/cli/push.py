@@ -56,15 +56,15 @@ def command(
     from lnbench import record as records
     from lnbench.record import seasons
 
-    found = records.read(record)
+    made = records.read(record)
     pushed = hub.push(
-        found,
+        made,
         repo,
         private=private,
         images=None if labels_only is None else not labels_only,
         splits=None if split == "all" else [_number(split)],
         create_pr=create_pr,
-        salt=salt or seasons.salt_of(seasons.read(board / "seasons.toml"), found.season),
+        salt=salt or seasons.salt_of(seasons.read(board / "seasons.toml"), made.season),
         victims=victims,
         track=_options.load_track(track) if track is not None else None,
         on_split=lambda done, total: click.echo(f"built: {done}/{total} splits", err=True) if done == total else None,

@@ -17,7 +17,9 @@ from lnbench.text import marked
 @click.option("--full", "level", flag_value="full", help="At least 20 seeds a point, or the sizes of the thesis.")
 @click.option("--list", "listed", is_flag=True, help="List the experiments.")
 @click.option("--all", "everything", is_flag=True, help="Run all of them, one after the other.")
-@click.option("--redraw", is_flag=True, help="Measure nothing: judge and draw what is in the folder again.")
+@click.option(
+    "--redraw", is_flag=True, help="Measure nothing: check the claims and draw the figures in the folder again."
+)
 @click.option("--check", is_flag=True, help="Compare the folder's verdicts, figures and page with its numbers.")
 @click.option(
     "--out",
@@ -37,7 +39,7 @@ def command(
     out: Path,
     workers: int | None,
 ) -> None:
-    """Run experiments of the thesis again, draw them and judge their claims.
+    """Run experiments of the thesis again, draw them and check its claims.
 
     Every claim ends as `agrees`, `disagrees` or `undecided`, by the 95 % interval of what was measured, or as `void` if
     the networks did not memorise the flips. An interrupted run resumes. `NAME.json` in the folder holds every number.
@@ -110,7 +112,7 @@ def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None,
 
 
 def _tell(document: dict[str, Any], paths: list[Path]) -> None:
-    """What was found, for a person."""
+    """What came of an experiment, for a person."""
     from lnbench.thesis.experiment import LEVELS
 
     level = document["level"]

@@ -126,11 +126,11 @@ def add(folder: Path, board: Path) -> None:
 def _told(outcomes: Iterator[RowResult]) -> int:
     """One line an outcome as it comes; the gravest exit code among them."""
     codes = {0}
-    for found in outcomes:
-        what = f"{found.row} on {found.track}" if found.row else found.track
-        if found.error is not None:
-            codes.add(found.error.exit_code)
-            click.echo(f"error: {what}: {marked(str(found.error))}", err=True)
+    for outcome in outcomes:
+        what = f"{outcome.row} on {outcome.track}" if outcome.row else outcome.track
+        if outcome.error is not None:
+            codes.add(outcome.error.exit_code)
+            click.echo(f"error: {what}: {marked(str(outcome.error))}", err=True)
         else:
-            click.echo(f"done: {what}" + (f": {found.path}" if found.path else ""))
+            click.echo(f"done: {what}" + (f": {outcome.path}" if outcome.path else ""))
     return max(codes)

@@ -19,9 +19,11 @@ def command(track: str | None, tags: tuple[str, ...], min_score: float | None, l
     from lnbench import hub
     from lnbench.text import points
 
-    found = hub.search(track=track, tags=tags, min_score=min_score, limit=limit)
-    for one in found:
+    datasets = hub.search(track=track, tags=tags, min_score=min_score, limit=limit)
+    for one in datasets:
         splits = "?" if one.splits is None else one.splits
         what = f"{one.poisoner or '?'} on {one.track or '?'}, {splits} splits{'' if one.images else ', labels only'}"
         click.echo(f"{points(one.score_pp):>6} pp  hf://{one.repo}{'@' if one.commit else ''}{one.commit}  {what}")
-    click.echo(f"{len(found)} dataset{'' if len(found) == 1 else 's'}; scores are their publishers' claims.", err=True)
+    click.echo(
+        f"{len(datasets)} dataset{'' if len(datasets) == 1 else 's'}; scores are their publishers' claims.", err=True
+    )

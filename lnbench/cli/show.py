@@ -17,10 +17,10 @@ def command(record: Path, as_json: bool) -> None:
     from lnbench.record.folder import refuse_audit
 
     refuse_audit(record)
-    found = records.read(record)
+    made = records.read(record)
     if as_json:
         import json
 
-        click.echo(json.dumps(found.document, indent=2, sort_keys=True, ensure_ascii=False))
+        click.echo(json.dumps(made.document, indent=2, sort_keys=True, ensure_ascii=False))
     else:
-        _report.print_record(found, err=False)
+        _report.print_record(made, err=False)

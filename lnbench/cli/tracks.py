@@ -85,8 +85,8 @@ def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, devi
     chosen = [_options.load_track(name) for name in files]
     faults: list[str] = []
     for name, track in zip(files, chosen, strict=True):
-        stands = "" if track.calibrated else ", not calibrated"
-        click.echo(f"{name}: valid, sha256 {track.sha256}{stands}")
+        note = "" if track.calibrated else ", not calibrated"
+        click.echo(f"{name}: valid, sha256 {track.sha256}{note}")
         if not rules_only:
             faults += [f"{track.name}: {fault}" for fault in _calibrate(name, track, record, device, workers)]
     for fault in faults:
@@ -96,11 +96,11 @@ def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, devi
 
 
 def _calibrate(name: str, track: Track, path: Path | None, device: str, workers: int | None) -> list[str]:
-    """Run, print and keep the calibration of one track; what keeps it from being called calibrated."""
+    """Run, print and write the calibration of one track; returns why it may not be called calibrated."""
     from lnbench.evaluation import calibration, calibration_run
 
-    kept = calibration.place(name)
-    _output.writable(kept.parent)
+    beside = calibration.place(name)
+    _output.writable(beside.parent)
     if path is not None:
         made, source = calibration_run.of_record(path), path
     else:
@@ -113,8 +113,8 @@ def _calibrate(name: str, track: Track, path: Path | None, device: str, workers:
             click.echo("some of it came from the store, so seconds and memory were not measured.", err=True)
     numbers = calibration_run.numbers(track, made, str(source))
     _print(numbers)
-    calibration.write(numbers, kept)
-    click.echo(f"calibration: {kept}", err=True)
+    calibration.write(numbers, beside)
+    click.echo(f"calibration: {beside}", err=True)
     faults = calibration.faults(track, numbers)
     if not faults:
         click.echo(

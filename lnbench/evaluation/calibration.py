@@ -2,8 +2,8 @@
 
 A score is the mean of W split means, each over V seeds. A random flip set's own effect on its split does not shrink
 with more seeds of that split; what differs between seeds does. So of a split mean's variance σ_b² + σ_w² / V both parts
-are kept, and any number of splits and seeds can be judged from them. They are those of a null poisoner: an attack that
-spreads its splits wider than random flips do needs more of them.
+are stored, and what any number of splits and seeds would resolve follows from them. They are those of a null poisoner:
+an attack that spreads its splits wider than random flips do needs more of them.
 
 The numbers lie beside the track, `tracks/<name>.calibration.json`, and are no part of its hash.
 """
@@ -29,17 +29,17 @@ from lnbench.record.score import INDEX
 
 POISONER = "random_flip"
 POWER, ALPHA, EFFECT_PP = 0.8, 0.05, 5.0
-"""What a track should resolve: an effect of `EFFECT_PP` points, found with this power by a two-sided test."""
+"""What a track should resolve: an effect of `EFFECT_PP` points, with this power in a two-sided test."""
 LEAST_PP = 10.0
 """What it must resolve to call itself calibrated: large attacks can be told from random flips, small ones need more."""
 _NEAR = 0.05
-"""A victim whose AA is within this of 0 or 1 stands on the floor or at the ceiling."""
+"""A victim whose AA is within this of 0 or 1 is at the floor or at the ceiling."""
 MOST_SPLITS = 1000
 """As many as a record may have."""
 
 
 def calibrated(track: Track) -> Track:
-    """The track as it is once it says `calibrated = true`, the form its calibration runs in and is kept for."""
+    """The track as it is once it says `calibrated = true`, the form that its calibration is run on and is about."""
     return track if track.calibrated else Track.from_document({**track.document, "calibrated": True})
 
 
@@ -59,15 +59,15 @@ def read(name_or_path: str) -> dict[str, Any]:
     track, path = calibrated(tracks.load(name_or_path)), place(name_or_path)
     remedy = f"`lnbench tracks validate {name_or_path}` makes one."
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        stated, known = found["track_sha256"], {"splits", "seeds", "components_pp", "architectures"} <= found.keys()
+        made = json.loads(path.read_text(encoding="utf-8"))
+        stated, known = made["track_sha256"], {"splits", "seeds", "components_pp", "architectures"} <= made.keys()
     except FileNotFoundError:
         raise UnavailableError(f"{track.name} has no calibration ({path.name}); {remedy}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise ProtocolError(f"{path} is no calibration of a track; {remedy}") from None
+        raise ProtocolError(f"{path} is not the calibration of a track; {remedy}") from None
     if stated != track.sha256 or not known:
         raise UnavailableError(f"{path.name} is of another version of {track.name} or of lnbench; {remedy}")
-    return dict(found)
+    return dict(made)
 
 
 def write(calibration: Mapping[str, Any], path: Path) -> None:
@@ -196,7 +196,7 @@ def splits_needed(effect: float, sd: float, alpha: float = ALPHA) -> int | None:
     """The fewest splits that find a drop of `effect` points with a power of 80 %; None if a thousand do not."""
     if power(effect, sd, MOST_SPLITS, alpha) < POWER:
         return None
-    low, high = 1, MOST_SPLITS  # low fails or is no test at all, high succeeds
+    low, high = 1, MOST_SPLITS  # low fails, or is too few for a test; high succeeds
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if power(effect, sd, middle, alpha) >= POWER else (middle, high)
@@ -205,32 +205,32 @@ def splits_needed(effect: float, sd: float, alpha: float = ALPHA) -> int | None:
 
 def faults(track: Track, calibration: Mapping[str, Any]) -> list[str]:
     """Why a track may not say `calibrated = true`, one sentence each; none if it may."""
-    found = []
+    sentences = []
     for name, values in calibration["architectures"].items():
         level, memorised = values["random_adv_acc"], values["random_memorised"]
         if not BAND[0] <= level <= BAND[1]:
-            found.append(
+            sentences.append(
                 f"{name}: the random arm's AA is {100 * level:.1f} %, outside "
                 f"{100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} %; take a {'smaller' if level < BAND[0] else 'larger'} ε "
                 f"than {values['epsilon']:g}."
             )
         least = track.spec(name).memorised_min
         if least is not None and memorised < least:
-            found.append(
+            sentences.append(
                 f"{name}: the random arm memorised {100 * memorised:.1f} % of its flips, "
                 f"memorised_min is {100 * least:.0f} %; train for more steps."
             )
     resolves = calibration["resolves_pp_at_80_percent_power"]
     if resolves is None or resolves > LEAST_PP:
-        found.append(
+        sentences.append(
             f"{calibration['splits']} × {calibration['seeds']} resolve {resolves} pp at {POWER:.0%} power, "
             f"{LEAST_PP:g} are the least; `lnbench power` says how many splits that takes."
         )
-    return found
+    return sentences
 
 
 def _usable(record: Record) -> None:
-    """Raise RecordError if a record is no calibration run."""
+    """Raise RecordError if a record is not that of a calibration run."""
     asked, tables = record.track.replication, record.tables
     if record.name != POISONER or record.parameters:
         raise RecordError(f"a track is calibrated by {POISONER}; this is a record of {record.label}.")

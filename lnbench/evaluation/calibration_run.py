@@ -63,12 +63,12 @@ def numbers(track: Track, made: CalibrationRun, source: str) -> dict[str, Any]:
         source: where the record is from, for the verdict.
 
     Raises:
-        RecordError: if it is a record of another track, or of no calibration run.
+        RecordError: if it is a record of another track, or not that of a calibration run.
     """
-    found = calibration.calibrate(made.record, seconds=made.seconds, peak_mib=made.peak_mib)
-    if found["track_sha256"] != calibration.calibrated(track).sha256:
+    values = calibration.calibrate(made.record, seconds=made.seconds, peak_mib=made.peak_mib)
+    if values["track_sha256"] != calibration.calibrated(track).sha256:
         raise RecordError(f"{source}: it is a record of another track or version than {track.name}.")
-    return found
+    return values
 
 
 def of_record(path: Path) -> CalibrationRun:

@@ -193,14 +193,14 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
     made = trained(cell, lambda share: report(_TRAINING_SHARE * share))
     labels, victims = made.labels, made.victims
     predicted = victims.predict(made.base, made.subset).cpu().numpy()
-    found = tested(made)
+    predictions = tested(made)
     targeted, untargeted = attack(made, True), attack(made, False)
     diverged = victims.diverged.cpu().numpy()
     entries = []
     for row, (split, seed) in enumerate(cell["places"]):
         points, source, (targets, source_labels) = made.points[row], made.source(row), made.goals(row)
         changed = labels[row] != points.labels
-        of_source = found[row][source]
+        of_source = predictions[row][source]
         m = len(targets)
         entries.append(
             {
@@ -214,7 +214,7 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
                 "memorised_count": int((predicted[row] == labels[row])[changed].sum()),
                 "clean": {
                     "points": len(points.test_labels),
-                    "correct": int((found[row] == points.test_labels).sum()),
+                    "correct": int((predictions[row] == points.test_labels).sum()),
                     "source_points": int(source.sum()),
                     "source_correct": int((of_source == source_labels).sum()),
                     "source_to_target": int((of_source == targets).sum()),

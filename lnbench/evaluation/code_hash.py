@@ -1,7 +1,7 @@
 """What a result depends on of lnbench's own code: a hash of contents that a module's name and place do not enter.
 
 A module's hash covers its syntax tree without docstrings, comments and the annotations of functions. Wherever it uses
-a name imported from lnbench, the hash of the module that defines the name stands for it, and import statements do not
+a name imported from lnbench, the hash of the module that defines the name takes its place, and import statements do not
 count; so a module that moves, or is renamed, or is imported another way, keeps the hashes of all that use it, and a
 line that can move a score changes all of them.
 """
@@ -117,8 +117,8 @@ class _Neutral(ast.NodeTransformer):
         return ast.Name(_meaning(*known) if known else node.id, node.ctx)
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if isinstance(node.value, str) and (found := _MODULE.match(node.value)):
-            return ast.Constant("lnbench " + node.value[found.end() :])  # a module loaded by name: the roots say which
+        if isinstance(node.value, str) and (match := _MODULE.match(node.value)):
+            return ast.Constant("lnbench " + node.value[match.end() :])  # a module loaded by name: the roots say which
         return node
 
 
@@ -166,8 +166,8 @@ def _home(module: str, name: str) -> tuple[str, str]:
 def _source(module: str) -> Path | None:
     """The file of a module of lnbench, or None."""
     path = _ROOT.joinpath(*module.split(".")[1:])
-    found = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return found if _ours(module) and found.exists() else None
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return file if _ours(module) and file.exists() else None
 
 
 @functools.cache

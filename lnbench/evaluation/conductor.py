@@ -1,7 +1,7 @@
 """The conductor: poison every split, train every arm's victims, attack them, score, record.
 
 The only module that knows the order of the stages. The parent process trains nothing, and a submission's code is never
-code in it; every result is kept in the store as it arrives, so a killed run resumes.
+code in it; every result goes into the store as it arrives, so a killed run resumes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def evaluate(
         sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
         stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
-        store: where results are kept; the default store if None.
+        store: where results are stored and looked up; the default store if None.
         keep_victims: a folder for all victims as safetensors, which takes training each of them again.
         on_progress: called as work advances.
 
@@ -128,7 +128,7 @@ def keep_labels(
     store: Store | None = None,
     on_progress: OnProgress | None = None,
 ) -> None:
-    """Poison every split and keep the labels, so that the store can go where the victims are trained.
+    """Poison every split and store the labels, so that the store can go where the victims are trained.
 
     Those of a full evaluation with the public salt, and of the run that asks whether they come out the same twice.
 

@@ -50,10 +50,10 @@ def resolved_sandbox(wish: str) -> str:
         raise ProtocolError(f"the sandbox is auto or none; got {wish!r}.")
     mode = diagnosis.mode()
     if mode == sandboxes.NONE:
-        found = diagnosis.diagnose()
-        advice = f" Try this: {'; '.join(found.remedies)}." if found.remedies else ""
+        trouble = diagnosis.diagnose()
+        advice = f" Try this: {'; '.join(trouble.remedies)}." if trouble.remedies else ""
         raise UnavailableError(
-            f"a submission runs in a sandbox, and none works here: {found.reason}{advice} With --unsafe-no-sandbox "
+            f"a submission runs in a sandbox, and none works here: {trouble.reason}{advice} With --unsafe-no-sandbox "
             "your own file runs without one, with all your rights, and is not ranked."
         )
     return mode

@@ -1,4 +1,4 @@
-"""Work in pieces, some of them done: what is there is taken, the rest is computed, and each result is kept at once.
+"""Work in pieces: results that are there are taken, the others are computed, and each is stored at once.
 
 Every stage that takes time goes this way, so a run that is killed resumes, and two runs share what they have in common.
 """
@@ -37,9 +37,9 @@ def gather(
         notify: told how far the work is, at the start and after each step.
         note: one line for people, in every report.
     """
-    found = {i: result for i in range(len(units)) if (result := load(i)) is not None}
-    missing = [i for i in range(len(units)) if i not in found]
-    total, reused = sum(units), sum(units[i] for i in found)
+    results = {i: result for i in range(len(units)) if (result := load(i)) is not None}
+    missing = [i for i in range(len(units)) if i not in results]
+    total, reused = sum(units), sum(units[i] for i in results)
     shares, start = dict.fromkeys(missing, 0.0), time.monotonic()
 
     def tell() -> None:
@@ -51,7 +51,7 @@ def gather(
     for at, share, result in compute(missing):
         shares[missing[at]] = share
         if result is not None:
-            found[missing[at]] = result
+            results[missing[at]] = result
             keep(missing[at], result)
         tell()
-    return [found[i] for i in range(len(units))]
+    return [results[i] for i in range(len(units))]

@@ -89,7 +89,7 @@ def save(
                 (folder / path).unlink(missing_ok=True)
             raise RecordError(
                 f"the {names[i]['victim']} victims of arm {names[i]['arm']}, (split, seed) {names[i]['places']}, "
-                f"trained again, count {result['counts']} where they counted {counts[i]}; they were not kept."
+                f"trained again, count {result['counts']} where they counted {counts[i]}; they were not saved."
             )
 
     gather(
@@ -188,23 +188,23 @@ def load(path: str | Path) -> SavedVictim:
     from lnbench.victims import Victims, architecture
     from lnbench.victims.architecture import BUFFER
 
-    found = facts(Path(path))
+    about = facts(Path(path))
     try:
-        made, tensors = architecture(found["architecture"], found["options"]), load_file(path)
-        buffers = set(found.get("timm", {}).get("buffers", ()))
+        made, tensors = architecture(about["architecture"], about["options"]), load_file(path)
+        buffers = set(about.get("timm", {}).get("buffers", ()))
     except (SafetensorError, ProtocolError, AttributeError, KeyError, TypeError) as error:
         raise RecordError(f"{path}: it holds no victim ({str(error)[:160]}).") from None
     if not tensors or not all(tensor.is_floating_point() for tensor in tensors.values()):
         raise RecordError(f"{path}: it holds no parameters of a victim.")
     named = {BUFFER + key if key in buffers else key: tensor.unsqueeze(0) for key, tensor in tensors.items()}
-    return SavedVictim(Victims(made, named), found)
+    return SavedVictim(Victims(made, named), about)
 
 
 def check_folder(folder: Path, record: Record) -> None:
     """Raise RecordError unless a folder holds the card and victims of this record, and nothing else."""
     if not (folder / CARD).is_file():
         raise RecordError(f"{folder} holds no saved victims: there is no {CARD}.")
-    document, found = record.document, 0
+    document, count = record.document, 0
     wanted = record.track.sha256, document["salt_commitment"], document["environment"]["id"], document["code_sha256"]
     of_record = {(v["architecture"], v["split"], v["seed"], v["arm"]): v for v in document["victims"]}
     for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
@@ -222,8 +222,8 @@ def check_folder(folder: Path, record: Record) -> None:
             raise RecordError(f"{path.with_name(CONFIG)}: this is not the configuration of the victim beside it.")
         if said["counts"] != _counts(victim):
             raise RecordError(f"{path}: this victim counts otherwise than the record's.")
-        found += 1
-    if found == 0:
+        count += 1
+    if count == 0:
         raise RecordError(f"{folder} holds no victims.")
 
 
@@ -254,9 +254,9 @@ def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[
     """Whether the files of a cell are there already."""
     paths = [folder / path for path in _files(name, timm)]
     try:
-        found = [facts(path) for path in paths]
+        stated = [facts(path) for path in paths]
     except RecordError:
         return False
-    if timm and not all(_configured(path, said) for path, said in zip(paths, found, strict=True)):
+    if timm and not all(_configured(path, said) for path, said in zip(paths, stated, strict=True)):
         return False
-    return all(one["name"] == dict(name) for one in found) and [one["counts"] for one in found] == counts
+    return all(one["name"] == dict(name) for one in stated) and [one["counts"] for one in stated] == counts

@@ -1,4 +1,4 @@
-"""The two stages that take time, poisoning and training, each cut into pieces that the store keeps one by one.
+"""The two stages that take time, poisoning and training, each cut into pieces that are stored one by one.
 
 The conductor knows their order; these know their pieces, and what each piece's result depends on.
 """
@@ -92,17 +92,17 @@ _STORED = tuple(f.name for f in dataclasses.fields(PoisonedLabels) if f.name != 
 
 
 def _stored(made: PoisonedLabels, points: data.Split) -> Result:
-    """An answer as the store keeps it: the flips instead of all labels."""
+    """An answer as it is stored: the flips instead of all labels."""
     return {**{name: getattr(made, name) for name in _STORED}, "flips": changed(points.labels, made.labels)}
 
 
 def _complete(result: Result | None) -> Result | None:
-    """A stored answer, unless another version of lnbench kept it with other fields."""
+    """A stored answer, unless another version of lnbench stored it with other fields."""
     return result if result is not None and result.keys() == {*_STORED, "flips"} else None
 
 
 def _restored(result: Result, points: data.Split) -> PoisonedLabels:
-    """The answer that the store kept."""
+    """The answer that was stored."""
     fields = {name: value for name, value in result.items() if name != "flips"}
     return PoisonedLabels(labels=applied(points.labels, result["flips"]), **fields)
 

@@ -56,9 +56,13 @@ def prefixes() -> list[str]:
 
     A virtual environment needs its own prefix and its base's, each under the name Python uses and under its real one.
     """
+    return sorted((p for p in _prefixes() if p != "/usr" and not inside(p, system()[0])), key=_depth)
+
+
+def _prefixes() -> set[str]:
+    """All of Python's prefixes, under the names it uses and under their real ones."""
     named = set(map(os.path.abspath, (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)))
-    both = {*named, *map(os.path.realpath, named)}
-    return sorted((p for p in both if p != "/usr" and not inside(p, system()[0])), key=_depth)
+    return {*named, *map(os.path.realpath, named)}
 
 
 def bound() -> list[str]:
@@ -72,8 +76,8 @@ def masked() -> tuple[list[str], list[str]]:
     Returns:
         (folders, files), outer ones first.
     """
-    trees = bound()
-    bundled, files = data_sets(tuple(trees))
+    trees, needed = bound(), [*_prefixes(), os.path.dirname(os.path.realpath(os.__file__)), str(PACKAGE)]
+    bundled, files = data_sets(tuple(trees), tuple(needed))
     folders = [*bundled]
     for prefix in prefixes():
         for other in ("pkgs", "envs"):
@@ -83,17 +87,20 @@ def masked() -> tuple[list[str], list[str]]:
     for name in ("LNBENCH_DATA", "LNBENCH_CACHE"):
         own = os.path.realpath(os.environ.get(name) or "/")
         for tree in trees if os.path.isdir(own) else []:
-            if inside(own, [os.path.realpath(tree)]):
+            if inside(own, [os.path.realpath(tree)]) and not _holds(own, needed):
                 folders.append(os.path.normpath(os.path.join(tree, os.path.relpath(own, os.path.realpath(tree)))))
     return sorted(set(folders), key=_depth), sorted({file for file in files if not inside(file, folders)}, key=_depth)
 
 
 @functools.lru_cache(maxsize=1)
-def data_sets(trees: tuple[str, ...]) -> tuple[list[str], list[str]]:
+def data_sets(trees: tuple[str, ...], needed: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """Data sets that lie in some trees, by their names, wherever they were put; looked for once in each process.
 
     scikit-learn brings the digits with it, half of which are a split's test points; other Pythons and packages bring
     copies, MNIST and CIFAR.
+
+    Args:
+        needed: folders that must be seen, whatever those that hold them are called: an environment may be a project's.
 
     Returns:
         (folders, files).
@@ -112,6 +119,8 @@ def data_sets(trees: tuple[str, ...]) -> tuple[list[str], list[str]]:
             if not entry.is_dir(follow_symlinks=False):
                 if ((about_data or named) and name.lower().endswith(_DATA)) or _PACKED(name):
                     files.append(entry.path)
+            elif about_data and _holds(entry.path, needed):
+                queue.append((entry.path, False))
             elif entry.path.endswith("/sklearn/datasets/data") or (about_data and not _has_code(entry.path)):
                 folders.append(entry.path)
             elif name != "__pycache__":
@@ -124,6 +133,11 @@ def _has_code(folder: str) -> bool:
     with contextlib.suppress(OSError):
         return any(name.endswith(_CODE) for name in os.listdir(folder))
     return False
+
+
+def _holds(folder: str, paths: Sequence[str]) -> bool:
+    """Whether one of these paths is the folder or lies below it."""
+    return any(inside(path, [folder]) for path in paths)
 
 
 def _depth(path: str) -> tuple[int, str]:

@@ -29,9 +29,9 @@ class Difference:
     p_value: float | None
 
     @classmethod
-    def of(cls, found: Interval) -> Difference:
+    def of(cls, mean: Interval) -> Difference:
         """From a mean and its interval."""
-        return cls(found.mean, found.ends, found.p)
+        return cls(mean.mean, mean.ends, mean.p)
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def test_no_old_and_broken_calibrations_name_the_command(here: Path) -> None:
         calibration.read("digits-9to0")
     for junk in ("{", "[]", '{"a": 1}'):
         path.write_text(junk)
-        with pytest.raises(ProtocolError, match="is no calibration"):
+        with pytest.raises(ProtocolError, match="is not the calibration"):
             calibration.read("digits-9to0")
 
 

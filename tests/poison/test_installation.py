@@ -71,6 +71,20 @@ def test_bundled_data_is_masked_wherever_it_is(tree: Path) -> None:
     assert set(masked[1]) == {str(tree / file) for file in files}
 
 
+def test_an_environment_that_is_called_like_a_data_set_is_seen(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But the data sets in it are not, and neither is another environment of that kind."""
+    own, other = tree / "work" / "mnist-venv", tree / "work" / "cifar-venv"
+    for environment in (own, other):
+        (environment / "lib/python3.11/site-packages/sklearn/datasets/data").mkdir(parents=True)
+        (environment / "lib/python3.11/weights.npz").write_text("")
+    monkeypatch.setattr(installation, "system", lambda: ([str(tree)], []))
+    monkeypatch.setattr(sys, "prefix", str(own))
+    folders, files = installation.masked()
+    assert folders == [str(other), str(own / "lib/python3.11/site-packages/sklearn/datasets/data")] and files == []
+    monkeypatch.setenv("LNBENCH_DATA", str(tree / "work"))
+    assert str(tree / "work") not in installation.masked()[0]
+
+
 def test_the_users_own_data_is_masked_where_a_guest_would_see_it(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tree / "share" / "mine").mkdir(parents=True)
     alias = tree.parent / "alias"

@@ -174,6 +174,28 @@ def test_a_seasons_salt_comes_in_a_file_that_is_gone_afterwards(tmp_path: Path) 
     assert not Path(match[1]).exists()
 
 
+def test_a_season_is_evaluated_as_root_where_that_can_be(tmp_path: Path) -> None:
+    """Only root can empty the kernel's caches between two splits; sudo hands over what is named, and no salt."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "id").write_text("#!/bin/sh\necho 1000\n")
+    (commands / "sudo").write_text('#!/bin/bash\nshift\nexec env -i SUDO=yes PATH=/usr/bin:/bin "$@"\n')
+    for command in commands.iterdir():
+        command.chmod(0o755)
+    says = (
+        'echo "as root: ${SUDO:-no}, data: ${LNBENCH_DATA:-none}, salt: ${SEASON_SALT:-none}"; cat "${@: -1}" || true'
+    )
+    for season, expected in (
+        ("2026a", "| as root: yes, data: /d, salt: none"),
+        ("", "| as root: no, data: /d, salt: none"),
+    ):
+        done = script(
+            tmp_path, "evaluate", "mine", "t", "cpu", says=says, SEASON=season, SEASON_SALT="s", LNBENCH_DATA="/d"
+        )
+        assert done.returncode == 0 and done.stdout.splitlines()[0] == expected, done.stdout + done.stderr
+        assert (done.stdout.splitlines()[1:] == ["| s"]) is bool(season)
+
+
 def test_a_season_without_its_salt_is_not_evaluated_with_another(tmp_path: Path) -> None:
     done = script(tmp_path, "evaluate", "mine", "t", "cpu", says=TELL, SEASON="2026a", SEASON_SALT="")
     assert done.returncode == 3 and "season 2026a has no salt here" in done.stdout and "| evaluate" not in done.stdout
