@@ -184,11 +184,13 @@ def requested(
 
 
 def _from_hub(address: str, wanted: Track | None, store: Store) -> Request:
-    from lnbench.hub import own_track, pull
+    from lnbench.data import strangers
+    from lnbench.hub import pull
 
-    pulled = pull(address, store=store)
+    pulled = pull(address, track=wanted, store=store)
     facts = pulled.manifest.document
-    return Request(pulled.published, own_track(pulled, wanted), facts["salt"], facts["season"])
+    own = strangers.own_track(pulled.track, wanted, pulled.repo)
+    return Request(pulled.published, own, facts["salt"], facts["season"])
 
 
 @contextlib.contextmanager

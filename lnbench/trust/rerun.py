@@ -58,13 +58,13 @@ def repoison(
     Raises:
         ProtocolError: if the record's track neither ships with lnbench nor is the caller's.
     """
-    own_track(record.track, track, "the record", option="--track-file")
-    block, streams = record.document["poisoner"], streams_of(record, salt)
+    block = record.document["poisoner"]
     if record.labels_only:
         return Check(
             "repoison", None, f"the record scores published labels ({block['source'][:200]}): no source to run."
         )
-    stated = record.document["flips"]["poisoned"]
+    own_track(record.track, track, "the record", option="--track-file")
+    streams, stated = streams_of(record, salt), record.document["flips"]["poisoned"]
     submission = Submission.from_bytes(f"{block['name']}.py", block["source"].encode(), dict(block["parameters"]))
     for split, flips in enumerate(stated):
         points = data.load(record.track, split, streams)

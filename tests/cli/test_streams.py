@@ -68,7 +68,7 @@ def test_missing_descriptors_are_opened_for_children_too_and_others_left_alone()
         "child = 'import os; print([os.readlink(f\"/proc/self/fd/{fd}\") for fd in (0, 2)])'\n"
         "print(subprocess.run([sys.executable, '-c', child], stdout=subprocess.PIPE, text=True).stdout, end='')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env={**os.environ})
     assert done.stdout == "['/dev/null', '/dev/null']\n", done.stderr
     before = len(os.listdir("/proc/self/fd"))
     open_missing()

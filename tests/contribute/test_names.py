@@ -12,7 +12,7 @@ from lnbench.cli import cli
 from lnbench.confusable import skeleton
 from lnbench.contribute import names
 from lnbench.errors import SubmissionError
-from lnbench.evaluation import bundled, conductor
+from lnbench.evaluation import bundled, submissions
 from lnbench.poison.submission import Submission
 
 FORGED = ["matched_search", "matched-search", "rnatched_search", "random_fl1p"]
@@ -56,5 +56,5 @@ def test_a_submission_never_stands_for_an_attack_of_its_name(tmp_path: Path, mon
     monkeypatch.setattr(bundled, "__file__", str(package))
     monkeypatch.delenv("LNBENCH_ATTACKS", raising=False)
     monkeypatch.chdir(tmp_path / "submissions")
-    assert conductor.find_submission("random_flip") == tmp_path / "attacks" / "random_flip.py"
-    assert conductor.find_submission("mine") == tmp_path / "submissions" / "mine.py"
+    assert submissions.find("random_flip") == tmp_path / "attacks" / "random_flip.py"
+    assert submissions.find("mine") == tmp_path / "submissions" / "mine.py"

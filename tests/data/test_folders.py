@@ -68,7 +68,7 @@ def test_without_a_home_a_cache_has_to_be_named(told: str | None, tmp_path: Path
     )
     env = {k: v for k, v in os.environ.items() if k not in VARIABLES} | {"PYTHONPATH": ":".join(filter(None, sys.path))}
     env |= {"HOME": told} if told else {}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert "this user has no home folder" in done.stdout and "set LNBENCH_CACHE to a folder" in done.stdout, done.stderr
     assert done.stdout.endswith("\n/c\n") and list(tmp_path.glob("*")) == [tmp_path / "home"]
 
@@ -163,7 +163,7 @@ def test_what_is_handed_to_workers_means_the_same_there(
         "print(json.dumps([*map(str, folders.places()), str(default_root()), folders.offline()]))"
     )
     env = handed | {"PYTHONPATH": ":".join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", code], cwd=there, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=there, env=env, capture_output=True, text=True, check=True)
     cache = f"{here}/xdg/lnbench"
     assert json.loads(done.stdout) == [f"{here}/data", f"{cache}/data", f"{cache}/store", "HF_HUB_OFFLINE"]
 

@@ -127,7 +127,8 @@ def test_nothing_of_the_working_folder_is_run(decoys: Path, cache: Path) -> None
     """Evaluating, and training a record's victims again."""
     _run(decoys, cache, "evaluate", "mine.py", "--quick", "--track", "tiny.toml", "--workers", "1")
     (record,) = (decoys / "records" / "tiny").glob("*.json")
-    _run(decoys, cache, "verify", str(record), "--repoison", "--retrain", "1", "--workers", "1")
+    own = ("--track-file", "tiny.toml")
+    _run(decoys, cache, "verify", str(record), "--repoison", "--retrain", "1", "--workers", "1", *own)
 
 
 def test_the_path_of_the_command_itself(tmp_path: Path) -> None:

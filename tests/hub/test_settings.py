@@ -181,7 +181,7 @@ def _alone(client: Any, args: list[str], **env: str | None) -> str:
         name: value for name, value in {**client.env, **dict.fromkeys(CLEAR), **env}.items() if value is not None
     }
     done = subprocess.run(
-        [sys.executable, "-m", "lnbench", *args], env=changed, capture_output=True, text=True, timeout=300
+        [sys.executable, "-P", "-m", "lnbench", *args], env=changed, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 3 and SECRET not in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert done.stdout == ""
@@ -218,7 +218,7 @@ def test_a_certificate_is_trusted_only_if_the_user_says_so(client: Any, fresh: d
         said = _alone(client, ["pull", REPO], **env, REQUESTS_CA_BUNDLE=str(CERTIFICATE))
         assert "REQUESTS_CA_BUNDLE is not read here: set SSL_CERT_FILE to the same file" in said
         done = subprocess.run(
-            [sys.executable, "-m", "lnbench", "pull", REPO],
+            [sys.executable, "-P", "-m", "lnbench", "pull", REPO],
             env={n: v for n, v in client.env.items() if n not in CLEAR} | env | {"SSL_CERT_FILE": str(CERTIFICATE)},
             capture_output=True,
             text=True,

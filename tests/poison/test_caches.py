@@ -14,7 +14,7 @@ import pytest
 
 import tiny
 from lnbench.errors import UnavailableError
-from lnbench.evaluation import conductor, stages
+from lnbench.evaluation import conductor, machine, stages
 from lnbench.evaluation.store import Store
 from lnbench.poison import caches
 from lnbench.poison.run import PoisonedLabels, Submission, poison
@@ -155,7 +155,7 @@ def test_a_seasons_splits_are_secret(season: str | None, tmp_path: Path, monkeyp
         raise UnavailableError("enough")
 
     monkeypatch.setattr(conductor, "poison_all", poison_all)
-    monkeypatch.setattr(conductor, "resolved_sandbox", lambda wish: "bubblewrap")
+    monkeypatch.setattr(machine, "resolved_sandbox", lambda wish: "bubblewrap")
     with pytest.raises(UnavailableError, match="enough"):
         chosen = Track.from_document(tiny.document())
         conductor.evaluate(Submission.from_bytes("a.py", b""), chosen, salt="s", season=season, store=Store(tmp_path))
