@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from lnbench.errors import UnavailableError
-from lnbench.record.schema import Score
+from lnbench.protocol import Track
+from lnbench.record.schema import Arm, Score, SplitsAndSeeds, Victim
 from lnbench.text import interval, plain, points, probability, share
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from lnbench.record.record import Record
+
+class Shown(Protocol):
+    """What is shown of a record; `lnbench.record.Record` is one."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def track(self) -> Track: ...
+
+    @property
+    def score(self) -> Score: ...
+
+    @property
+    def ranked(self) -> bool: ...
+
+    @property
+    def flags(self) -> tuple[str, ...]: ...
+
+    @property
+    def arms(self) -> Mapping[str, Arm]: ...
+
+    @property
+    def replication(self) -> SplitsAndSeeds: ...
+
+    @property
+    def victims(self) -> Sequence[Victim]: ...
 
 
 def verdict(score: Score) -> str:
@@ -31,14 +59,14 @@ def verdict(score: Score) -> str:
     return f"Not told apart from random flips: adversarial accuracy differs by {drop:.1f} points {span}."
 
 
-def line(record: Record) -> str:
+def line(record: Shown) -> str:
     """One line: name, track, score, interval, and whether it may rank."""
     score, ranked = record.score, "ranked" if record.ranked else "not ranked"
     measured = f"{points(score.drop_pp)} pp {_interval(score.ci95_pp)}"
     return f"<Record {plain(record.label, 80)} on {record.track.name}: {measured}, {ranked}>"
 
 
-def html(record: Record) -> str:
+def html(record: Shown) -> str:
     """A small table for notebooks, complete in itself; every text in it is escaped."""
     from markupsafe import Markup
 
@@ -65,7 +93,7 @@ def html(record: Record) -> str:
     return str(Markup("<table><caption>{}</caption><tbody>{}</tbody></table>").format(caption, lines))
 
 
-def frame(record: Record) -> DataFrame:
+def frame(record: Shown) -> DataFrame:
     """The victims as a DataFrame, one line each: counts, and lists of counts for the curves.
 
     Columns are the fields of `lnbench.record.schema.Victim`, those of its tables joined by a dot: `clean.correct`.
