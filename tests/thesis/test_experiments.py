@@ -162,7 +162,7 @@ def test_class_graphs_of_cifar_say_what_is_missing_or_run_to_their_page(
     small = {**ON_MNIST["graphs"], "train": 200}
     (missing,) = _whole("graphs-cifar10", small, tmp_path / "without")["verdicts"]
     assert (missing["verdict"], missing["evidence"]) == ("undecided", "CIFAR-10 is not on this machine")
-    monkeypatch.setattr(cifar10, "found", lambda spec=None: tmp_path)
+    monkeypatch.setattr(cifar10, "local_folder", lambda spec=None: tmp_path)
     monkeypatch.setattr(cifar10, "load", load)
     document = _whole("graphs-cifar10", small, tmp_path / "out")
     _good(document, tmp_path / "out")
@@ -193,12 +193,12 @@ def test_cifar_is_the_original_where_it_is_found_and_else_the_copy(monkeypatch: 
 
     for source in (cifar10, parquet):
         monkeypatch.setattr(source, "load", load)
-        monkeypatch.setattr(source, "found", lambda spec=None: Path("somewhere"))
+        monkeypatch.setattr(source, "local_folder", lambda spec=None: Path("somewhere"))
     name, points = class_zero("cifar10", 2)
     assert name == "cifar10" and points is not None and points.tolist() == [[0.0], [2.0]]
-    monkeypatch.setattr(cifar10, "found", lambda spec=None: None)
+    monkeypatch.setattr(cifar10, "local_folder", lambda spec=None: None)
     assert class_zero("cifar10", 2)[0] == "cifar10jpeg"
-    monkeypatch.setattr(parquet, "found", lambda spec: None)
+    monkeypatch.setattr(parquet, "local_folder", lambda spec: None)
     assert class_zero("cifar10", 2) == ("cifar10", None)
 
 
