@@ -35,7 +35,7 @@ oldest newest: ## the suite in a fresh environment, .venvs/oldest or .venvs/newe
 LOCK = uv pip compile -q --upgrade --all-extras --python-version 3.11 --no-annotate --custom-compile-command 'make lock'
 lock:   ## constraints/ anew: every floor of pyproject.toml at once, on Python 3.11, and today's versions, on any Python
 	mkdir -p .venvs
-	grep -oE '"[a-z-]+>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=/==/' > .venvs/floors.txt
+	grep -oE '"[a-z0-9-]+>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=/==/' > .venvs/floors.txt
 	$(LOCK) -c .venvs/floors.txt -o constraints/oldest.txt pyproject.toml
 	$(LOCK) --universal -o constraints/newest.txt pyproject.toml
 

@@ -61,17 +61,17 @@ class MatchedSearch(lnbench.Poisoner):
         points = problem.inputs[eligible]
         kernel, alien = graphs.contrast(points, problem.inputs[some], self.width)
         apart = graphs.distances(points)
-        sample, sets = np.arange(len(eligible)), dict[tuple[int, ...], None]()
+        sample, found = np.arange(len(eligible)), dict[tuple[int, ...], None]()
         for attempt in range(10 * self.candidates):  # two samples may have the same miniature
-            if len(sets) >= self.candidates:
+            if len(found) >= self.candidates:
                 break
             if attempt % 2:
-                sets[tuple(np.sort(graphs.medoids(apart[sample], problem.budget)))] = None
+                found[tuple(np.sort(graphs.medoids(apart[sample], problem.budget)))] = None
                 sample = rng.integers(len(eligible), size=len(eligible))
             else:
                 mean = kernel[:, sample].mean(1) - self.contrast * alien
-                sets[tuple(graphs.herd(kernel, problem.budget, mean))] = None
-        return eligible[np.array(list(sets), dtype=np.int64)]
+                found[tuple(graphs.herd(kernel, problem.budget, mean))] = None
+        return eligible[np.array(list(found), dtype=np.int64)]
 
 
 def _rounds(sets: int) -> int:

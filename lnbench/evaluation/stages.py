@@ -48,7 +48,8 @@ def poison_all(
         The answer for every split, and whether those run twice gave the same labels both times; True unless asked.
     """
     runs, repeats = [(split, store) for split in range(len(points))], Store(store.root / "repeats")
-    again = _repeated(_labels_name(submission, track, streams, mode, 0), len(points), repeats) if twice else []
+    draw = {**_labels_name(submission, track, streams, mode, 0), "split": None, "splits": len(points)}
+    again = _repeated(draw, repeats) if twice else []
     runs += [(split, repeats) for split in again]
     names = [_labels_name(submission, track, streams, mode, split) for split, _ in runs]
     cancel = threading.Event()
@@ -60,12 +61,17 @@ def poison_all(
         made = poison_split(submission, track, points[split], streams, split, mode, cancel)
         return _stored(made, points[split])
 
+    def keep(i: int, result: Result) -> None:
+        if again and repeats.get("splits", draw) is None:
+            repeats.put("splits", draw, {"splits": again})
+        runs[i][1].put("labels", names[i], result)
+
     results = gather(
         "poison",
         [1] * len(runs),
         load=lambda i: _complete(runs[i][1].get("labels", names[i])),
         compute=lambda missing: _in_threads(one, missing, 1 if apart else workers, cancel),
-        keep=lambda i, result: runs[i][1].put("labels", names[i], result),
+        keep=keep,
         notify=notify,
         note=f"{submission.name} on {track.name}{f', {len(again)} of {len(points)} splits twice' if again else ''}",
     )
@@ -74,18 +80,20 @@ def poison_all(
     return poisoned[: len(points)], same
 
 
-def _repeated(name: dict[str, Any], splits: int, store: Store) -> list[int]:
+def _repeated(draw: dict[str, Any], store: Store) -> list[int]:
     """Which splits are run twice: two, or one of two, and not the first alone.
 
-    A poisoner that knew them could draw its luck on the others. They are drawn once for each row of a store, and stay
-    in it, not in the record.
+    A poisoner that knew them could draw its luck on the others. They are drawn once for each row of a store, where they
+    are kept beside the first labels, and do not enter the record.
+
+    Args:
+        draw: what the draw is for; `splits` is how many there are.
     """
-    name = {**name, "split": None, "splits": splits}
-    if (drawn := store.get("splits", name)) is None:
-        among, number = (range(splits), 2) if splits > 2 else (range(splits - 1, splits), 1)
-        drawn = {"splits": sorted(secrets.SystemRandom().sample(among, number))}
-        store.put("splits", name, drawn)
-    return [int(split) for split in drawn["splits"]]
+    if (drawn := store.get("splits", draw)) is not None:
+        return [int(split) for split in drawn["splits"]]
+    splits = int(draw["splits"])
+    among, number = (range(splits), 2) if splits > 2 else (range(splits - 1, splits), 1)
+    return sorted(secrets.SystemRandom().sample(among, number))
 
 
 _STORED = tuple(f.name for f in dataclasses.fields(PoisonedLabels) if f.name != "labels")

@@ -116,7 +116,7 @@ def test_an_arm_left_out_is_refused(made: Record) -> None:
 
 def test_one_pair_has_no_second_baseline() -> None:
     record = factories.make()
-    assert "matched" not in record.score and "matched" not in record.arms and "matched" not in record.document["flips"]
+    assert "matched" not in record.document["score"] and "matched" not in record.arms and "matched" not in record.document["flips"]
 
 
 def test_the_board_and_the_report_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_the_board_and_the_report_show_it(tmp_path: Path, monkeypatch: pytest.Mo
     assert load(folder / "records").tables[0].rows[0].record.score["matched"]["drop_pp"] > 5
     assert "below random flips of the same allocation to the pairs" in (folder / "index.html").read_text()
     row = json.loads((folder / "board.json").read_text())["tables"][0]["rows"][0]
-    assert row["score"]["matched"] == record.score["matched"]
+    assert row["score"]["matched"] == record.document["score"]["matched"]
     shown = CliRunner().invoke(cli, ["show", str(path)])
     assert "Below random flips allocated to the pairs as its own: +" in shown.stdout
     assert any(line.split()[:1] == ["matched"] for line in shown.stdout.splitlines())
