@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from guests import submission
 from lnbench.poison import diagnosis, sandbox
+from lnbench.poison.run import PoisonedLabels, poison
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
 
@@ -72,3 +78,24 @@ def mode(request: pytest.FixtureRequest) -> str:
     if request.param == sandbox.BUBBLEWRAP:
         request.getfixturevalue(request.param)
     return str(request.param)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files, empty again at the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def go(mode: str, temporary: Path, data: Any, track: Any, streams: Any) -> Callable[..., PoisonedLabels]:
+    def call(
+        source: str, /, split: int = 0, seconds: float | None = None, cancel: Any = None, **parameters: Any
+    ) -> PoisonedLabels:
+        given = submission(source, **parameters)
+        return poison(given, data, track, split, streams, mode=mode, seconds=seconds, cancel=cancel)
+
+    return call
