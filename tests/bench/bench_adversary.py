@@ -239,7 +239,7 @@ def success(model: nn.Module, adversarial: Tensor) -> Tensor:
 
 def agreement(victims: Victims, modules: list[nn.Module], inputs: Tensor, norm: str, epsilon: float) -> None:
     """Share of (victim, example) on which each peer's verdict is ours."""
-    options = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "norm": norm}
+    options: dict[str, Any] = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "norm": norm}
     ours = pgd(victims, inputs, targets(inputs), **options, rule="last").broken[:, 0]
     line = [f"{norm} ε = {epsilon}: broken {float(ours.double().mean()):.1%}; the same verdict"]
     for name, attack in peers(norm).items():

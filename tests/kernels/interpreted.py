@@ -19,5 +19,5 @@ pytestmark = [
 
 @pytest.mark.parametrize(("dtype", "tile"), list(zip(DTYPES, TILES, strict=True)), ids=str)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_kernel(case: Case, dtype, tile):
+def test_kernel(case: Case, dtype: torch.dtype, tile: int) -> None:
     case.run("cpu", dtype, tile)
