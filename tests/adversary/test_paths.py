@@ -48,6 +48,7 @@ def test_recorded_paths_start_at_the_input_and_end_behind_the_boundary() -> None
     classes = torch.zeros(40, dtype=torch.long)
     paths = adversarial_paths(model, inputs, classes, record=True, max_steps=200, chunk=16)
     lengths, points = paths.lengths, paths.points
+    assert points is not None
     assert torch.equal(lengths, path_lengths(model, inputs, classes, max_steps=200))
     arrived = lengths <= 200
     assert arrived.double().mean() > 0.5
@@ -84,7 +85,7 @@ def test_a_victim_that_gives_no_direction_is_never_crossed(broken: str) -> None:
 
 def test_no_examples_have_no_paths() -> None:
     paths = adversarial_paths(network(), examples()[:0], torch.zeros(0, dtype=torch.long), record=True)
-    assert paths.lengths.shape == (3, 0) and paths.points.shape == (3, 0, 1, 12)
+    assert paths.lengths.shape == (3, 0) and paths.points is not None and paths.points.shape == (3, 0, 1, 12)
 
 
 @pytest.mark.parametrize("change", [{"step": 0.0}, {"step": float("nan")}, {"max_steps": 0}, {"chunk": 0}])

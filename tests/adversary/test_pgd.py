@@ -54,6 +54,7 @@ def test_pgd_reaches_the_closed_form_margin_of_a_two_class_linear_model(
         rule="last",
         keep_points=True,
     )
+    assert attacked.points is not None
     assert 0.3 < (worst < 0)[margin > 0].double().mean() < 0.7
     reached = torch.stack([margins(model.victim(v), x)[0][0] for v, x in enumerate(attacked.points[:, 0])])
     assert torch.all(reached > worst - 1e-9)
@@ -78,6 +79,7 @@ def test_points_stay_in_the_ball_and_in_the_box(norm: str, random: bool) -> None
         random_start=start,
         keep_points=True,
     )
+    assert attacked.points is not None
     offset = (attacked.points - inputs).flatten(3)
     size = torch.linalg.vector_norm(offset, {"linf": float("inf"), "l2": 2.0, "l1": 1.0}[norm], dim=-1)
     assert torch.all(size <= torch.tensor([0.05, 0.4]).view(1, 2, 1) * (1 + 1e-9))
@@ -128,11 +130,10 @@ def test_compaction_changes_no_flag_in_float64(norm: str, targeted: bool, monkey
     if norm != "linf":
         options["epsilons"] = [0.1, 0.3, 0.6]
     compact = pgd(model, inputs, classes, **options)
-    widths = []
+    widths: list[int] = []
 
     def whole(done: Tensor, share: float = 0.8) -> None:
         widths.append(done.shape[1])
-        return None
 
     monkeypatch.setattr(importlib.import_module("lnbench.adversary.pgd"), "unfinished", whole)
     plain = pgd(model, inputs, classes, **options)
@@ -202,6 +203,7 @@ def test_fgsm_is_one_step_of_size_epsilon() -> None:
     (gradient,) = torch.autograd.grad(loss, x)
     expected = (inputs - 0.1 * gradient.sign()).clamp(0, 1)
     attacked = fgsm(model, inputs, classes, targeted=True, epsilons=[0.1], keep_points=True)
+    assert attacked.points is not None
     assert torch.allclose(attacked.points[:, 0], expected, atol=1e-12)
 
 
@@ -227,11 +229,12 @@ def test_the_rule_last_counts_the_last_iterate_alone() -> None:
         distance = (x.flatten(2).mean(-1) - 1).abs()
         return torch.stack([0.1 - distance, torch.zeros_like(distance)], -1)
 
-    def broken(steps: int, rule: str):
+    def broken(steps: int, rule: str) -> list[bool]:
         options: dict[str, Any] = {"targeted": True, "epsilons": [5.0], "step_size": 0.5, "bounds": None}
         every = pgd(band, inputs, classes, steps=steps, rule=rule, **options).broken[0, 0]
         assert not every[4:].any()
-        return every[:4].tolist()
+        flags: list[bool] = every[:4].tolist()
+        return flags
 
     for steps in (1, 2, 3):
         assert broken(steps, "any") == [True, True, False, True]
@@ -345,5 +348,6 @@ def test_a_loss_needs_enough_classes() -> None:
 
 def test_unfinished_pads_rows_with_what_is_done() -> None:
     done = torch.tensor([[True, False, True, True], [False, True, False, True]])
-    assert stack.unfinished(done).tolist() == [[1, 0], [0, 2]]
+    kept = stack.unfinished(done)
+    assert kept is not None and kept.tolist() == [[1, 0], [0, 2]]
     assert stack.unfinished(torch.zeros_like(done)) is None

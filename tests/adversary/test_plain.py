@@ -20,6 +20,11 @@ def shaped(model: Network, shape: tuple[int, ...]) -> Model:
     return lambda x: model(x.reshape(*x.shape[: -len(shape)], -1))
 
 
+def single(model: Model) -> Model:
+    """The only victim of a stack, of a batch without the victim axis."""
+    return lambda x: model(x.unsqueeze(0))[0]
+
+
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), None, (-0.1, 1.05)])
 @pytest.mark.parametrize("rule", ["any", "last"])
 @pytest.mark.parametrize("targeted", [True, False])
@@ -32,12 +37,11 @@ def test_the_fast_pgd_is_the_plain_one(
     classes = torch.arange(40) % 5 if targeted else model(inputs.flatten(1).unsqueeze(0))[0].argmax(-1)
     common: dict[str, Any] = {"targeted": targeted, "steps": 9, "norm": norm, "rule": rule, "bounds": bounds}
     fast = pgd(shaped(model, shape), inputs, classes, epsilons=RADII[norm], keep_points=True, **common)
+    assert fast.points is not None
     for victim in range(3):
-        alone = shaped(model.victim(victim), shape)
+        alone = single(shaped(model.victim(victim), shape))
         for e, epsilon in enumerate(RADII[norm]):
-            broken, points = plain_pgd(
-                lambda x, alone=alone: alone(x.unsqueeze(0))[0], inputs, classes, epsilon=epsilon, **common
-            )
+            broken, points = plain_pgd(alone, inputs, classes, epsilon=epsilon, **common)
             assert torch.equal(fast.broken[victim, e], broken)
             assert torch.allclose(fast.points[victim, e], points, atol=1e-12)
     shares = fast.broken.double().mean((0, 2))
@@ -50,8 +54,10 @@ def test_the_rules_and_the_box_make_a_difference() -> None:
     def one(x: Tensor) -> Tensor:
         return network(victims=1)(x.unsqueeze(0))[0]
 
-    def broken(**change: Any):
-        return plain_pgd(one, inputs, classes, **{"targeted": True, "epsilon": 0.15, "steps": 4, **change})[0].sum()
+    usual: dict[str, Any] = {"targeted": True, "epsilon": 0.15, "steps": 4}
+
+    def broken(**change: Any) -> Tensor:
+        return plain_pgd(one, inputs, classes, **(usual | change))[0].sum()
 
     assert broken(rule="any", step_factor=9.0) > broken(rule="last", step_factor=9.0)
     assert broken(bounds=None) > broken()

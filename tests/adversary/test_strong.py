@@ -100,7 +100,7 @@ def test_apgd_homes_in_on_a_goal_smaller_than_its_first_steps() -> None:
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_every_input_a_component_asks_about_lies_in_the_ball_and_in_the_box(norm: str) -> None:
     model, inputs = network(victims=1), examples(batch=6, shape=(2, 3, 2))
-    seen = []
+    seen: list[Tensor] = []
 
     def watched(x: Tensor) -> Tensor:
         seen.append(x.detach())
@@ -134,7 +134,8 @@ def test_what_is_broken_already_stays_broken() -> None:
 
 def test_the_schedule_of_apgd_is_the_papers() -> None:
     apgd = importlib.import_module("lnbench.adversary.apgd")
-    points, interval, least = [], int(apgd.FIRST * 100), int(apgd.SHORTEST * 100)
+    points: list[int] = []
+    interval, least = int(apgd.FIRST * 100), int(apgd.SHORTEST * 100)
     while not points or points[-1] < 100:
         points.append((points[-1] if points else 0) + interval)
         interval = max(interval - int(apgd.SHORTER * 100), least)
@@ -145,7 +146,9 @@ def test_no_examples_and_bad_arguments() -> None:
     model = network()
     none = strong(model, examples()[:0], ZEROS[:0], targeted=True, epsilons=[0.1], generator=seeded())
     assert none.broken.shape == (3, 1, 0) and none.by.shape == (3, 1, 0)
-    for change in ({"components": ("cw",)}, {"components": ()}, {"steps": 0}, {"queries": 0}, {"all_targets": -1}):
+    changes: list[dict[str, Any]] = [{"components": ("cw",)}, {"components": ()}]
+    changes += [{"steps": 0}, {"queries": 0}, {"all_targets": -1}]
+    for change in changes:
         with pytest.raises(ProtocolError):
             strong(model, examples(), ZEROS, targeted=True, epsilons=[0.1], generator=seeded(), **change)
     with pytest.raises(ProtocolError, match="one flag for each"):

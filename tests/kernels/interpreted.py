@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+import torch
 
 from kernels.cases import CASES, DTYPES, TILES, Case
 

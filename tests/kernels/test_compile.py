@@ -32,7 +32,7 @@ SIGNATURES = {
     "neighbours": {"points": "f", "others": "f", "gamma": "*fp64", "counts": "*i64", "starts": "*i64", "edges": "*i64"}
     | {"n": "i32", "m": "i32", "size": "i32"},
 }
-BRANCHES = [
+BRANCHES: list[tuple[str, dict[str, Any]]] = [
     *(("linf_step", _BOX | {"BOUNDED": b, "ROWS": 4, "COLUMNS": 256}) for b in (True, False)),
     *(("l2_step", _BOX | {"BOUNDED": b, "WHOLE": True, "ROWS": 4, "COLUMNS": 256}) for b in (True, False)),
     *(("l2_step", _BOX | {"BOUNDED": b, "WHOLE": False, "ROWS": 1, "COLUMNS": 1024}) for b in (True, False)),
@@ -62,7 +62,9 @@ def compiled(name: str, constants: dict[str, Any], pointer: str, capability: int
     types = SIGNATURES[name]
     signature = {k: pointer if v == "f" else v for k, v in types.items()} | dict.fromkeys(constants, "constexpr")
     source = ASTSource(fn=op(name).kernel(), signature=signature, constexprs=constants)
-    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4}).asm
+    target = GPUTarget("cuda", capability, 32)
+    code: dict[str, Any] = triton.compile(source, target=target, options={"num_warps": 4}).asm
+    return code
 
 
 @pytest.mark.parametrize("capability", [80, 90])

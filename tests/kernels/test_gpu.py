@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ def test_pgd_agrees_with_the_cpu(norm: str) -> None:
     assert torch.equal(pgd(there, inputs.cuda(), classes.cuda(), **options).broken.cpu(), here)
 
 
-def seconds(run, repeats: int = 20) -> float:
+def seconds(run: Callable[[], object], repeats: int = 20) -> float:
     for _ in range(3):
         run()
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -50,7 +51,7 @@ def seconds(run, repeats: int = 20) -> float:
         run()
     end.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(end) / 1e3 / repeats
+    return float(start.elapsed_time(end)) / 1e3 / repeats
 
 
 def test_bandwidth_against_a_copy() -> None:

@@ -34,7 +34,7 @@ def test_the_l2_step_one_row_at_a_time(bounds: tuple[float, float] | None) -> No
     for v, b in np.ndindex(*place.shape):
         row, g = place[v, b], gradient[v, b].numpy()
         y = x[v, b].numpy() + step[row].item() * (g / np.linalg.norm(g) if g.any() else g) - origin[row].numpy()
-        outside += np.linalg.norm(y) > radius[row]
+        outside += bool(np.linalg.norm(y) > radius[row])
         y = origin[row].numpy() + y * min(1.0, radius[row].item() / np.linalg.norm(y))
         y = y if bounds is None else y.clip(*bounds)
         assert np.allclose(moved[v, b].numpy(), y, atol=1e-14)
