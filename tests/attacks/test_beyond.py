@@ -18,7 +18,8 @@ from lnbench.protocol.poisoner import Problem
 
 def worst(sets: Iterable[np.ndarray], worth: np.ndarray) -> list[int]:
     """The set of flips that is worth most, ascending."""
-    return sorted(max(sets, key=lambda s: float(worth[s].sum())))
+    best: np.ndarray = max(sets, key=lambda s: float(worth[s].sum()))
+    return sorted(best.tolist())
 
 
 class Planted:
