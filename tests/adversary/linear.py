@@ -36,7 +36,8 @@ class Network:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         flat = inputs.flatten(2).expand(len(self.first), -1, -1) - 0.5
-        return torch.nn.functional.softplus(flat @ self.first, beta=4) @ self.second
+        hidden: Tensor = torch.nn.functional.softplus(flat @ self.first, beta=4)
+        return hidden @ self.second
 
     def victim(self, index: int) -> Network:
         return Network(self.first[index : index + 1], self.second[index : index + 1])
@@ -72,7 +73,8 @@ def margins(model: Linear, inputs: Tensor) -> tuple[Tensor, Tensor]:
 def gain(norm: str, weight: Tensor, inputs: Tensor, epsilon: float, bounds: tuple[float, float] | None) -> Tensor:
     """The most that −w·δ can reach over the ball (and, in ℓ∞ and ℓ1, the box), (victim, batch)."""
     if bounds is None:
-        return (epsilon * torch.linalg.vector_norm(weight, DUAL[norm], dim=1)).unsqueeze(1).expand(-1, len(inputs))
+        dual: Tensor = torch.linalg.vector_norm(weight, DUAL[norm], dim=1)
+        return (epsilon * dual).unsqueeze(1).expand(-1, len(inputs))
     room = torch.where(weight[:, None] > 0, inputs - bounds[0], bounds[1] - inputs)
     if norm == "linf":
         return (weight.abs()[:, None] * room.clamp(max=epsilon)).sum(-1)

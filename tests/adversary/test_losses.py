@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from lnbench.adversary.losses import LOSSES, ascent, check_loss, objective
 from lnbench.errors import ProtocolError
 
 
-def logits():
+def logits() -> Tensor:
     return torch.randn(3, 7, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
@@ -20,7 +21,7 @@ RIVALS = (CLASSES + 2) % 6
 @pytest.mark.parametrize("rivals", [None, RIVALS])
 @pytest.mark.parametrize("targeted", [True, False])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_ascent_is_the_gradient_of_the_objective(loss, targeted, rivals):
+def test_ascent_is_the_gradient_of_the_objective(loss: str, targeted: bool, rivals: Tensor | None) -> None:
     z = logits().requires_grad_()
     value = objective(z, CLASSES, targeted=targeted, loss=loss, rivals=rivals)
     (expected,) = torch.autograd.grad(value.sum(), z)
@@ -29,21 +30,21 @@ def test_ascent_is_the_gradient_of_the_objective(loss, targeted, rivals):
     assert slope.abs().sum(-1).double().median() > 0.1
 
 
-def test_cross_entropy_is_torchs():
+def test_cross_entropy_is_torchs() -> None:
     z = logits()
     expected = torch.nn.functional.cross_entropy(z.flatten(0, 1), CLASSES.flatten(), reduction="none").view(3, 7)
     assert torch.allclose(objective(z, CLASSES, targeted=False), expected)
     assert torch.allclose(objective(z, CLASSES, targeted=True), -expected)
 
 
-def test_margin_is_positive_exactly_when_the_goal_is_reached():
+def test_margin_is_positive_exactly_when_the_goal_is_reached() -> None:
     z = logits()
     predicted = z.argmax(-1)
     assert torch.equal(objective(z, CLASSES, targeted=True, loss="margin") > 0, predicted == CLASSES)
     assert torch.equal(objective(z, CLASSES, targeted=False, loss="margin") > 0, predicted != CLASSES)
 
 
-def test_dlr_is_the_published_formula():
+def test_dlr_is_the_published_formula() -> None:
     z = torch.tensor([[5.0, 1.0, 3.0, 2.0]], dtype=torch.float64)
     right, wrong, target = torch.tensor([0]), torch.tensor([2]), torch.tensor([3])
     assert objective(z, right, targeted=False, loss="dlr").item() == pytest.approx(-(5 - 3) / (5 - 2))
@@ -53,7 +54,7 @@ def test_dlr_is_the_published_formula():
     assert objective(z, target, targeted=True, loss="dlr").item() == pytest.approx(expected)
 
 
-def test_dlr_ignores_scale_and_shift():
+def test_dlr_ignores_scale_and_shift() -> None:
     z = logits()
     for targeted in (True, False):
         value = objective(z, CLASSES, targeted=targeted, loss="dlr")
@@ -61,6 +62,6 @@ def test_dlr_ignores_scale_and_shift():
 
 
 @pytest.mark.parametrize(("loss", "targeted", "classes"), [("dlr", True, 3), ("dlr", False, 2), ("hinge", True, 9)])
-def test_losses_that_are_not_there_are_refused(loss, targeted, classes):
+def test_losses_that_are_not_there_are_refused(loss: str, targeted: bool, classes: int) -> None:
     with pytest.raises(ProtocolError):
         check_loss(loss, targeted, classes)

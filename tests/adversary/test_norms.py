@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from scipy.optimize import minimize
+from torch import Tensor
 
 from lnbench.adversary.norms import NORMS, check_norm, confine, project, size, steepest, uniform
 from lnbench.errors import ProtocolError
@@ -12,7 +13,7 @@ from lnbench.errors import ProtocolError
 RADIUS = torch.tensor([[1.0, 1.0, 1.0, 1.0, 0.0]], dtype=torch.float64)
 
 
-def rows(norm):
+def rows(norm: str) -> Tensor:
     """Inside, on the boundary, outside, zero; and outside a ball of radius zero."""
     direction = torch.tensor([0.5, -0.3, 0.9, 0.1], dtype=torch.float64)
     direction = direction / size(direction.view(1, 1, -1), norm)
@@ -20,7 +21,7 @@ def rows(norm):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_projection_inside_on_outside_and_zero(norm):
+def test_projection_inside_on_outside_and_zero(norm: str) -> None:
     offsets = rows(norm)
     projected = project(offsets, RADIUS, norm)
     assert torch.equal(projected[:, 0], offsets[:, 0])
@@ -31,7 +32,7 @@ def test_projection_inside_on_outside_and_zero(norm):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_projection_is_the_nearest_point_of_the_ball(norm):
+def test_a_projection_is_the_nearest_point_of_the_ball(norm: str) -> None:
     offsets = torch.randn(1, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2
     radius = torch.tensor([[0.3, 0.7, 1.0, 1.5, 2.0, 9.0]], dtype=torch.float64)
     projected = project(offsets, radius, norm)
@@ -43,7 +44,7 @@ def test_a_projection_is_the_nearest_point_of_the_ball(norm):
         assert ours <= theirs + 1e-12
 
 
-def test_the_l1_projection_agrees_with_an_optimiser():
+def test_the_l1_projection_agrees_with_an_optimiser() -> None:
     v = torch.tensor([1.2, -0.7, 0.4, 0.05], dtype=torch.float64)
     projected = project(v.view(1, 1, 4), torch.tensor([[1.0]], dtype=torch.float64), "l1").flatten()
     best = minimize(
@@ -57,7 +58,7 @@ def test_the_l1_projection_agrees_with_an_optimiser():
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_steepest_step_has_size_one_and_gains_the_dual_norm(norm):
+def test_a_steepest_step_has_size_one_and_gains_the_dual_norm(norm: str) -> None:
     gradient = torch.randn(2, 3, 1, 2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     gradient[0, 0] *= 1e-200
     step = steepest(gradient, norm)
@@ -67,14 +68,14 @@ def test_a_steepest_step_has_size_one_and_gains_the_dual_norm(norm):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_no_gradient_no_step(norm):
+def test_no_gradient_no_step(norm: str) -> None:
     zero = torch.zeros(1, 2, 3)
     assert torch.equal(steepest(zero, norm), zero)
     assert torch.equal(steepest(torch.full((1, 2, 3), float("nan")), norm), zero)
     assert steepest(torch.zeros(1, 2, 0), norm).shape == (1, 2, 0)
 
 
-def test_the_steepest_l1_step_fills_the_room_in_the_box():
+def test_the_steepest_l1_step_fills_the_room_in_the_box() -> None:
     gradient = torch.tensor([[[3.0, -2.0, 1.0, 0.0]]])
     down, up = torch.tensor([[[9.0, 0.5, 9.0, 9.0]]]), torch.tensor([[[0.2, 9.0, 9.0, 9.0]]])
     step = steepest(gradient, "l1", (down, up))
@@ -82,7 +83,7 @@ def test_the_steepest_l1_step_fills_the_room_in_the_box():
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_uniform_points_fill_the_ball(norm):
+def test_uniform_points_fill_the_ball(norm: str) -> None:
     points = uniform((20000, 3), norm, torch.zeros(1, dtype=torch.float64), torch.Generator().manual_seed(0))
     sizes = size(points.unsqueeze(0), norm)[0]
     assert sizes.max() <= 1
@@ -92,7 +93,7 @@ def test_uniform_points_fill_the_ball(norm):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_confine_keeps_ball_and_box(norm):
+def test_confine_keeps_ball_and_box(norm: str) -> None:
     clean = torch.rand(2, 9, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = clean + torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     radius = torch.full((2, 9), 0.4, dtype=torch.float64)
@@ -102,6 +103,6 @@ def test_confine_keeps_ball_and_box(norm):
     assert torch.equal(confine(x[0], clean[0], radius[0], (0.0, 1.0), norm), confined[0])
 
 
-def test_there_is_no_l3():
+def test_there_is_no_l3() -> None:
     with pytest.raises(ProtocolError, match="linf, l2, l1"):
         check_norm("l3")

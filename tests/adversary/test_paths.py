@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
 from adversary.linear import examples, linear, margins, network
 from lnbench.adversary import adversarial_paths, path_lengths
@@ -14,7 +17,7 @@ TO_ONE = torch.ones(40, dtype=torch.long)
 
 @pytest.mark.parametrize("targeted", [True, False])
 @pytest.mark.parametrize("step", [0.01, 0.03])
-def test_a_linear_models_path_has_the_length_of_its_margin(targeted, step):
+def test_a_linear_models_path_has_the_length_of_its_margin(targeted: bool, step: float) -> None:
     model, inputs = linear(), examples()
     margin, weight = margins(model, inputs)
     # One sign step lowers the margin by ω‖Δw‖₁; class 0 wins ties, so the path ends once the margin is below zero.
@@ -25,7 +28,7 @@ def test_a_linear_models_path_has_the_length_of_its_margin(targeted, step):
     assert 5 < lengths.max() < 1000 and (lengths == 0).any()
 
 
-def test_a_path_that_is_too_long_is_given_up():
+def test_a_path_that_is_too_long_is_given_up() -> None:
     model, inputs = linear(), examples()
     lengths = path_lengths(model, inputs, TO_ONE)
     capped = path_lengths(model, inputs, TO_ONE, max_steps=10)
@@ -33,18 +36,19 @@ def test_a_path_that_is_too_long_is_given_up():
     assert (capped == 11).any() and (capped == 10).any()
 
 
-def test_a_box_can_be_in_the_way():
+def test_a_box_can_be_in_the_way() -> None:
     model, inputs = linear(), examples()
     free = path_lengths(model, inputs, TO_ONE, step=0.05)
     boxed = path_lengths(model, inputs, TO_ONE, step=0.05, bounds=(0.0, 1.0))
     assert torch.all(boxed >= free) and (boxed > free).any()
 
 
-def test_recorded_paths_start_at_the_input_and_end_behind_the_boundary():
+def test_recorded_paths_start_at_the_input_and_end_behind_the_boundary() -> None:
     model, inputs = network(), examples()
     classes = torch.zeros(40, dtype=torch.long)
     paths = adversarial_paths(model, inputs, classes, record=True, max_steps=200, chunk=16)
     lengths, points = paths.lengths, paths.points
+    assert points is not None
     assert torch.equal(lengths, path_lengths(model, inputs, classes, max_steps=200))
     arrived = lengths <= 200
     assert arrived.double().mean() > 0.5
@@ -58,7 +62,7 @@ def test_recorded_paths_start_at_the_input_and_end_behind_the_boundary():
     assert torch.equal((moves > 0).sum(-1)[arrived], lengths[arrived])
 
 
-def test_a_stack_is_walked_as_its_victims_are_one_at_a_time():
+def test_a_stack_is_walked_as_its_victims_are_one_at_a_time() -> None:
     model, inputs = network(), examples()
     classes = torch.arange(40) % 5
     together = path_lengths(model, inputs, classes, targeted=False, max_steps=100, chunk=7)
@@ -67,8 +71,8 @@ def test_a_stack_is_walked_as_its_victims_are_one_at_a_time():
 
 
 @pytest.mark.parametrize("broken", ["nan", "flat"])
-def test_a_victim_that_gives_no_direction_is_never_crossed(broken):
-    def model(x):
+def test_a_victim_that_gives_no_direction_is_never_crossed(broken: str) -> None:
+    def model(x: Tensor) -> Tensor:
         logits = network()(x)
         last = logits[2:] * float("nan") if broken == "nan" else logits[2:] * 0 + torch.arange(5)
         return torch.cat([logits[:2], last])
@@ -79,12 +83,12 @@ def test_a_victim_that_gives_no_direction_is_never_crossed(broken):
     assert (lengths[2] == 51).all()
 
 
-def test_no_examples_have_no_paths():
+def test_no_examples_have_no_paths() -> None:
     paths = adversarial_paths(network(), examples()[:0], torch.zeros(0, dtype=torch.long), record=True)
-    assert paths.lengths.shape == (3, 0) and paths.points.shape == (3, 0, 1, 12)
+    assert paths.lengths.shape == (3, 0) and paths.points is not None and paths.points.shape == (3, 0, 1, 12)
 
 
 @pytest.mark.parametrize("change", [{"step": 0.0}, {"step": float("nan")}, {"max_steps": 0}, {"chunk": 0}])
-def test_bad_arguments_are_refused(change):
+def test_bad_arguments_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
         path_lengths(network(), examples(), TO_ONE, **change)

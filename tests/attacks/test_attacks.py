@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ def test_every_attack_spends_its_budget_within_the_rules_and_says_what_it_is(pat
     assert len(changed(points.labels, poisoned.labels)) == track.noise.budget
     assert poisoned.description.endswith(".")
     assert (poisoned.trainings > 0) == ("surrogates" in poisoned.parameters and path.stem not in FOR_FEATURES_ONLY)
-    assert poisoned.trainings <= poisoned.parameters.get("surrogates", 0)
+    most = poisoned.parameters.get("surrogates", 0)
+    assert isinstance(most, int) and poisoned.trainings <= most
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def test_the_corners_of_a_problem_are_defined(path: Path) -> None:
     whole = _problem(n=120)
     nines, others = whole.eligible, np.flatnonzero(whole.labels != 9)
 
-    def only(indices: np.ndarray, **fields: object) -> Problem:
+    def only(indices: np.ndarray, **fields: Any) -> Problem:
         inputs, labels = whole.inputs[indices], whole.labels[indices]
         return dataclasses.replace(whole, inputs=inputs, labels=labels, rng=np.random.default_rng(0), **fields)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,12 @@ from lnbench.errors import ProtocolError
 from lnbench.protocol.poisoner import Problem
 
 
+def worst(sets: Iterable[np.ndarray], worth: np.ndarray) -> list[int]:
+    """The set of flips that is worth most, ascending."""
+    best: np.ndarray = max(sets, key=lambda s: float(worth[s].sum()))
+    return sorted(best.tolist())
+
+
 class Planted:
     """Stands in for training: harm is a sum over the flips and noise from `problem.rng`; trainings are counted."""
 
@@ -22,7 +30,7 @@ class Planted:
         monkeypatch.setattr(surrogates, "harm", self.harm)
 
     def harm(self, problem: Problem, sets: np.ndarray, **options: object) -> np.ndarray:
-        harms = self.worth[sets].sum(1) + self.noise * problem.rng.standard_normal(len(sets))
+        harms: np.ndarray = self.worth[sets].sum(1) + self.noise * problem.rng.standard_normal(len(sets))
         harms[max(0, self.until - self.trained) :] = np.nan
         self.trained += len(sets)
         return harms
@@ -41,7 +49,7 @@ def test_random_search_returns_the_worst_of_its_sets(crowd: Problem, monkeypatch
     assert planted.trained == 40
     again = dataclasses.replace(crowd, rng=np.random.default_rng(0))
     sets = [again.rng.choice(30, 4, replace=False) for _ in range(20)]
-    assert flips == sorted(max(sets, key=lambda s: worth[s].sum()))
+    assert flips == worst(sets, worth)
 
 
 def test_random_search_with_one_flip_and_tries_enough_finds_the_best_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +96,8 @@ def test_mean_matching_flips_the_middle_of_the_class_and_shuns_other_classes() -
 
 
 def test_the_searchs_proposals_are_different_miniatures_the_plain_ones_first(crowd: Problem) -> None:
-    proposals = toy.attack("matched_search", candidates=6).proposals(crowd)
+    search: Any = toy.attack("matched_search", candidates=6)
+    proposals = search.proposals(crowd)
     assert len({tuple(s) for s in proposals}) == 6
     assert proposals[0].tolist() == toy.flips("mean_matching", dataclasses.replace(crowd, rng=np.random.default_rng(0)))
     assert proposals[1].tolist() == toy.flips("my_poisoner", crowd)
@@ -110,12 +119,12 @@ def test_the_search_keeps_to_its_trainings_and_finds_the_worst_candidate(
     crowd: Problem, monkeypatch: pytest.MonkeyPatch, trainings: int
 ) -> None:
     planted = Planted(monkeypatch, np.random.default_rng(0).random(30), noise=0.01)
-    search = toy.attack("matched_search", surrogates=trainings, candidates=8)
+    search: Any = toy.attack("matched_search", surrogates=trainings, candidates=8)
     sets = search.proposals(dataclasses.replace(crowd, rng=np.random.default_rng(0)))
     flips = toy.flips("matched_search", crowd, surrogates=trainings, candidates=8)
     assert planted.trained <= trainings
     tried = sets if trainings >= 64 else sets[:1]
-    assert flips == sorted(max(tried, key=lambda s: planted.worth[s].sum()))
+    assert flips == worst(tried, planted.worth)
 
 
 def test_the_search_is_not_misled_by_one_lucky_seed(crowd: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +133,8 @@ def test_the_search_is_not_misled_by_one_lucky_seed(crowd: Problem, monkeypatch:
     ranks = []
     for seed in range(12):
         given = dataclasses.replace(crowd, rng=np.random.default_rng(seed))
-        sets = toy.attack("matched_search", candidates=8).proposals(given)
+        search: Any = toy.attack("matched_search", candidates=8)
+        sets = search.proposals(given)
         order = sorted((sorted(s.tolist()) for s in sets), key=lambda s: -worth[s].sum())
         Planted(monkeypatch, worth, noise=0.3)
         again = dataclasses.replace(crowd, rng=np.random.default_rng(seed))
@@ -145,11 +155,12 @@ def test_searches_return_the_best_so_far_when_time_runs_out(
     sets = [fresh.rng.choice(30, 4, replace=False) for _ in range(3)]
     again = dataclasses.replace(crowd, rng=np.random.default_rng(0))
     flips = toy.flips("random_search", again, surrogates=40, victims="mlp")
-    assert flips == sorted(max(sets, key=lambda s: worth[s].sum()))
+    assert flips == worst(sets, worth)
 
 
 def test_bilevel_climbs_the_metagradient_within_the_budget(crowd: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    worth, totals = np.random.default_rng(0).normal(size=30), []
+    worth = np.random.default_rng(0).normal(size=30)
+    totals: list[float] = []
 
     def unrolled(problem: Problem, flip: torch.Tensor, **options: object) -> torch.Tensor:
         totals.append(float(flip.detach().sum()))
@@ -180,7 +191,7 @@ def test_bilevels_shift_meets_the_budget() -> None:
 def test_alfa_ends_at_a_choice_that_its_own_machine_would_make_again() -> None:
     rng = np.random.default_rng(0)
     given = toy.problem(rng.normal(0.7, 0.1, (20, 2)), rng.normal(0.3, 0.1, (20, 2)), budget=3)
-    attack = toy.attack("alfa", iterations=50)
+    attack: Any = toy.attack("alfa", iterations=50)
     labels = attack.poison(given)
     chosen = np.flatnonzero(labels != given.labels)
     flat, data, points = given.inputs.astype(float), np.ones(40, bool), np.arange(20)

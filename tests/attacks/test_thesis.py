@@ -99,7 +99,7 @@ def test_min_colouring_scores_a_point_by_the_neighbours_its_colour_is_reached_fr
     assert sorted(seen["colours"]) == list(range(7)) and len(seen["classes"]) == 12
 
 
-def _linear(weights: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def _linear(weights: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Victims:
     """Make every surrogate the two-class linear model with these weights (d, 2), for inputs that are never negative."""
     d = len(weights)
     parameters = {
@@ -110,11 +110,12 @@ def _linear(weights: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     made = Victims(architecture("mlp", {"width": d, "depth": 1}), {k: p[None] for k, p in parameters.items()})
     monkeypatch.setattr(surrogates, "train", lambda *arguments, **options: made)
+    return made
 
 
 def test_the_boundary_distance_of_a_linear_model_is_its_margin_over_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.array([[0.0, 1.0], [0.0, 2.0]])  # class 1 ahead by x₁ + 2 x₂: ω · 3 less with every step
-    _linear(weights, monkeypatch)
+    victims = _linear(weights, monkeypatch)
     points = np.array([[0.2, 0.1], [0.9, 0.9], [0.5, 0.2], [0.3, 0.95], [0.05, 0.02]])
     margin = points @ np.array([1.0, 2.0])
     order = np.argsort(-np.ceil(margin / (0.01 * 3)))
@@ -123,7 +124,7 @@ def test_the_boundary_distance_of_a_linear_model_is_its_margin_over_the_step(mon
         assert toy.flips("boundary_distance", given) == sorted(order[:budget])
         assert toy.flips("boundary_distance", given, end="nearest") == sorted(order[::-1][:budget])
     lengths = adversary.path_lengths(
-        surrogates.train(), torch.from_numpy(points).float(), torch.ones(5, dtype=torch.long), targeted=False, step=0.01
+        victims, torch.from_numpy(points).float(), torch.ones(5, dtype=torch.long), targeted=False, step=0.01
     )
     assert (lengths[0].numpy() - np.ceil(margin / 0.03) <= 1).all()
     with pytest.raises(ValueError, match="end is one of farthest, nearest; got 'far'"):

@@ -87,11 +87,11 @@ def test_targeted_pgd(benchmark: Any, data: str, name: str, count: int, contesta
         return [success(m, attack(m, inputs, epsilon)) for m in modules]
 
     def ours(rule: str) -> Tensor:
-        fixed = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "rule": rule}
+        fixed: dict[str, Any] = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "rule": rule}
         return pgd(few, inputs, targets(inputs), **fixed).broken
 
-    runs = {"plain loop": lambda: theirs(plain), "lnbench (last)": lambda: ours("last")}
-    runs |= {"lnbench (any)": lambda: ours("any")}
+    runs: dict[str, Callable[[], object]] = {"plain loop": lambda: theirs(plain)}
+    runs |= {"lnbench (last)": lambda: ours("last"), "lnbench (any)": lambda: ours("any")}
     run = runs[contestant] if contestant in runs else functools.partial(theirs, peers("linf")[contestant])
 
     def synchronised() -> object:
@@ -146,10 +146,12 @@ def mnist(part: str, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def module(victims: Victims, index: int, channels: int) -> nn.Module:
     """One victim as the peers want it."""
-    family, parameters = victims.architecture, {k: p[index] for k, p in victims.parameters.items()}
+    family: Any = victims.architecture
+    parameters = {k: p[index] for k, p in victims.parameters.items()}
     layers: list[nn.Module] = []
     for i, out in enumerate(getattr(family, "channels", ())):
         convolution = nn.Conv2d(channels, out, family.kernel, stride=family.stride, padding=family.padding)
+        assert convolution.bias is not None
         convolution.weight.data, convolution.bias.data = parameters[f"kernel{i}"], parameters[f"shift{i}"]
         layers += [convolution, *([nn.MaxPool2d(2)] if family.stride == 1 else []), nn.ReLU()]
         channels = out
@@ -174,10 +176,14 @@ def targets(inputs: Tensor) -> Tensor:
 
 def peers(norm: str) -> dict[str, Attack]:
     """The contestants' targeted PGD in this norm, with our settings."""
-    import foolbox
-    import torchattacks
-    from art.attacks.evasion import ProjectedGradientDescentPyTorch
-    from art.estimators.classification import PyTorchClassifier
+    import foolbox  # type: ignore[import-not-found]  # a peer, of requirements.txt alone
+    import torchattacks  # type: ignore[import-not-found]  # a peer, of requirements.txt alone
+    from art.attacks.evasion import (  # type: ignore[import-not-found]  # a peer, of requirements.txt alone
+        ProjectedGradientDescentPyTorch,
+    )
+    from art.estimators.classification import (  # type: ignore[import-not-found]  # as above
+        PyTorchClassifier,
+    )
 
     def with_foolbox(model: nn.Module, inputs: Tensor, epsilon: float) -> Tensor:
         kind = foolbox.attacks.LinfPGD if norm == "linf" else foolbox.attacks.L2PGD
@@ -234,12 +240,13 @@ def plain(model: nn.Module, inputs: Tensor, epsilon: float) -> Tensor:
 def success(model: nn.Module, adversarial: Tensor) -> Tensor:
     """(batch,) bool: classified as the target."""
     with torch.no_grad():
-        return model(adversarial).argmax(1) == TARGET
+        reached: Tensor = model(adversarial).argmax(1) == TARGET
+        return reached
 
 
 def agreement(victims: Victims, modules: list[nn.Module], inputs: Tensor, norm: str, epsilon: float) -> None:
     """Share of (victim, example) on which each peer's verdict is ours."""
-    options = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "norm": norm}
+    options: dict[str, Any] = {"targeted": True, "epsilons": [epsilon], "steps": STEPS, "norm": norm}
     ours = pgd(victims, inputs, targets(inputs), **options, rule="last").broken[:, 0]
     line = [f"{norm} ε = {epsilon}: broken {float(ours.double().mean()):.1%}; the same verdict"]
     for name, attack in peers(norm).items():

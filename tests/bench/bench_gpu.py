@@ -65,7 +65,8 @@ def spec(track: str, name: str) -> tuple[VictimSpec, Recipe]:
 def plain(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, how: Recipe, seed: int) -> nn.Module:
     """One victim as a good loop trains it: resident data, channels-last, the recipe's precision, a fused optimiser."""
     torch.manual_seed(seed)
-    model = make().to(DEVICE, memory_format=torch.channels_last)
+    # PyTorch documents both at once; its types know only one at a time.
+    model: nn.Module = make().to(DEVICE, memory_format=torch.channels_last)  # type: ignore[call-overload]
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
     more = {"momentum": 0.9, "nesterov": True} if how.optimiser == "sgd" else {}
     optimiser = kinds[how.optimiser](

@@ -30,7 +30,8 @@ def _points() -> np.ndarray:
     folder = Path(os.environ.get("LNBENCH_DATA", "data")) / "MNIST" / "raw"
     labels = np.fromfile(folder / "train-labels-idx1-ubyte", dtype=np.uint8)[8:]
     images = np.fromfile(folder / "train-images-idx3-ubyte", dtype=np.uint8)[16:].reshape(len(labels), -1)
-    return images[labels == DIGIT][:POINTS].astype(np.float32) / 255
+    points: np.ndarray = images[labels == DIGIT][:POINTS].astype(np.float32) / 255
+    return points
 
 
 @functools.cache

@@ -76,10 +76,11 @@ def recipe(name: str, n: int, epochs: int) -> Recipe:
 def module(name: str, channels: int, side: int) -> nn.Module:
     """One victim as anybody would write it; initialised as ours are, by PyTorch's default."""
     o = load(TRACK).spec(name).options
+    layers: list[nn.Module] = []
     if name == "mlp":
-        sizes, layers = [channels * side**2] + [o["width"]] * o["depth"], [nn.Flatten()]
+        sizes = [channels * side**2] + [o["width"]] * o["depth"]
+        layers.append(nn.Flatten())
     else:
-        layers = []
         for out in o["channels"]:
             layers += [nn.Conv2d(channels, out, o["kernel"], stride=o["stride"], padding=o["padding"]), nn.ReLU()]
             channels, side = out, (side + 2 * o["padding"] - o["kernel"]) // o["stride"] + 1
@@ -127,7 +128,9 @@ def loader(name: str, inputs: Tensor, labels: Tensor, how: Recipe, victim: int) 
 
 def art(name: str, inputs: Tensor, labels: Tensor, how: Recipe, victim: int) -> nn.Module:
     """ART's classifier, fitted."""
-    from art.estimators.classification import PyTorchClassifier
+    from art.estimators.classification import (  # type: ignore[import-not-found]  # a peer, of requirements.txt alone
+        PyTorchClassifier,
+    )
 
     torch.manual_seed(victim)
     model = module(name, inputs.shape[1], inputs.shape[2])
@@ -180,7 +183,7 @@ class Traffic(TorchDispatchMode):
     """Adds up the bytes of what every operation reads and writes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # PyTorch's own has no types
         self.bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -163,7 +163,9 @@ def test_what_is_handed_to_workers_means_the_same_there(
         "print(json.dumps([*map(str, folders.places()), str(default_root()), folders.offline()]))"
     )
     env = handed | {"PYTHONPATH": ":".join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=there, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=there, env=env, capture_output=True, text=True, check=True
+    )
     cache = f"{here}/xdg/lnbench"
     assert json.loads(done.stdout) == [f"{here}/data", f"{cache}/data", f"{cache}/store", "HF_HUB_OFFLINE"]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -34,12 +35,9 @@ def op(name: str) -> ModuleType:
 @contextlib.contextmanager
 def tiled(module: ModuleType, tile: int) -> Iterator[None]:
     """A launch configuration of our own, to reach every branch with small tensors."""
-    usual = module.configuration
-    module.configuration = lambda device: (tile, 4)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "configuration", lambda device: (tile, 4))
         yield
-    finally:
-        module.configuration = usual
 
 
 def close(actual: Tensor, expected: Tensor, terms: int) -> None:
@@ -148,7 +146,7 @@ def gathered(shifted: bool, flipped: bool) -> Callable[[str, torch.dtype, int], 
         flip = (torch.rand(2, 6, generator=generator) < 0.5).to(device) if flipped else None
         with tiled(module, tile):
             actual = module.launch(inputs, index, shift, flip)
-            nothing = module.launch(inputs, index[:, :0], shift[:, :0] if shifted else None, None)
+            nothing = module.launch(inputs, index[:, :0], None if shift is None else shift[:, :0], None)
         assert nothing.shape == (2, 0, 3, 5, 7)
         assert torch.equal(actual.nan_to_num(-7.0), module.reference(inputs, index, shift, flip).nan_to_num(-7.0))
 

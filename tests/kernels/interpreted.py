@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+import torch
 
 from kernels.cases import CASES, DTYPES, TILES, Case
 
@@ -19,5 +20,5 @@ pytestmark = [
 
 @pytest.mark.parametrize(("dtype", "tile"), list(zip(DTYPES, TILES, strict=True)), ids=str)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_kernel(case: Case, dtype, tile):
+def test_kernel(case: Case, dtype: torch.dtype, tile: int) -> None:
     case.run("cpu", dtype, tile)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
@@ -15,11 +18,11 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 @pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_kernel(case: Case, dtype, tile):
+def test_kernel(case: Case, dtype: torch.dtype, tile: int) -> None:
     case.run("cuda", dtype, tile)
 
 
-def test_the_dispatch_launches_on_a_gpu():
+def test_the_dispatch_launches_on_a_gpu() -> None:
     logits, labels = torch.randn(3, 5, 7, device="cuda"), torch.zeros(3, 5, dtype=torch.long, device="cuda")
     before = op("cross_entropy").kernel.cache_info().hits + op("cross_entropy").kernel.cache_info().misses
     kernels.cross_entropy(logits, labels)
@@ -28,18 +31,18 @@ def test_the_dispatch_launches_on_a_gpu():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_pgd_agrees_with_the_cpu(norm):
+def test_pgd_agrees_with_the_cpu(norm: str) -> None:
     from adversary.linear import Network, examples, network
 
     model, inputs = network(), examples(batch=400)
     there = Network(model.first.cuda(), model.second.cuda())
-    options = {"targeted": True, "epsilons": [0.05, 0.3], "steps": 8, "norm": norm}
+    options: dict[str, Any] = {"targeted": True, "epsilons": [0.05, 0.3], "steps": 8, "norm": norm}
     classes = torch.zeros(400, dtype=torch.long)
     here = pgd(model, inputs, classes, **options).broken
     assert torch.equal(pgd(there, inputs.cuda(), classes.cuda(), **options).broken.cpu(), here)
 
 
-def seconds(run, repeats: int = 20) -> float:
+def seconds(run: Callable[[], object], repeats: int = 20) -> float:
     for _ in range(3):
         run()
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -48,10 +51,10 @@ def seconds(run, repeats: int = 20) -> float:
         run()
     end.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(end) / 1e3 / repeats
+    return float(start.elapsed_time(end)) / 1e3 / repeats
 
 
-def test_bandwidth_against_a_copy():
+def test_bandwidth_against_a_copy() -> None:
     """Bytes that must move over the time taken, beside a device-to-device copy; wide enough apart to catch a slip."""
     victims, batch, size = 32, 5000, 784
     x = torch.rand(victims, batch, size, device="cuda")

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("triton")
 
 
-def test_every_kernel_equals_its_reference_under_the_interpreter(root: Path):
+def test_every_kernel_equals_its_reference_under_the_interpreter(root: Path) -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "1", "TRITON_DEFAULT_FP_FUSION": "1"}
     command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels/interpreted.py"]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)

@@ -15,7 +15,7 @@ NORMS = ("linf", "l2", "l1")
 
 
 @pytest.mark.parametrize("bounds", [None, (0.1, 0.9)])
-def test_the_linf_step_one_number_at_a_time(bounds):
+def test_the_linf_step_one_number_at_a_time(bounds: tuple[float, float] | None) -> None:
     x, gradient, origin, place, step, radius = steps((5,), torch.float64, "cpu", nan=False)
     moved = linf_step(x, gradient.clone(), origin, place, step, radius, bounds)
     for v, b, d in np.ndindex(*x.shape):
@@ -27,21 +27,21 @@ def test_the_linf_step_one_number_at_a_time(bounds):
 
 
 @pytest.mark.parametrize("bounds", [None, (0.1, 0.9)])
-def test_the_l2_step_one_row_at_a_time(bounds):
+def test_the_l2_step_one_row_at_a_time(bounds: tuple[float, float] | None) -> None:
     x, gradient, origin, place, step, radius = steps((5,), torch.float64, "cpu", nan=False)
     moved = l2_step(x, gradient.clone(), origin, place, step, radius, bounds)
     outside = 0
     for v, b in np.ndindex(*place.shape):
         row, g = place[v, b], gradient[v, b].numpy()
         y = x[v, b].numpy() + step[row].item() * (g / np.linalg.norm(g) if g.any() else g) - origin[row].numpy()
-        outside += np.linalg.norm(y) > radius[row]
+        outside += bool(np.linalg.norm(y) > radius[row])
         y = origin[row].numpy() + y * min(1.0, radius[row].item() / np.linalg.norm(y))
         y = y if bounds is None else y.clip(*bounds)
         assert np.allclose(moved[v, b].numpy(), y, atol=1e-14)
     assert outside > 3
 
 
-def test_a_row_without_a_usable_gradient_does_not_step_in_l2():
+def test_a_row_without_a_usable_gradient_does_not_step_in_l2() -> None:
     x, gradient, origin, place, step, radius = steps((5,), torch.float32, "cpu")
     x = origin[place].clone()
     moved = (l2_step(x, gradient.clone(), origin, place, step, radius + 1, None) != x).any(-1)
@@ -50,7 +50,7 @@ def test_a_row_without_a_usable_gradient_does_not_step_in_l2():
     assert not moved[still].any() and moved[~still & (step[place] > 0)].all()
 
 
-def test_a_batch_is_shifted_before_it_is_mirrored():
+def test_a_batch_is_shifted_before_it_is_mirrored() -> None:
     inputs = torch.arange(24.0).view(1, 2, 3, 4)
     index = torch.zeros(1, 1, dtype=torch.long)
     shift, flip = torch.tensor([[[1, -1]]]), torch.tensor([[True]])
@@ -61,7 +61,7 @@ def test_a_batch_is_shifted_before_it_is_mirrored():
     assert gather(torch.zeros(4, 7), torch.zeros(2, 3, dtype=torch.long)).shape == (2, 3, 7)
 
 
-def test_gather_refuses_what_does_not_fit():
+def test_gather_refuses_what_does_not_fit() -> None:
     images, index = torch.zeros(4, 1, 2, 2), torch.zeros(2, 3, dtype=torch.long)
     with pytest.raises(ValueError, match="only images"):
         gather(torch.zeros(4, 7), index, flip=index.bool())
@@ -71,7 +71,7 @@ def test_gather_refuses_what_does_not_fit():
         gather(images, index, flip=index[:1].bool())
 
 
-def test_cross_entropy_and_its_gradient_are_torchs():
+def test_cross_entropy_and_its_gradient_are_torchs() -> None:
     logits = torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 20
     labels = torch.arange(15).view(3, 5) % 7
     z = logits.clone().requires_grad_()
@@ -93,7 +93,9 @@ def test_cross_entropy_and_its_gradient_are_torchs():
     dtype=st.sampled_from([torch.float32, torch.float64]),
     seed=st.integers(0, 99),
 )
-def test_neighbours_are_those_of_the_definition_ties_included(n, size, norm, quantile, grid, offset, dtype, seed):
+def test_neighbours_are_those_of_the_definition_ties_included(
+    n: int, size: int, norm: str, quantile: float, grid: int, offset: float, dtype: torch.dtype, seed: int
+) -> None:
     points = torch.rand(n, size, generator=torch.Generator().manual_seed(seed), dtype=dtype) + offset
     points = (points * grid).round() / grid if grid else points
     module = op("neighbours")
@@ -107,7 +109,7 @@ def test_neighbours_are_those_of_the_definition_ties_included(n, size, norm, qua
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_neighbours_over_several_tiles_and_stages(norm):
+def test_neighbours_over_several_tiles_and_stages(norm: str) -> None:
     points = torch.rand(600, 150, generator=torch.Generator().manual_seed(0))
     points[:, 100:] *= 0.05
     order = op("neighbours").ORDER[norm]
@@ -122,7 +124,7 @@ def test_neighbours_over_several_tiles_and_stages(norm):
 
 @pytest.mark.parametrize("scale", [1e25, 1e39, 1e100])
 @pytest.mark.parametrize("norm", NORMS)
-def test_neighbours_of_points_that_are_too_large_for_float32(norm, scale):
+def test_neighbours_of_points_that_are_too_large_for_float32(norm: str, scale: float) -> None:
     points = scale * torch.rand(300, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     exact = torch.linalg.vector_norm(points[:, None] - points[None], op("neighbours").ORDER[norm], dim=-1)
     radius = float(exact.flatten().sort().values[27000])
@@ -131,7 +133,7 @@ def test_neighbours_of_points_that_are_too_large_for_float32(norm, scale):
     assert torch.equal(neighbour_edges(points, radius, norm), near.triu(1).nonzero())
 
 
-def test_neighbours_refuse_what_has_no_distance():
+def test_neighbours_refuse_what_has_no_distance() -> None:
     points = torch.rand(3, 2)
     with pytest.raises(ValueError, match="linf, l2, l1"):
         neighbour_edges(points, 1.0, "l3")
@@ -143,7 +145,7 @@ def test_neighbours_refuse_what_has_no_distance():
         neighbour_counts(points, 1.0, others=torch.rand(3, 3))
 
 
-def test_no_kernel_is_needed_to_import_them():
+def test_no_kernel_is_needed_to_import_them() -> None:
     import subprocess
     import sys
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import networkx as nx
 import numpy as np
@@ -198,6 +199,6 @@ def test_herding_is_defined_at_the_ends_of_the_budget() -> None:
         (lambda p: graphs.contrast(p, p, 0.0), "width is a positive number of median distances; got 0.0"),
     ],
 )
-def test_bad_input_is_worded(call, words: str) -> None:
+def test_bad_input_is_worded(call: Callable[[np.ndarray], object], words: str) -> None:
     with pytest.raises(ProtocolError, match=words):
         call(np.eye(3))

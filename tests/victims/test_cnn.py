@@ -25,8 +25,8 @@ def test_the_first_convolutions_gradients_equal_the_librarys(groups: int, channe
         weights = torch.randn(groups * 4, channels, kernel, kernel, generator=generator, dtype=torch.float64)
         shift = torch.randn(groups * 4, generator=generator, dtype=torch.float64)
         for layout in (torch.contiguous_format, torch.channels_last):
-            wanted = [inputs.contiguous(memory_format=layout).requires_grad_(), weights.requires_grad_()]
-            wanted.append(shift.requires_grad_())
+            x = inputs.contiguous(memory_format=layout).requires_grad_()
+            wanted = (x, weights.requires_grad_(), shift.requires_grad_())
             theirs = F.conv2d(*wanted, stride, padding, 1, groups)
             ours = cnn._InputConvolution.apply(*wanted, stride, padding, 1, groups)
             weight = torch.randn(theirs.shape, generator=generator, dtype=torch.float64)

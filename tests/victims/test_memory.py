@@ -43,7 +43,8 @@ def _measured(tmp_path: Path, made: Any, recipe: Recipe, victims: int, n: int) -
     before = memory[0]["Total Allocated"] - memory[0]["Bytes"]
     batches = 8 * recipe.steps * recipe.batch * victims  # NumPy's, on a CPU
     held = inputs.numel() * 4 + labels.numel() * 8 + batches
-    return max(m["Total Allocated"] for m in memory) - before + held
+    peak: int = max(m["Total Allocated"] for m in memory) - before + held
+    return peak
 
 
 @pytest.mark.parametrize("case", CASES)

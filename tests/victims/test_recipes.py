@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -93,7 +93,7 @@ def test_augmentation_moves_at_most_the_crop_and_mirrors_half() -> None:
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_the_training_adversary_reaches_the_closed_form_of_a_linear_network(norm: str) -> None:
+def test_the_training_adversary_reaches_the_closed_form_of_a_linear_network(norm: Literal["linf", "l2"]) -> None:
     generator = torch.Generator().manual_seed(2)
     weight = torch.randn(3, 12, 2, generator=generator, dtype=torch.float64)
     examples = torch.rand(3, 7, 12, generator=generator, dtype=torch.float64)
@@ -174,7 +174,7 @@ def test_a_victim_stops_after_the_pass_that_memorises_and_one_that_cannot_goes_o
 
 def test_precision_is_the_forward_passs_and_refused_where_the_device_lacks_it() -> None:
     inputs, labels = _data()
-    fixed = {"init": [1, 2, 3], "order": [4, 5, 6], "num_classes": 4}
+    fixed: dict[str, Any] = {"init": [1, 2, 3], "order": [4, 5, 6], "num_classes": 4}
     made, some = architecture(*MLP), inputs.float()
     full = train(made, _recipe(), some, labels, **fixed).parameters
     half = train(made, _recipe(precision="bf16"), some, labels, **fixed).parameters

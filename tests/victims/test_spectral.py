@@ -29,13 +29,13 @@ def test_a_step_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logits and gradients through the norm, once the power iteration has converged."""
     monkeypatch.setattr(spectral, "_FIRST_ITERATIONS", 500)
     inputs, labels = _data()
-    made = architecture("spectral", MLP | {"norm": 1.0, "last_norm": 1.0})
+    made: Any = architecture("spectral", MLP | {"norm": 1.0, "last_norm": 1.0})
     start = made.init((1, 8, 8), 4, torch.Generator().manual_seed(3))
     stack = {k: v.double().unsqueeze(0).requires_grad_(not k.startswith("buffer:")) for k, v in start.items()}
-    layers = []
+    layers: list[Any] = []
     for i in range(3):
         weight = start[f"weight{i}"]
-        linear = spectral_norm(nn.Linear(*weight.shape, dtype=torch.float64))
+        linear: Any = spectral_norm(nn.Linear(weight.shape[0], weight.shape[1], dtype=torch.float64))
         with torch.no_grad():
             linear.parametrizations.weight.original.copy_(weight.T)
             linear.bias.copy_(start[f"bias{i}"][0])

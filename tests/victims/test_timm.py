@@ -33,7 +33,8 @@ def _data(channels: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
 def test_a_stack_equals_its_victims_one_at_a_time(options: dict[str, Any], against: AdversarialTraining | None) -> None:
     inputs, labels = _data()
     recipe = Recipe(steps=3, batch=8, learning_rate=0.01, optimiser="sgd", adversarial=against)
-    made, shares = architecture("timm", options), []
+    made = architecture("timm", options)
+    shares: list[float] = []
     stack = train(made, recipe, inputs, labels, init=[3, 1, 4], order=[9, 2, 6], num_classes=4, on_step=shares.append)
     alone = train(made, recipe, inputs, labels[1:2], init=[1], order=[2], num_classes=4)
     for key, value in stack.parameters.items():

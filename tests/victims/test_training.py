@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -29,7 +30,9 @@ def _data(n: int = 40, side: int = 8, classes: int = 4) -> tuple[torch.Tensor, t
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 @pytest.mark.parametrize(("name", "options", "side"), [(*MLP, 8), (*CNN, 8), (*STRIDED_CNN, 8), (*LARGE_CNN, 28)])
-def test_a_stack_equals_its_victims_one_at_a_time(name: str, options: dict, side: int, optimiser: str) -> None:
+def test_a_stack_equals_its_victims_one_at_a_time(
+    name: str, options: dict[str, Any], side: int, optimiser: Literal["adam", "sgd"]
+) -> None:
     inputs, labels = _data(side=side)
     recipe = Recipe(steps=7, batch=16, learning_rate=0.01, optimiser=optimiser, weight_decay=1e-3)
     made, init, order = architecture(name, options), [3, 1, 4, 1, 5], [9, 2, 6, 5, 3]
@@ -53,12 +56,13 @@ class _PlainCNN(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.pool(F.relu(self.conv0(x)))
         x = self.pool(F.relu(self.conv1(x)))
-        return self.linear1(F.relu(self.linear0(x.flatten(1))))
+        logits: torch.Tensor = self.linear1(F.relu(self.linear0(x.flatten(1))))
+        return logits
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
-def test_training_equals_a_plain_pytorch_loop(optimiser: str, stride: int) -> None:
+def test_training_equals_a_plain_pytorch_loop(optimiser: Literal["adam", "sgd"], stride: int) -> None:
     inputs, labels = _data()
     recipe = Recipe(steps=6, batch=16, learning_rate=0.01, optimiser=optimiser, weight_decay=0.01)
     made = architecture("cnn", CNN[1] | {"stride": stride})
@@ -71,7 +75,7 @@ def test_training_equals_a_plain_pytorch_loop(optimiser: str, stride: int) -> No
             getattr(plain, f"linear{i}").weight.copy_(start[f"weight{i}"].T)
             getattr(plain, f"linear{i}").bias.copy_(start[f"bias{i}"][0])
     if optimiser == "adam":
-        optim = torch.optim.AdamW(plain.parameters(), lr=0.01, weight_decay=0.01)
+        optim: torch.optim.Optimizer = torch.optim.AdamW(plain.parameters(), lr=0.01, weight_decay=0.01)
     else:
         optim = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.01)
     order = permutation(40, 77, rounds=3)
@@ -89,7 +93,7 @@ def test_training_equals_a_plain_pytorch_loop(optimiser: str, stride: int) -> No
 
 
 @pytest.mark.parametrize(("name", "options", "side"), [(*MLP, 8), (*CNN, 8), (*STRIDED_CNN, 8), (*LARGE_CNN, 28)])
-def test_input_gradients_equal_finite_differences(name: str, options: dict, side: int) -> None:
+def test_input_gradients_equal_finite_differences(name: str, options: dict[str, Any], side: int) -> None:
     inputs, labels = _data(n=4, side=side)
     recipe = Recipe(steps=2, batch=4, learning_rate=0.01)
     victims = train(
@@ -106,7 +110,7 @@ def test_input_gradients_equal_finite_differences(name: str, options: dict, side
 
 
 @pytest.mark.parametrize(("name", "options"), [MLP, CNN, STRIDED_CNN])
-def test_victims_with_points_of_their_own_share_one_resident_set(name: str, options: dict) -> None:
+def test_victims_with_points_of_their_own_share_one_resident_set(name: str, options: dict[str, Any]) -> None:
     inputs, labels = _data()
     recipe = Recipe(steps=9, batch=8, learning_rate=0.01)
     subset = torch.stack([torch.randperm(40, generator=torch.Generator().manual_seed(v))[:24] for v in range(3)])
@@ -159,7 +163,7 @@ def test_a_victim_whose_weights_explode_is_marked_and_its_neighbour_is_not() -> 
     ],
 )
 def test_an_unknown_architecture_or_option_is_refused_with_the_nearest_name(
-    name: str, options: dict, said: str
+    name: str, options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ProtocolError, match=re.escape(said)):
         architecture(name, options)
