@@ -100,7 +100,7 @@ def test_a_place_that_may_not_be_looked_into_is_said(tmp_path: Path, monkeypatch
     monkeypatch.setenv("LNBENCH_DATA", str(tmp_path))
     stat = os.stat
 
-    def locked(path: os.PathLike[str], *args: object, **kwargs: object) -> os.stat_result:
+    def locked(path: str | os.PathLike[str], *args: object, **kwargs: object) -> os.stat_result:
         if str(path).endswith("MNIST"):  # root may look everywhere
             raise PermissionError(13, "Permission denied", str(path))
         return stat(path, *args, **kwargs)  # type: ignore[arg-type]
@@ -163,7 +163,9 @@ def test_what_is_handed_to_workers_means_the_same_there(
         "print(json.dumps([*map(str, folders.places()), str(default_root()), folders.offline()]))"
     )
     env = handed | {"PYTHONPATH": ":".join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=there, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=there, env=env, capture_output=True, text=True, check=True
+    )
     cache = f"{here}/xdg/lnbench"
     assert json.loads(done.stdout) == [f"{here}/data", f"{cache}/data", f"{cache}/store", "HF_HUB_OFFLINE"]
 

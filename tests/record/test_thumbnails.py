@@ -82,7 +82,7 @@ def _of_no_split(shown: dict[str, Any]) -> None:
         (_of_no_split, "which was not flipped so"),
     ],
 )
-def test_a_picture_of_something_else_is_refused(change: Callable, words: str, tmp_path: Path) -> None:
+def test_a_picture_of_something_else_is_refused(change: Callable[[Any], object], words: str, tmp_path: Path) -> None:
     document = copy.deepcopy(dict(made().document))
     change(document["thumbnails"])
     forged = factories.rehashed(document)

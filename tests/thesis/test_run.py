@@ -47,7 +47,8 @@ def document(store: Store) -> dict[str, Any]:
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(store: Store, document: dict[str, Any]) -> None:
-    ran, reports = Here.ran, []
+    ran = Here.ran
+    reports: list[object] = []
     assert ran == len(document["found"]) == 5
     again = run.measure("fig02", "quick", 1, reports.append, store)
     assert Here.ran == ran and again == document
