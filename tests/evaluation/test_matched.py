@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 import factories
 import tiny
@@ -117,7 +118,7 @@ def test_an_arm_left_out_is_refused(made: Record) -> None:
 
 def test_one_pair_has_no_second_baseline() -> None:
     record = factories.make()
-    assert "matched" not in record.score and "matched" not in record.arms and "matched" not in record.document["flips"]
+    assert record.score.matched is UNSET and "matched" not in record.arms and "matched" not in record.document["flips"]
 
 
 def test_the_board_and_the_report_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
