@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def mnist_folder() -> Path:
 
 
 @pytest.fixture
-def tiny_document() -> dict:
+def tiny_document() -> dict[str, Any]:
     """The keys of a valid track on the digits that takes a second: a fresh copy for every test."""
     import tiny
 

@@ -87,7 +87,7 @@ def make(
     splits, seeds = (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
     points = [_load(t, w, salt) for w in range(splits)]
     noise = t.noise
-    flips = {
+    flips: dict[str, Any] = {
         "poisoned": [random_flips(p.labels, noise.pairs, noise.budget, rng) for p in points],
         "random": [
             [random_flips(p.labels, noise.pairs, noise.budget, streams.generator("random", w, v)) for v in range(seeds)]

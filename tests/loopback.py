@@ -81,9 +81,9 @@ class Hub:
         self.lock = threading.Lock()
         self.url = ""
 
-    def add(self, name: str, files: dict[str, bytes], **kind: bool) -> str:
+    def add(self, name: str, files: dict[str, bytes], *, private: bool = False, gated: bool = False) -> str:
         """A repository with one commit; its commit."""
-        self.repos[name] = Repo(**kind)
+        self.repos[name] = Repo(private=private, gated=gated)
         return self.repos[name].commit("main", {".gitattributes": b"*.parquet filter=lfs\n", **files})
 
     def fail(self, pattern: str, how: int | str, times: int = 1, **headers: str) -> None:
@@ -217,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         if match := re.fullmatch(
             r"/api/datasets/([^/]+/[^/]+?)(?:/([a-z-]+)(?:/(refs/pr/\d+|[^/]+)(?:/(.*))?)?)?", path
         ):
-            return self._about(*match.groups(), query=query, body=body)
+            return self._about(match[1], match[2], match[3], match[4], query=query, body=body)
         self._error(404, "", f"no such route: {path}")
 
     def _repo(self, name: str) -> Repo | None:
@@ -331,7 +331,8 @@ class _Handler(BaseHTTPRequestHandler):
         if prefix and not inside:
             return self._error(404, "EntryNotFound", "not found")
         folders = {path.rsplit("/", i)[0] for path in inside for i in range(1, path.count("/") + 1)}
-        listed = [{"type": "directory", "path": f, "oid": "0" * 40, "size": 0} for f in sorted(folders) if f != under]
+        listed: list[dict[str, Any]] = []
+        listed += [{"type": "directory", "path": f, "oid": "0" * 40, "size": 0} for f in sorted(folders) if f != under]
         listed += [entry(path, data) for path, data in sorted(inside.items())]
         self._send([one for one in listed if deep or "/" not in one["path"].removeprefix(prefix)])
 

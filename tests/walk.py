@@ -49,8 +49,8 @@ def _imports(node: ast.AST, path: Path, lazy: bool) -> Iterator[Import]:
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             yield Import(name.value.rstrip("."), node.lineno, lazy)
     inside = lazy or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-    for child in ast.iter_child_nodes(node):
-        yield from _imports(child, path, inside)
+    for inner in ast.iter_child_nodes(node):
+        yield from _imports(inner, path, inside)
 
 
 def _resolved(module: str, name: str) -> str:

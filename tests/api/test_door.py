@@ -18,12 +18,12 @@ import factories
 import lnbench
 import tiny
 from lnbench import record as records
-from lnbench.api import records as of_records
 from lnbench.errors import DataError, ProtocolError, RecordError, SubmissionError, UnavailableError
 from lnbench.evaluation.store import Store
 from lnbench.poison import diagnosis
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
+from lnbench.trust import audit as strong
 
 FUNCTIONS = [
     "audit",
@@ -207,7 +207,7 @@ def test_check_gives_what_came_of_each_split(first: Any, track: Track) -> None:
 def test_an_error_shows_the_end_of_the_log(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         error = SubmissionError("first.py: no.")
-        error.log = "\n".join(f"line {i}" for i in range(99))  # type: ignore[attr-defined]
+        error.log = "\n".join(f"line {i}" for i in range(99))
         raise error
 
     monkeypatch.setattr("lnbench.evaluation.stages.poison", fails)
@@ -303,9 +303,12 @@ def test_a_record_is_read_verified_and_compared_by_itself_or_its_file(tmp_path: 
 
 def test_an_audit_is_asked_for_with_the_board_and_its_salts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
-    monkeypatch.setattr(
-        of_records.strong, "audit", lambda record, **given: asked.update(given) or {"record": record.sha256}
-    )
+
+    def audit(record: records.Record, **given: Any) -> dict[str, Any]:
+        asked.update(given)
+        return {"record": record.sha256}
+
+    monkeypatch.setattr(strong, "audit", audit)
     made = factories.make()
     assert lnbench.audit(made, board=tmp_path, store=tmp_path / "store")["record"] == made.sha256
     assert (asked["board"], asked["store"].root, asked["salt"]) == (None, tmp_path / "store", None)

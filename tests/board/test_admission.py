@@ -153,7 +153,7 @@ def test_data_that_is_not_here_is_said_and_never_downloaded(board: Path, monkeyp
     put(board, factories.make(TRACK))
     build(board / "records", board)
     said: list[str] = []
-    monkeypatch.setattr(admission.data, "here", lambda track: False)
+    monkeypatch.setattr(data, "here", lambda track: False)
     monkeypatch.setattr(admission, "compare", lambda *_: pytest.fail("nothing is loaded"))
     assert check(board / "records", board, tell=said.append) == []
     assert said == ["1 record of digits-9to0 not compared with the data: the data is not on this machine."]

@@ -158,8 +158,8 @@ def axe() -> str:
     if path := os.environ.get("LNBENCH_AXE"):
         return Path(path).read_text(encoding="utf-8")
     package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
-    (path,) = Path(package.__file__).parent.rglob("axe.min.js")
-    return path.read_text(encoding="utf-8")
+    (source,) = Path(package.__file__).parent.rglob("axe.min.js")
+    return source.read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")

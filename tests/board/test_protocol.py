@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from lnbench.board.tables import ALPHA
 from lnbench.evaluation import calibration
-from lnbench.poison import submission
+from lnbench.poison import source
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import score
@@ -31,7 +32,7 @@ def row(track: Track) -> str:
     )
 
 
-def one(values: set[float | int | None]) -> float:
+def one(values: Iterable[float | None]) -> float:
     """The value that all tracks share: prose cannot speak of two."""
     (value,) = values
     assert value is not None
@@ -55,7 +56,7 @@ def claims() -> list[str]:
         f"AA between {100 * BAND[0]:.0f} and {100 * BAND[1]:.0f} %",
         f"a true drop of {calibration.LEAST_PP:g} points with a power of {100 * calibration.POWER:.0f} %",
         f"on `{tracks.DEFAULT}` one of {calibration.EFFECT_PP:g} points",
-        f"one file of at most {submission.SOURCE_BYTES // 1024} kB",
+        f"one file of at most {source.SOURCE_BYTES // 1024} kB",
         f"may use {one(small):g} GiB of memory on the small tracks",
         f"memorised at least {100 * least:.0f} % of their flips",
         f"at most {one({s.clean_pp for s in stealth}):g} point, and the source class's at most "

@@ -69,7 +69,7 @@ def test_a_name_under_a_statement_is_said_and_nothing_more(board: Path, monkeypa
     put(board, made)
     assert load(board / "records").tables[0].rows[0].trust == "self"
     checks = [Check(name, True, "it holds.") for name in statement.NEEDED]
-    words = {"by": "A. <b>Reader", "date": "2026-11-22", "cells": 4, "sandbox": "bubblewrap"}
+    words: dict[str, Any] = {"by": "A. <b>Reader", "date": "2026-11-22", "cells": 4, "sandbox": "bubblewrap"}
     signed = statement.document(made, checks, **words, environment="e" * 64, version="0.1.0")
     path = statement.write(signed, made, board / "verifications")
     assert load(board / "records").tables[0].rows[0].trust == "said by “A. <b>Reader”"

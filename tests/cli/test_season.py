@@ -175,7 +175,7 @@ def test_nothing_is_signed_that_was_not_made_again(made: Path, monkeypatch: pyte
     assert lnbench("verify", made, "--sign", "A. Reader").exit_code == 2
     assert lnbench("verify", made, "--sign", "A. Reader", "--repoison").exit_code == 2
     again(monkeypatch, retrained=False)
-    request = ["verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "1"]
+    request: list[str | Path] = ["verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "1"]
     done = lnbench(*request)
     assert done.exit_code == 2 and "is not on the board in leaderboard" in done.stderr
     assert lnbench("leaderboard", "add", made).exit_code == 0

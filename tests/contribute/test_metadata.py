@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ GOOD = Details(description="Flips.", author="A. Author", paper="", license="MIT"
         {"paper": "Crafting Label Noise (2021), section 4.10"},
     ],
 )
-def test_proper_metadata_is_accepted(fields: dict[str, str]) -> None:
+def test_proper_metadata_is_accepted(fields: dict[str, Any]) -> None:
     check_metadata(dataclasses.replace(GOOD, **fields), "x.py")
 
 
@@ -45,6 +46,6 @@ def test_proper_metadata_is_accepted(fields: dict[str, str]) -> None:
         ({"paper": "javascript:alert(1)"}, "expected the paper"),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(fields: dict[str, str], words: str) -> None:
+def test_what_is_missing_or_wrong_is_named(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(SubmissionError, match=rf"^x\.py: .*{words}"):
         check_metadata(dataclasses.replace(GOOD, **fields), "x.py")

@@ -28,7 +28,7 @@ def test_the_pull_requests_text_shows_the_result_and_the_rules() -> None:
 def test_a_strangers_words_are_no_markup() -> None:
     record = factories.make(name="mine")
     block = record.document["poisoner"] | {"author": "a|b <img src=x> @everyone", "description": "[x](http://y)"}
-    text = pull_request.text(factories.rehashed(record.document | {"poisoner": block}))
+    text = pull_request.text(factories.rehashed({**record.document, "poisoner": block}))
     assert "<img" not in text and "a\\|b" in text and "[x](" not in text and " @everyone" not in text
 
 

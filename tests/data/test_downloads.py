@@ -20,7 +20,7 @@ import pytest
 
 import batches
 import loopback
-from lnbench.data import cifar10, downloads, mnist
+from lnbench.data import cifar10, downloads, folders, mnist
 from lnbench.data.downloads import Remote
 from lnbench.errors import DataError
 from lnbench.protocol import Streams
@@ -165,7 +165,7 @@ def _cut(place: Path) -> None:
 def test_a_folder_that_is_not_whole_does_not_hide_the_one_in_the_cache(
     spoil: Callable[[Path], None], place: Path
 ) -> None:
-    whole = downloads.downloads() / "MNIST"
+    whole = folders.downloads() / "MNIST"
     shutil.copytree(place / "MNIST", whole)
     spoil(place)
     _load()
@@ -175,7 +175,7 @@ def test_a_folder_that_is_not_whole_does_not_hide_the_one_in_the_cache(
 
 
 def test_only_what_lnbench_downloaded_is_ever_to_be_deleted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = downloads.downloads()
+    cache = folders.downloads()
     cache.mkdir(parents=True)
     _cut(place)
     monkeypatch.delenv("LNBENCH_DATA")
@@ -230,6 +230,7 @@ class _Server(BaseHTTPRequestHandler):
     """Gives what it was told, whatever is asked for."""
 
     status, body = 200, b""
+    url: str
 
     def _any(self) -> None:
         self.send_response(self.status)
@@ -255,7 +256,7 @@ def server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Serve
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    handler = type("Handler", (_Server,), {})
+    handler: type[_Server] = type("Handler", (_Server,), {})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
         url = f"http://127.0.0.1:{listening.server_port}/"
         handler.url = url
@@ -291,7 +292,7 @@ def test_what_a_mirror_answers_instead(status: int, body: bytes, words: str, ser
     assert f"and downloading it failed: {'' if status == 407 else server.url.rstrip('/')}" in said and words in said, (
         said
     )
-    assert list(downloads.downloads().iterdir()) == []
+    assert list(folders.downloads().iterdir()) == []
 
 
 def test_proxies_and_names_that_a_download_fails_with(server: type[_Server], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_a_place_that_may_not_be_looked_into_is_said(tmp_path: Path, monkeypatch
     monkeypatch.setenv("LNBENCH_DATA", str(tmp_path))
     stat = os.stat
 
-    def locked(path: os.PathLike[str], *args: object, **kwargs: object) -> os.stat_result:
+    def locked(path: str | os.PathLike[str], *args: object, **kwargs: object) -> os.stat_result:
         if str(path).endswith("MNIST"):  # root may look everywhere
             raise PermissionError(13, "Permission denied", str(path))
         return stat(path, *args, **kwargs)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tiny
+from known import known
 from lnbench import data
 from lnbench.data import decoded, folders, parquet
 from lnbench.errors import DataError, ProtocolError, UnavailableError
@@ -118,10 +119,15 @@ def test_decoded_arrays_are_kept_and_a_damaged_one_is_made_again(folder: Path, m
     assert parquet.in_cache(track.data)
     patterns: list[str] = []
     decode = parquet._decode
-    monkeypatch.setattr(parquet, "_decode", lambda *a: patterns.append(a[2]) or decode(*a))
+
+    def noted(*arguments: Any) -> Any:
+        patterns.append(arguments[2])
+        return decode(*arguments)
+
+    monkeypatch.setattr(parquet, "_decode", noted)
     parquet._base.cache_clear()
     assert (load().inputs == before.inputs).all() and patterns == []
-    kept = decoded.place(track.data.parquet.train_sha256) / "images.npy"
+    kept = decoded.place(known(track.data.parquet).train_sha256) / "images.npy"
     content = bytearray(kept.read_bytes())
     content[-1] ^= 1
     kept.write_bytes(content)
@@ -156,6 +162,11 @@ def _train(images: np.ndarray = IMAGES[:16], labels: Any = LABELS[:16], cell: An
     return lambda folder: write(folder / "train-00000-of-00002.parquet", images, labels, cell)
 
 
+def _without_test_files(folder: Path) -> None:
+    for path in folder.glob("test-*"):
+        path.unlink()
+
+
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "truncated": (_truncate, r"train-00001-of-00002\.parquet: it cannot be read as parquet"),
     "nameless": (_nameless, r"train-00000-of-00002\.parquet: it cannot be read as parquet"),
@@ -164,7 +175,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
         r"expected images and labels of sha256 [0-9a-f]{64}, got [0-9a-f]{64}; the files are not",
     ),
     "no file": (
-        lambda f: [p.unlink() for p in f.glob("test-*")],
+        _without_test_files,
         r"no file matches test-\*\.parquet \(in .*pictures are train-.*\); set LNBENCH_DATA",
     ),
     "other size": (_train(np.zeros((16, 6, 4, 3), np.uint8)), r"expected images of 5 × 4, got \(6, 4\)"),
@@ -214,7 +225,7 @@ def test_without_pyarrow_or_pillow_it_says_what_to_install(folder: Path, monkeyp
         load()
 
 
-REMOTE = {"hub": "someone/pictures", "revision": "a" * 40}
+REMOTE: dict[str, Any] = {"hub": "someone/pictures", "revision": "a" * 40}
 
 
 def test_a_remote_folder_comes_whole_from_the_pinned_revision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +293,7 @@ def test_the_jpeg_copy_of_cifar_is_what_its_track_pins(mnist_folder: Path) -> No
     """The test files alone, 10,000 JPEGs: the training files take a minute; `-m slow` reads all."""
     if not (mnist_folder / "cifar10-jpeg").is_dir():
         pytest.skip("cifar10-jpeg is not here; set LNBENCH_DATA to a folder that holds it")
-    where = tracks.load("cifar10jpeg-9to0").data.parquet
+    where = known(tracks.load("cifar10jpeg-9to0").data.parquet)
     images, labels = parquet._part(mnist_folder / where.folder, where, where.test, where.test_sha256)
     assert images.shape == (10000, 3, 32, 32) and np.bincount(labels).tolist() == [1000] * 10
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import factories
+from known import known
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.evaluation import calibration
 from lnbench.protocol import track as tracks
@@ -22,15 +24,15 @@ def simulated(effect: float, between: float, within: float, splits: int, seeds: 
     rng = np.random.default_rng(0)
     drops = effect + rng.normal(0, between, (TRIALS, splits)) + rng.normal(0, within / seeds**0.5, (TRIALS, splits))
     found = [t_interval(row) for row in drops]
-    return float(np.mean([f.p < 0.05 and f.mean > 0 for f in found]))
+    return float(np.mean([known(f.p) < 0.05 and known(f.mean) > 0 for f in found]))
 
 
 @pytest.mark.parametrize(("between", "within", "seeds"), [(9.2, 9.2, 2), (3.0, 12.0, 4), (6.0, 0.0, 1)])
 def test_the_splits_that_power_asks_for_find_the_effect_four_times_of_five(
     between: float, within: float, seeds: int
 ) -> None:
-    sd = calibration.sd_of_split({"between": between, "within": within, "total": 0.0}, 0, seeds)
-    splits = calibration.splits_needed(5.0, sd)
+    sd = known(calibration.sd_of_split({"between": between, "within": within, "total": 0.0}, 0, seeds))
+    splits = known(calibration.splits_needed(5.0, sd))
     assert calibration.power(5.0, sd, splits - 1) < 0.8 <= calibration.power(5.0, sd, splits)
     far = 4 * (0.8 * 0.2 / TRIALS) ** 0.5
     assert abs(simulated(5.0, between, within, splits, seeds) - calibration.power(5.0, sd, splits)) < far
@@ -38,7 +40,7 @@ def test_the_splits_that_power_asks_for_find_the_effect_four_times_of_five(
 
 @pytest.mark.parametrize("splits", [3, 8, 48])
 def test_the_resolved_effect_is_found_four_times_of_five(splits: int) -> None:
-    effect = calibration.resolved(11.0, splits)
+    effect = known(calibration.resolved(11.0, splits))
     assert abs(simulated(effect, 11.0, 0.0, splits, 1) - 0.8) < 4 * (0.16 / TRIALS) ** 0.5
 
 
@@ -48,8 +50,8 @@ def test_power_at_its_limits() -> None:
     assert calibration.splits_needed(5.0, 0.0) == 2, "one split is no test"
     assert calibration.splits_needed(0.01, 50.0) is None
     assert calibration.resolved(10.0, 1) is None
-    stricter = calibration.splits_needed(5.0, 11.0, alpha=0.001)
-    assert stricter > calibration.splits_needed(5.0, 11.0)
+    stricter = known(calibration.splits_needed(5.0, 11.0, alpha=0.001))
+    assert stricter > known(calibration.splits_needed(5.0, 11.0))
 
 
 def test_the_components_of_a_known_model_are_found() -> None:
@@ -63,7 +65,7 @@ def test_the_components_of_a_known_model_are_found() -> None:
         noise = rng.normal(0, true["residual"], (2, 40, 4))
         found = calibration.components(split + seed + sets + noise[0], split + seed + fixed + noise[1])
         for name, value in found.items():
-            squares.setdefault(name, []).append(value**2)
+            squares.setdefault(name, []).append(known(value) ** 2)
     for name, value in true.items():
         assert np.mean(squares[name]) == pytest.approx(value**2, rel=0.12), name
     assert np.mean(squares["within"]) == pytest.approx(8**2 + 2 * 5**2, rel=0.05)
@@ -111,7 +113,7 @@ def test_what_is_no_calibration_run_is_refused(here: Path) -> None:
     with pytest.raises(RecordError, match=r"6 splits × 2 seeds; this record has 2 × 1"):
         calibration.calibrate(factories.make(track, name="random_flip", quick=True))
 
-    def diverge(victim: dict) -> None:
+    def diverge(victim: dict[str, Any]) -> None:
         victim["diverged"] = victim["split"] == 0
 
     with pytest.raises(RecordError, match="diverged"):
@@ -139,13 +141,13 @@ def test_no_old_and_broken_calibrations_name_the_command(here: Path) -> None:
 def test_the_band_the_memory_and_the_power_are_judged(here: Path, level: float, words: str | None) -> None:
     track = calibration.calibrated(tracks.load("digits-9to0"))
 
-    def forget(victim: dict) -> None:
+    def forget(victim: dict[str, Any]) -> None:
         victim["memorised_count"] = min(victim["flipped"], 3)
 
     made = factories.make(track, name="random_flip", effect=0.0, level=level, change=forget)
     faults = calibration.faults(track, calibration.calibrate(made))
     assert any("memorised 75.0 % of its flips, memorised_min is 95 %" in fault for fault in faults)
-    assert [words in fault for fault in faults if "outside 30–70 %" in fault] == ([True, True] if words else [])
+    assert [known(words) in fault for fault in faults if "outside 30–70 %" in fault] == ([True, True] if words else [])
     found = calibration.calibrate(made) | {"resolves_pp_at_80_percent_power": 10.01}
     assert any("resolve 10.01 pp at 80% power" in fault for fault in calibration.faults(track, found))
     assert not any(

@@ -15,7 +15,7 @@ from lnbench import data
 from lnbench.errors import UnavailableError
 from lnbench.evaluation import cells
 from lnbench.protocol import PUBLIC_SALT, Streams, Track, random_flips
-from lnbench.victims import Victims, architecture, predicted_bytes
+from lnbench.victims import Victims, architecture, predicted_bytes, train
 
 
 @pytest.fixture
@@ -81,7 +81,8 @@ def test_splits_with_test_sets_of_different_sizes_are_padded_and_the_padding_doe
 
 def test_a_device_without_room_trains_the_victims_in_parts(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
     places = [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0]]
-    whole, train, sizes = cells.trained(_cell(track, places)), cells.train, []
+    sizes: list[int] = []
+    whole = cells.trained(_cell(track, places))
 
     def tight(room: int) -> None:
         def some(*args: Any, **kwargs: Any) -> Victims:
@@ -110,7 +111,8 @@ def test_a_device_without_room_trains_the_victims_in_parts(track: Track, monkeyp
 def test_a_stack_too_large_for_a_gpus_free_memory_is_divided_before_it_starts(
     track: Track, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places, sizes, train = [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0]], [], cells.train
+    places = [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0]]
+    sizes: list[int] = []
 
     def counted(*args: Any, **kwargs: Any) -> Victims:
         sizes.append(len(kwargs["init"]))

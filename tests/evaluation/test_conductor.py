@@ -9,6 +9,7 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_a_second_run_tells_whether_labels_can_be_made_again(track: Track, tmp_p
 
 def test_flipping_nothing_gives_the_poisoned_arm_the_clean_arms_bits(track: Track, tmp_path: Path) -> None:
     record, _ = _told(_submission(NOTHING, "nothing"), track, Store(tmp_path))
-    by_arm: dict[str, list[dict]] = {"clean": [], "random": [], "poisoned": []}
+    by_arm: dict[str, list[dict[str, Any]]] = {"clean": [], "random": [], "poisoned": []}
     for victim in record.document["victims"]:
         by_arm[victim["arm"]].append({k: v for k, v in victim.items() if k != "arm"})
     assert by_arm["poisoned"] == by_arm["clean"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_every_cell_comes_back_once(tmp_path: Path) -> None:
 
 
 def test_a_worker_killed_once_costs_its_cell_a_second_try(tmp_path: Path) -> None:
-    cells = [{"n": 3, "wrong": "killed once", "mark": str(tmp_path / "mark")}, {"n": 4}]
+    cells: list[dict[str, Any]] = [{"n": 3, "wrong": "killed once", "mark": str(tmp_path / "mark")}, {"n": 4}]
     assert {i: r["square"] for i, r in _run(cells, 1).items()} == {0: 9, 1: 16}
 
 
@@ -85,6 +85,7 @@ def test_closing_early_leaves_no_worker(tmp_path: Path) -> None:
     log = tmp_path / "log"
     events = engine("local", 1).map("test_engine:work", [{"n": 1, "log": str(log), "seconds": 60}])
     assert next(events)[1] == 0.5
+    assert isinstance(events, Generator)
     events.close()
     pid = int(log.read_text().split()[1])
     with pytest.raises(ProcessLookupError):

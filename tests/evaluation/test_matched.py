@@ -6,9 +6,11 @@ import copy
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 import factories
 import tiny
@@ -75,18 +77,18 @@ def test_the_second_score_is_the_drop_below_the_matched_arm(made: Record) -> Non
     assert found["ci95_pp"][0] < drop < found["ci95_pp"][1]
 
 
-def _reallocated(document: dict) -> None:
+def _reallocated(document: dict[str, Any]) -> None:
     flips = document["flips"]["matched"][0][0]
     at = next(i for i, flip in enumerate(flips) if flip[1] == 9)
     flips[at] = [flips[at][0], 3, 5]
 
 
-def _redrawn(document: dict) -> None:
+def _redrawn(document: dict[str, Any]) -> None:
     flips = document["flips"]["matched"]
     flips[0], flips[1] = flips[1], flips[0]
 
 
-def _without(document: dict) -> None:
+def _without(document: dict[str, Any]) -> None:
     del document["flips"]["matched"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from lnbench.evaluation import saved_victims
 from lnbench.victims import architecture
 
 OPTIONS = {"width": 4, "depth": 1}
-NAME = {name: 64 * "a" for name in ("track", "salt", "labels", "environment", "code")}
+NAME: dict[str, Any] = {name: 64 * "a" for name in ("track", "salt", "labels", "environment", "code")}
 NAME |= {"victim": "mlp", "arm": "random", "places": [[3, 1]]}
 
 

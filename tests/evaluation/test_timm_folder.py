@@ -16,9 +16,10 @@ import torch
 import factories
 import loopback
 import tiny
+from lnbench import data
 from lnbench.data import Split
 from lnbench.errors import RecordError
-from lnbench.evaluation import cells, saved_victims, timm_folder
+from lnbench.evaluation import cells, saved_victims, timm_folder, victim_header
 from lnbench.protocol import PUBLIC_SALT, Track
 from lnbench.victims import Victims
 
@@ -93,14 +94,14 @@ def test_patches_and_sizes_are_in_its_configuration(options: dict[str, Any], tmp
 @pytest.mark.parametrize("channels", [2, 3])
 def test_inputs_of_any_channels(channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older timm sums a first layer's channels, or draws it anew, where it believes them to be three."""
-    real = cells.data.load
+    real = data.load
 
     def load(*args: Any) -> Split:
         points = real(*args)
         changed = {name: getattr(points, name).repeat(channels, 1) for name in ("inputs", "test_inputs")}
         return Split(**{**vars(points), **changed})
 
-    monkeypatch.setattr(cells.data, "load", load)
+    monkeypatch.setattr(data, "load", load)
     path, victims = _saved(_track(net=RESNET), "net", tmp_path)
     inputs = _inputs((channels, 8, 8))
     with torch.no_grad():
@@ -110,7 +111,7 @@ def test_inputs_of_any_channels(channels: int, tmp_path: Path, monkeypatch: pyte
 def test_other_classes_are_a_users_choice(resnet: tuple[Path, Victims]) -> None:
     import timm
 
-    fine = timm.create_model(f"local-dir:{resnet[0].parent}", pretrained=True, num_classes=3)
+    fine: Any = timm.create_model(f"local-dir:{resnet[0].parent}", pretrained=True, num_classes=3)
     assert fine.fc.weight.shape == (3, 16)
     assert torch.equal(fine.conv1.weight, _timms(resnet[0]).conv1.weight)
 
@@ -145,7 +146,7 @@ with torch.no_grad():
 
 def test_a_stem_that_timm_cannot_make_stays_a_file_of_ours(tmp_path: Path) -> None:
     path, victims = _saved(_track(net=CIFAR), "net", tmp_path)
-    assert path.name == "clean-seed-1.safetensors" and "timm" not in saved_victims.facts(path)
+    assert path.name == "clean-seed-1.safetensors" and "timm" not in victim_header.facts(path)
     assert not list(tmp_path.rglob("config.json"))
     assert not timm_folder.loadable("timm", CIFAR) and not timm_folder.loadable("mlp", {})
     with torch.no_grad():
@@ -168,7 +169,7 @@ def test_a_header_that_lies_about_buffers_is_refused(
 ) -> None:
     from safetensors.torch import load_file, save_file
 
-    facts = {**saved_victims.facts(resnet[0]), "timm": buffers}
+    facts = {**victim_header.facts(resnet[0]), "timm": buffers}
     save_file(load_file(resnet[0]), tmp_path / "a.safetensors", {"lnbench": json.dumps(facts)})
     with pytest.raises(RecordError, match=r"whose victim it holds: timm"):
         saved_victims.load(tmp_path / "a.safetensors")

@@ -42,7 +42,7 @@ LOADED = "loaded.json"
 
 def by_atheris(name: str, inputs: int, seconds: int) -> None:
     """Fuzz one target in this process until the end of it."""
-    import atheris
+    import atheris  # type: ignore[import-untyped]  # it brings no types
 
     with atheris.instrument_imports(include=["lnbench"]):
         from fuzz.targets import TARGETS

@@ -211,7 +211,10 @@ def seasons_toml() -> Target:
                 raise AssertionError("a salt was believed that is not the committed one")
 
     first = {"commitment": seasons.commitment("pepper"), "opened": "2026-05-01"}
-    keys = {"s1": first, "s2": {**first, "closed": "2026-06-30", "salt": "salted", "records": ["a" * 64]}}
+    keys: dict[str, dict[str, Any]] = {
+        "s1": first,
+        "s2": {**first, "closed": "2026-06-30", "salt": "salted", "records": ["a" * 64]},
+    }
     keys["s2"]["commitment"] = seasons.commitment("salted")
     whole = toml(keys, WRITTEN)
 

@@ -53,7 +53,7 @@ def test_every_name_of_the_public_index_is_there() -> None:
 # --- what is written down
 
 
-def _public(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+def _public(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     for node in tree.body:
         if isinstance(node, kinds) and not node.name.startswith("_"):

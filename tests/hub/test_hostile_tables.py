@@ -28,7 +28,8 @@ def _found(folder: Path) -> Manifest:
 
 def _varint(value: int, width: int = 0) -> bytes:
     """A thrift integer, zigzag, filled up to a width: a longer form of the same number is as good."""
-    rest, digits = value << 1, []
+    rest = value << 1
+    digits: list[int] = []
     while rest or not digits:
         digits.append(rest & 0x7F)
         rest >>= 7

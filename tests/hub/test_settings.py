@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -76,9 +77,7 @@ def test_a_variable_that_no_request_can_succeed_with_is_named(
 
 
 def test_a_socks_proxy_needs_its_package(wrong: Any) -> None:
-    try:
-        import socksio  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("socksio") is None:
         assert "(ALL_PROXY) speaks SOCKS, for which a package is missing: pip install socksio" in wrong(
             "search", ALL_PROXY=f"socks5://u:{SECRET}@127.0.0.1:7890"
         )

@@ -200,7 +200,8 @@ def test_threads(mode: str, temporary: Path, data: Any, track: Any, streams: Any
     source = submission(FIRST.replace("problem.eligible[self.skip :]", "problem.rng.permutation(problem.eligible)"))
 
     def one(split: int) -> list[int]:
-        return poison(source, data, track, split, streams, mode=mode).labels.tolist()
+        labels: list[int] = poison(source, data, track, split, streams, mode=mode).labels.tolist()
+        return labels
 
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(one, range(6)))
@@ -241,7 +242,8 @@ def test_a_byte_that_is_taken_back_does_not_hold_the_referee(monkeypatch: pytest
 
 
 def test_no_read_of_a_guests_pipes_waits(go: Callable[..., PoisonedLabels], monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, watch = [], process._watch
+    seen: list[bool] = []
+    watch = process._watch
 
     def watched(guest: Any, *of: Any) -> str:
         seen.extend(os.get_blocking(end) for end in (guest.answer, guest.log))

@@ -214,7 +214,8 @@ def test_command(bubblewrap: str, tmp_path: Path) -> None:
 def test_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     for mode in ("bubblewrap", "none"):
-        seen = sandbox.environment(box(tmp_path / mode, threads=2) if (tmp_path / mode).mkdir() is None else None, mode)
+        (tmp_path / mode).mkdir()
+        seen = sandbox.environment(box(tmp_path / mode, threads=2), mode)
         assert "hf_secret" not in seen.values() and seen["PYTHONHASHSEED"] == "0" and seen["OMP_NUM_THREADS"] == "2"
 
 

@@ -26,7 +26,7 @@ def verdict(program: bytes, audit: int, number: int, *arguments: int) -> int:
     """What the kernel answers to one system call."""
     padded = [a & (2**64 - 1) for a in (*arguments, 0, 0, 0, 0, 0, 0)][:6]
     data = struct.pack("<IIQ6Q", number, audit, 0, *padded)
-    code = list(struct.iter_unpack("=HBBI", program))
+    code: list[tuple[int, int, int, int]] = list(struct.iter_unpack("=HBBI", program))
     place = accumulator = 0
     while True:
         operation, if_true, if_false, value = code[place]

@@ -13,7 +13,7 @@ import pytest
 from lnbench.characters import first_unseen
 from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.poison.run import Submission
-from lnbench.poison.submission import SOURCE_BYTES
+from lnbench.poison.source import SOURCE_BYTES
 
 
 def write(path: Path, content: bytes = b"x = 1\n") -> Path:

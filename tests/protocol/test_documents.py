@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
 
-from lnbench.protocol import Recipe, documents
+from lnbench.errors import ProtocolError
+from lnbench.protocol import Recipe
 from lnbench.protocol.documents import Count, Finite, Part, Positive, Sha256, WrongError, difference, read, show, whole
 
 
@@ -121,7 +122,8 @@ def test_every_mistake_gets_its_sentence(path: tuple[str | int, ...], value: Any
 def test_what_is_right_is_read() -> None:
     tree = read(TREE, Tree)
     assert tree.leaves == (tree.leaf,) and tree["pair"] == (1, "x") and tree.day == datetime.date(2026, 1, 31)
-    assert tree.maybe is UNSET and not tree.maybe and tree.text == ""
+    assert tree.maybe is UNSET and tree.text == ""
+    assert not tree.maybe
     for name in ("more", "replaced", "__class__"):
         with pytest.raises(KeyError):
             tree[name]
@@ -163,7 +165,7 @@ def test_a_part_made_by_hand_can_be_copied_and_changed() -> None:
     recipe = Recipe(steps=5, batch=2, learning_rate=0.1)
     assert recipe.replaced(steps=7) == Recipe(steps=7, batch=2, learning_rate=0.1)
     assert pickle.loads(pickle.dumps(recipe)) == copy.deepcopy(recipe) == recipe
-    with pytest.raises(documents.ProtocolError, match=r"^recipe: steps: expected at least 1, got 0\.$"):
+    with pytest.raises(ProtocolError, match=r"^recipe: steps: expected at least 1, got 0\.$"):
         recipe.replaced(steps=0)
     with pytest.raises(TypeError):
         recipe.replaced(epochs=1)

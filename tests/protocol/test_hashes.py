@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ def test_it_is_read_back_and_is_its_own_canonical_form(value: object) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=5), _values, min_size=2, max_size=5))
-def test_the_order_of_keys_does_not_count(value: dict) -> None:
+def test_the_order_of_keys_does_not_count(value: dict[str, Any]) -> None:
     assert canonical_json(dict(reversed(value.items()))) == canonical_json(value)
 
 

@@ -16,7 +16,7 @@ import lnbench
 
 
 def _problem(**changes: Any) -> lnbench.Problem:
-    values = {
+    values: dict[str, Any] = {
         "inputs": np.zeros((5, 1, 2, 2), dtype=np.float32),
         "labels": np.array([9, 1, 5, 9, 0]),
         "num_classes": 10,
@@ -47,7 +47,7 @@ def test_annotated_fields_are_parameters() -> None:
 
 def test_parameters_are_named_and_frozen() -> None:
     with pytest.raises(TypeError, match="positional"):
-        Skipping(1)  # type: ignore[misc]
+        Skipping(1)  # type: ignore[call-arg]  # what is refused
     with pytest.raises(TypeError, match="unexpected keyword argument 'skp'"):
         Skipping(skp=1)  # type: ignore[call-arg]
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ _names = st.tuples(st.sampled_from(["split", "order", "random", "init/mlp"]), _p
 
 
 @given(_names, _names)
-def test_streams_are_equal_exactly_when_their_names_are(one: tuple, other: tuple) -> None:
+def test_streams_are_equal_exactly_when_their_names_are(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     streams = Streams(TRACK)
     assert (streams.entropy(*one) == streams.entropy(*other)) == (one == other)
 
@@ -40,7 +41,7 @@ def test_streams_are_equal_exactly_when_their_names_are(one: tuple, other: tuple
     ],
     ids=["None is not 0", "no seed is not seed 0", "split and seed", "digits do not run together", "stage"],
 )
-def test_each_part_of_the_name_counts(one: tuple, other: tuple) -> None:
+def test_each_part_of_the_name_counts(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     assert Streams(TRACK).entropy(*one) != Streams(TRACK).entropy(*other)
 
 

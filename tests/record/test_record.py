@@ -239,7 +239,7 @@ def test_every_flag_has_a_sentence() -> None:
 
 def test_assemble_takes_keywords_only() -> None:
     with pytest.raises(TypeError):
-        assemble(None)  # type: ignore[call-arg]
+        assemble(None)  # type: ignore[arg-type, call-arg]  # what is refused
 
 
 def test_an_attack_that_its_own_counts_contradict_is_flagged_and_still_ranks_as_before(made: record.Record) -> None:

@@ -45,8 +45,8 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def replaced(document: Any, path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     """A copy of the document with the value at the path replaced."""
-    copied = json.loads(canonical_json(document))
-    spot = copied
+    copied: dict[str, Any] = json.loads(canonical_json(document))
+    spot: Any = copied
     for step in path[:-1]:
         spot = spot[step]
     spot[path[-1]] = value

@@ -108,7 +108,7 @@ def test_a_statement_is_checked_against_its_record(made: Record, tmp_path: Path)
     """Forged by hand, each is a file that is read without complaint."""
     author = {**made.document["poisoner"], "author": "Ada Lovelace"}
     ada = factories.make(factories.small(2, 1), poisoner=author)
-    forgeries = {
+    forgeries: dict[str, dict[str, Any]] = {
         "cells: expected at most the record's 12 victims, got 19": {"cells": 19},
         "by: expected somebody other than the record's author, got": {"by": "\uff41da  LOVELACE"},
         "it is about the record": {"record": "0" * 64},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,7 @@ def test_the_first_sixteen_flips_are_shown_as_the_data_has_them() -> None:
 def test_only_small_pictures_of_flipped_points_of_free_data_are_kept() -> None:
     points = [data.load(TRACK, 0)]
     assert thumbnails(points, [[]]) is None
-    flat = data.Split(
-        *(getattr(points[0], f) for f in ("inputs", "labels", "test_inputs", "test_labels", "index")), None
-    )
+    flat = dataclasses.replace(points[0], bounds=None)
     assert thumbnails([flat], [[(0, 9, 0)]]) is None, "without bounds there is no white"
     free = {name: data.pictures(tracks.load(name)) for name in tracks.names()}
     assert free["digits-9to0"] and free["mnist-9to0"] and not free["cifar10-9to0"] and not free["cifar10jpeg-9to0"]
@@ -82,7 +81,7 @@ def _of_no_split(shown: dict[str, Any]) -> None:
         (_of_no_split, "which was not flipped so"),
     ],
 )
-def test_a_picture_of_something_else_is_refused(change: Callable, words: str, tmp_path: Path) -> None:
+def test_a_picture_of_something_else_is_refused(change: Callable[[Any], object], words: str, tmp_path: Path) -> None:
     document = copy.deepcopy(dict(made().document))
     change(document["thumbnails"])
     forged = factories.rehashed(document)

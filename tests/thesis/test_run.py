@@ -12,6 +12,7 @@ import pytest
 
 from lnbench.errors import DataError, ProtocolError
 from lnbench.evaluation.code_hash import module_sha256
+from lnbench.evaluation.progress import Progress
 from lnbench.evaluation.store import Store
 from lnbench.thesis import experiments, page, run
 from lnbench.thesis.experiment import ABSENT, LEVELS, settings_of
@@ -47,7 +48,8 @@ def document(store: Store) -> dict[str, Any]:
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(store: Store, document: dict[str, Any]) -> None:
-    ran, reports = Here.ran, []
+    ran = Here.ran
+    reports: list[Progress] = []
     assert ran == len(document["found"]) == 5
     again = run.measure("fig02", "quick", 1, reports.append, store)
     assert Here.ran == ran and again == document

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -22,7 +24,7 @@ def _data(victims: int) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("family", ["mlp", "spectral"])
 def test_victims_with_data_of_their_own_train_as_they_do_alone(family: str) -> None:
     inputs, labels = _data(3)
-    options = {"width": 7, "depth": 2}
+    options: dict[str, Any] = {"width": 7, "depth": 2}
     made = architecture(family, options if family == "mlp" else {"options": options, "last_norm": 5.0})
     whole = train_separately(
         made, RECIPE, inputs.double(), labels, init=[1, 2, 3], order=[4, 5, 6], num_classes=3
@@ -64,7 +66,7 @@ def test_what_is_trained_on_is_what_perturb_gives() -> None:
         asked.append((batch, classes))
         return batch + 1
 
-    options = {"init": [1, 2], "order": [3, 4], "num_classes": 3}
+    options: dict[str, Any] = {"init": [1, 2], "order": [3, 4], "num_classes": 3}
     moved = train_separately(made, RECIPE, inputs, labels, **options, perturb=perturb).parameters
     wanted = train_separately(made, RECIPE, inputs + 1, labels, **options).parameters
     for name, value in wanted.items():

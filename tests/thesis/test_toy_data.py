@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -25,7 +27,7 @@ def test_poisons_lie_at_their_distance_and_go_all_ways() -> None:
 
 
 def test_a_seed_has_the_same_clean_draws_whatever_the_poisons() -> None:
-    size = {"n": 30, "test": 10, "d": 4, "mu": 1.0, "per_class": 2}
+    size: dict[str, Any] = {"n": 30, "test": 10, "d": 4, "mu": 1.0, "per_class": 2}
     clean = toy_data.poisoned_sets([5, 6], **size, radius=None, third=False)
     third = toy_data.poisoned_sets([5, 6], **size, radius=0.0, third=True)
     assert torch.equal(clean.inputs, third.inputs[:, :30])

@@ -146,7 +146,7 @@ def test_a_limit_is_exceeded_or_not_by_the_whole_interval() -> None:
 
 
 def test_flips_are_memorised_if_those_of_every_group_are() -> None:
-    good = memorised({"near": [100.0, 96.0], "random": [[95.0, 95.0]]})
+    good = memorised({"near": [100.0, 96.0], "random": np.array([[95.0, 95.0]])})
     assert (good.verdict, good.n) == (AGREES, 4)
     assert good.evidence == "96.5 % of the flips, least of `random`: 95.0 %"
     bad = memorised({"near": [100.0, 100.0, 100.0], "random": [94.97]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,13 +35,13 @@ def test_average_precision_is_scikit_learns() -> None:
 
 
 @pytest.fixture(scope="module")
-def found() -> dict:
+def found() -> dict[str, Any]:
     pytest.importorskip("cleanlab", reason="cleanlab is not installed")
     record = factories.make(factories.small(2, 1))
     return detectability.detectability(record, Streams(record.track.sha256))
 
 
-def test_random_nines_called_zeros_are_found(found: dict) -> None:
+def test_random_nines_called_zeros_are_found(found: dict[str, Any]) -> None:
     """Both arms of the made-up record are random flips of digits: a linear model sees them."""
     assert set(found["recall"]) == {"k", "2k", "5k"}
     for arm in ("poisoned", "random"):

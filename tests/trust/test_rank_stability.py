@@ -67,7 +67,8 @@ def test_an_audited_row_is_taken_at_its_strong_score(folder: Path) -> None:
     assert audits == {other.sha256: drops}
     found = rank_stability.standing(own, own.score["split_drops_pp"], rows, audits)
     assert (found["place"], found["strong_place"], found["audited"]) == (2, 1, 1)
-    for junk in (audit | {"record": "0" * 64}, audit | {"score": {"split_drops_pp": [1.0]}}, []):
+    junks: list[object] = [audit | {"record": "0" * 64}, audit | {"score": {"split_drops_pp": [1.0]}}, []]
+    for junk in junks:
         beside.write_text(json.dumps(junk))
         assert rank_stability.others_in(folder, own)[1] == {}
 

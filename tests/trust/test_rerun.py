@@ -7,6 +7,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_the_stored_source_makes_the_flips_again_and_another_does_not(record: Re
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells in this process: what a worker computes, without starting one."""
 
-    def run(self: local.LocalEngine, function: str, some: list) -> object:
+    def run(self: local.LocalEngine, function: str, some: list[dict[str, Any]]) -> object:
         module = {"lnbench.evaluation.cells:run": cells.run, "lnbench.trust.audit:run_cell": audit.run_cell}[function]
         return ((i, 1.0, module(cell)) for i, cell in enumerate(some))
 
@@ -149,7 +150,7 @@ def test_cells_are_drawn_from_every_stratum_in_turn() -> None:
 
 def test_the_power_is_what_a_forger_meets(record: Record) -> None:
     """Cells of 8 and 16 of 192 victims: raising the score by 5 points takes 3 of the small or 2 of the large ones."""
-    cells = [
+    cells: list[tuple[str, dict[str, Any]]] = [
         (arm, {"victim": name, "places": [[split, 0] for split in range(start, start + size)]})
         for arm in ("clean", "random", "poisoned")
         for name, size in (("mlp", 8), ("cnn", 16))

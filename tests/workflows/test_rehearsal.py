@@ -227,7 +227,7 @@ class Push:
 
 def drift(world: World) -> int:
     """The exit code of the board's drift check on main."""
-    command = [world.runner.commands / "lnbench", "leaderboard", "check"]
+    command: list[str | Path] = [world.runner.commands / "lnbench", "leaderboard", "check"]
     environment = dict(world.runner.environment)
     return subprocess.run(command, cwd=world.clone, env=environment, capture_output=True).returncode
 
