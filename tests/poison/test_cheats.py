@@ -198,11 +198,14 @@ def test_luck_anywhere_but_on_the_first_split_is_seen(
         assert len(made) == splits and not same
 
 
-def test_which_splits_are_run_twice_is_drawn_for_each_row(tmp_path: Path) -> None:
-    drawn = [_repeated({"source": source}, 48, Store(tmp_path)) for source in range(40)]
-    assert drawn == [_repeated({"source": source}, 48, Store(tmp_path)) for source in range(40)]
+def test_which_splits_are_run_twice_is_a_secret_that_a_row_keeps(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    draw = {"source": "one", "splits": 48}
+    drawn = [_repeated(draw, store) for _ in range(40)]
     assert len(set(map(tuple, drawn))) > 30 and all(len(set(d)) == 2 and set(d) < set(range(48)) for d in drawn)
-    assert _repeated({"source": 0}, 1, Store(tmp_path)) == [0] and _repeated({"source": 0}, 2, Store(tmp_path)) == [1]
+    store.put("splits", draw, {"splits": drawn[0]})
+    assert all(_repeated(draw, store) == drawn[0] for _ in range(10))
+    assert _repeated({"splits": 1}, store) == [0] and _repeated({"splits": 2}, store) == [1]
 
 
 def test_a_submission_is_what_its_text_says(mode: str, data: Any, track: Any, streams: Any) -> None:
