@@ -93,5 +93,5 @@ def command(
         raise click.exceptions.Exit(1)
     click.echo(f"{record} says what its bits say.")
     if sign is not None:
-        path = verification.sign(report, sign, cells=retrain or 0, device=device, board=board, key=key)
+        path = verification.sign(report, sign, device=device, board=board, key=key)
         click.echo(f"verification: {path}", err=True)

@@ -70,7 +70,7 @@ def verify_again(
             )
         tell = _told("poisoning again", notify)
         checks.append(rerun.repoison(report.record, mode=mode, track=track, salt=salt, on_split=tell))
-    power = 0.0
+    cells, power = 0, 0.0
     if retrain is not None:
         retraining = train_again(
             report.record,
@@ -82,8 +82,8 @@ def verify_again(
             on_cell=_told("training again", notify),
         )
         checks.append(retraining.check)
-        power = retraining.power
-    return Report(tuple(checks), report.record, power)
+        cells, power = retraining.cells, retraining.power
+    return Report(tuple(checks), report.record, cells, power)
 
 
 def check_signable(record: Path, board: Path, *, repoison: bool, retrain: int | None) -> None:
@@ -104,13 +104,12 @@ def check_signable(record: Path, board: Path, *, repoison: bool, retrain: int | 
             raise ProtocolError(f"{record} is not on the board in {board}; `lnbench leaderboard add` it first.")
 
 
-def sign(report: Report, by: str, *, cells: int, device: str, board: Path, key: Path | None = None) -> Path:
+def sign(report: Report, by: str, *, device: str, board: Path, key: Path | None = None) -> Path:
     """Write a statement, under a name, that everything a verification looked at held; returns its file.
 
     Args:
         report: of `verify_again`, with labels and victims made again.
         by: who signs.
-        cells: cells that were trained again.
         device: where they were trained.
         board: the statement is written to its `verifications`.
         key: an OpenSSH key to sign it with; without one it only bears the name.
@@ -124,7 +123,7 @@ def sign(report: Report, by: str, *, cells: int, device: str, board: Path, key: 
         raise ProtocolError("what is not a record cannot be signed for.")
     if report.passed and report.power < POWER:
         raise ProtocolError(
-            f"nothing is signed: {cells} cells trained again find a score raised by {RAISED_PP:g} points with a "
+            f"nothing is signed: {report.cells} cells trained again find a score raised by {RAISED_PP:g} points with a "
             f"probability of {100 * report.power:.0f} %, and signing takes {100 * POWER:.0f} %; train more cells."
         )
     made = statement.document(
@@ -132,7 +131,7 @@ def sign(report: Report, by: str, *, cells: int, device: str, board: Path, key: 
         report.checks,
         by=by,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        cells=cells,
+        cells=report.cells,
         sandbox=diagnosis.mode(),
         environment=environment(device, report.record.track)["id"],
         version=__version__,

@@ -39,11 +39,13 @@ class Report:
     Attributes:
         checks: in the order they were made; for a file that is not a record, only the one that says so.
         record: the record, or None if the file is not one.
+        cells: cells that were trained again.
         power: with which probability retraining would have found a raised score; see `lnbench.trust.retrain`.
     """
 
     checks: tuple[Check, ...]
     record: Record | None
+    cells: int = 0
     power: float = 0.0
 
     @property

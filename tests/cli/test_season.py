@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -142,8 +143,10 @@ def again(monkeypatch: pytest.MonkeyPatch, *, retrained: bool = True, power: flo
 def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again(monkeypatch)
     assert lnbench("leaderboard", "add", made).exit_code == 0
-    done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader")
+    done = lnbench("verify", made, "--repoison", "--retrain", "1000000", "--sign", "A. Reader")
     assert done.exit_code == 0 and "verification: leaderboard/verifications/digits-9to0/made_up-" in done.stderr
+    (stated,) = Path("leaderboard/verifications/digits-9to0").iterdir()
+    assert json.loads(stated.read_text())["cells"] == 3  # those that were trained, not those that were asked for
     assert lnbench("leaderboard", "build").exit_code == 0
     assert "| said by “A. Reader” |" in Path("leaderboard/README.md").read_text()
 
