@@ -15,6 +15,7 @@ from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import score
 from lnbench.record.flags import BAND
+from lnbench.trust import retrain
 
 PAGE = Path(__file__).resolve().parents[2] / "leaderboard" / "PROTOCOL.md"
 TRACKS = [tracks.load(name) for name in sorted(tracks.names(), key=lambda name: (name != tracks.DEFAULT, name))]
@@ -62,6 +63,7 @@ def claims() -> list[str]:
         f"at most {one({s.clean_pp for s in stealth}):g} point, and the source class's at most "
         f"{one({s.source_clean_pp for s in stealth}):g} points, below",
         f"over all rows of a table, at {100 * ALPHA:.0f} %",
+        f"to find a score raised by {retrain.RAISED_PP:g} points with {100 * retrain.POWER:.0f} % probability",
         "Version 0 of a track is not released",
     ]
 
