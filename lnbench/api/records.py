@@ -85,7 +85,7 @@ def audit(
     store: Store | str | os.PathLike[str] | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Train a record's victims again and attack them as strongly as known how: does its score survive?
+    """Train a record's victims again and attack them with the strong adversary: does the score survive?
 
     Args:
         record: a record or its file.

@@ -66,9 +66,11 @@ def check_online(address: Address, doing: str) -> None:
 
 
 def _unwrapped(error: Exception) -> Exception:
-    """What really happened: the client wraps a failed upload of one of several files in a RuntimeError."""
+    """What really happened: the client wraps a failed upload of one of several files, and an answer without an etag."""
     cause = error.__cause__
-    return _unwrapped(cause) if isinstance(error, RuntimeError) and isinstance(cause, Exception) else error
+    if isinstance(cause, Exception) and (isinstance(error, RuntimeError) or _is(cause, "FileMetadataError")):
+        return _unwrapped(cause)
+    return error
 
 
 def _asked_wait(error: BaseException, otherwise: float) -> float:
@@ -91,7 +93,8 @@ def _known(error: Exception, address: Address, doing: str, writing: bool) -> Lnb
         + ("there is no token: run `hf auth login` or set HF_TOKEN." if no_token else "this token may not see it."),
         "RevisionNotFoundError": f"{address.repo} has no revision {address.revision}: it was never there, or is gone.",
         "RemoteEntryNotFoundError": f"{here} failed: a file that was listed a moment ago is gone; run it again.",
-        "FileMetadataError": f"{here} failed: {server} names no etag or size for a file; run it again.",
+        "FileMetadataError": f"{here} failed: {server} names no etag or size for a file; "
+        "if a login page of the network answered, log in there first, then run it again.",
     }.items():
         if _is(error, name):
             return UnavailableError(sentence)

@@ -46,7 +46,7 @@ def audit(
     store: Store | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Attack a record's victims again, as strongly as known how.
+    """Attack a record's victims again, with the strong adversary.
 
     Args:
         board: a folder of records, `<track>/<file>.json`; the record's rank among them is looked at if given.

@@ -231,6 +231,8 @@ def test_two_names_that_look_alike_do_not_come_from_two_sources(board: Path, nam
 def test_one_source_may_have_two_such_names(board: Path) -> None:
     put(board, factories.make(TRACK, name="attack_one", parameters={"a": 1}))
     put(board, factories.make(TRACK, name="attack-one", parameters={"a": 2}))
+    check(board / "records", board)
+    assert {path.name.rsplit("-", 1)[0] for path in board.rglob("*.json")} == {"attack_one", "attack-one"}
 
 
 @pytest.mark.parametrize("folder", ["attacks", "submissions"])

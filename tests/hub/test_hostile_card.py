@@ -77,6 +77,8 @@ def test_a_card_that_harms_or_misleads_is_refused(old: str, new: str, sentence: 
 def test_what_an_author_may_well_add_passes(more: str, built: Path) -> None:
     _judge(built, (built / layout.CARD).read_text(encoding="utf-8") + more)
     _judge(built, (built / layout.CARD).read_text(encoding="utf-8").replace("license:", "language: en\nlicense:", 1))
+    with pytest.raises(RecordError, match="holds HTML"):  # what comes after it is read all the same
+        _judge(built, (built / layout.CARD).read_text(encoding="utf-8") + more + "\n<b>bold</b>\n")
 
 
 def test_a_card_that_is_no_text_is_refused(built: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_login_page_in_place_of_files(wrong: Any, hub: loopback.Hub, pushed: A
     for pattern in (f"GET {API}/tree", "HEAD .*resolve"):
         hub.failures.clear()
         hub.fail(pattern, "page", times=99)
-        wrong("pull", REPO)
+        assert "login page" in wrong("pull", REPO)
 
 
 def test_a_server_that_says_nothing_is_given_up(wrong: Any, client: Any, hub: loopback.Hub) -> None:

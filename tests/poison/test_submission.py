@@ -247,7 +247,7 @@ def test_a_file_beside_it_is_refused(text: str) -> None:
     ],
 )
 def test_the_toolboxes_are_a_submissions_to_use(text: str) -> None:
-    Submission.from_bytes("a.py", text.encode())
+    assert Submission.from_bytes("a.py", text.encode()).source == text
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
