@@ -42,6 +42,24 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def no_workers() -> Iterator[None]:
+    """Cells are computed in this process; see `here`."""
+    import here
+
+    with here.no_workers():
+        yield
+
+
+@pytest.fixture(scope="module")
+def no_workers_in_this_file() -> Iterator[None]:
+    """The same for all tests of a file, and for what they share."""
+    import here
+
+    with here.no_workers():
+        yield
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

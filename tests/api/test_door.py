@@ -25,6 +25,8 @@ from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.trust import audit as strong
 
+pytestmark = pytest.mark.usefixtures("no_workers_in_this_file")
+
 FUNCTIONS = [
     "audit",
     "check",

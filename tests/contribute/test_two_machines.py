@@ -63,6 +63,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 
 @needs_bubblewrap
+@pytest.mark.usefixtures("no_workers")
 def test_a_row_from_two_machines_is_the_row_of_one(
     labelled: tuple[str, Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_row_from_two_machines_is_the_row_of_one(
 
 
 @needs_bubblewrap
+@pytest.mark.usefixtures("no_workers")
 def test_labels_that_did_not_travel_are_missed_row_by_row(
     labelled: tuple[str, Path], tmp_path: Path, no_sandbox: None
 ) -> None:
@@ -111,6 +113,7 @@ def test_labels_that_did_not_travel_are_missed_row_by_row(
 
 
 @needs_bubblewrap
+@pytest.mark.usefixtures("no_workers")
 def test_a_track_that_random_flip_does_not_calibrate_gets_no_other_rows(tmp_path: Path) -> None:
     track = tiny_track(tmp_path, calibrated=False)
     list(two_machines.labels([track], ["random_flip"], tmp_path / "rows", workers=1))

@@ -245,6 +245,10 @@ class _Server(BaseHTTPRequestHandler):
         pass
 
 
+left_open = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+"""torchvision leaves the answers open that it does not like, until the garbage is collected."""
+
+
 @pytest.fixture
 def server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Server]]:
     """torchvision's mirror of MNIST, which is nowhere here."""
@@ -269,9 +273,10 @@ def server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Serve
         listening.shutdown()
         thread.join()
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-        gc.collect()  # torchvision leaves the answers open that it does not like
+        gc.collect()
 
 
+@left_open
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
@@ -295,6 +300,7 @@ def test_what_a_mirror_answers_instead(status: int, body: bytes, words: str, ser
     assert list(folders.downloads().iterdir()) == []
 
 
+@left_open
 def test_proxies_and_names_that_a_download_fails_with(server: type[_Server], monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -316,6 +322,7 @@ def test_proxies_and_names_that_a_download_fails_with(server: type[_Server], mon
     assert "ALL_PROXY" not in _refused()
 
 
+@left_open
 def test_a_mirror_whose_certificate_nobody_trusts(
     server: type[_Server], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +344,7 @@ def test_a_mirror_whose_certificate_nobody_trusts(
         assert f"{secure.url} has no such thing (HTTP 404)" in _refused(), "with it, it is asked"
 
 
+@left_open
 def test_a_mirror_that_says_nothing_is_given_up(server: type[_Server], monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import MNIST
 

@@ -62,6 +62,7 @@ def test_the_figure_places_eta_by_its_logarithm_and_accuracy_by_height() -> None
     assert ET.fromstring(alone).tag == f"{space}svg"
 
 
+@pytest.mark.usefixtures("no_workers")
 def test_one_command_draws_it(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "first.py").write_text(tiny.POISONER)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import here
 import tiny
 from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.evaluation import cells, submissions
@@ -21,6 +22,7 @@ from lnbench.evaluation.environment import environment
 from lnbench.evaluation.store import Store
 from lnbench.poison.run import Submission
 from lnbench.protocol import Streams, Track, random_flips
+from lnbench.protocol import track as tracks
 from lnbench.record.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +86,7 @@ def test_the_record_is_the_same_whatever_the_workers_and_comes_from_the_store_th
     assert [p.reused for p in told_again if p.stage == "victims"] == [12]
 
 
+@pytest.mark.usefixtures("no_workers")
 def test_a_second_submission_reuses_the_clean_and_random_arms(track: Track, tmp_path: Path) -> None:
     store = Store(tmp_path)
     first, _ = _told(_submission(FIRST), track, store)
@@ -115,6 +118,7 @@ def test_a_second_run_tells_whether_labels_can_be_made_again(track: Track, tmp_p
             assert "1 of 1 splits twice" in told[0].note
 
 
+@pytest.mark.usefixtures("no_workers")
 def test_flipping_nothing_gives_the_poisoned_arm_the_clean_arms_bits(track: Track, tmp_path: Path) -> None:
     record, _ = _told(_submission(NOTHING, "nothing"), track, Store(tmp_path))
     by_arm: dict[str, list[dict[str, Any]]] = {"clean": [], "random": [], "poisoned": []}
@@ -124,6 +128,7 @@ def test_flipping_nothing_gives_the_poisoned_arm_the_clean_arms_bits(track: Trac
     assert by_arm["random"] != by_arm["clean"]
 
 
+@pytest.mark.usefixtures("no_workers")
 def test_a_salt_moves_splits_and_seeds_and_is_not_in_the_record(track: Track, tmp_path: Path) -> None:
     public, _ = _told(_submission(FIRST), track, Store(tmp_path))
     salted, _ = _told(_submission(FIRST), track, Store(tmp_path), salt="pepper")
@@ -133,6 +138,7 @@ def test_a_salt_moves_splits_and_seeds_and_is_not_in_the_record(track: Track, tm
     assert "pepper" not in json.dumps(dict(salted.document))
 
 
+@pytest.mark.usefixtures("no_workers")
 def test_a_submission_that_fails_on_its_last_split_leaves_no_victims_behind(track: Track, tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(SubmissionError, match=r"raises_late\.py.*not this one"):
@@ -147,7 +153,7 @@ def _command(track_file: Path, out: Path) -> list[str]:
 
 def test_a_killed_run_resumes_with_the_same_hash_and_computes_nothing_twice(tmp_path: Path) -> None:
     keys = tiny.document()
-    keys["victims"][0]["recipe"]["steps"] = 150
+    keys["victims"][0]["recipe"]["steps"] = 80
     track_file = tiny.write(tmp_path / "tiny.toml", keys)
     variables = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -172,7 +178,10 @@ def test_a_killed_run_resumes_with_the_same_hash_and_computes_nothing_twice(tmp_
     finished = {p: p.stat().st_mtime_ns for p in killed.rglob("*.json")}
     assert 2 <= sum("cells" in p.parts for p in finished) < 6
     assert not (tmp_path / "none").exists()
-    assert run(killed, tmp_path / "a") == run(tmp_path / "whole", tmp_path / "b")
+    with here.no_workers():
+        random_flip = Submission.from_file(ROOT / "attacks" / "random_flip.py")
+        whole = evaluate(random_flip, tracks.load(str(track_file)), store=Store(tmp_path / "whole"))
+    assert run(killed, tmp_path / "a") == whole.sha256
     assert {p: p.stat().st_mtime_ns for p in finished} == finished
 
 

@@ -44,7 +44,7 @@ def track() -> Track:
 
 
 @pytest.fixture(scope="module")
-def made(track: Track, tmp_path_factory: pytest.TempPathFactory) -> Record:
+def made(track: Track, tmp_path_factory: pytest.TempPathFactory, no_workers_in_this_file: None) -> Record:
     """A real run on it."""
     return evaluate(
         Submission.from_bytes("lopsided.py", LOPSIDED, {}), track, store=Store(tmp_path_factory.mktemp("s")), workers=1

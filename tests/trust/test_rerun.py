@@ -22,6 +22,8 @@ from lnbench.protocol import ARMS, Track, sha256_json
 from lnbench.record.record import Record
 from lnbench.trust import audit, rerun, retrain
 
+pytestmark = pytest.mark.usefixtures("no_workers_in_this_file")
+
 SOURCE = b'''
 import lnbench
 
@@ -41,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def record(store: Store) -> Record:
+def record(store: Store, no_workers_in_this_file: None) -> Record:
     keys = tiny.document()
     keys["adversary"]["steps"] = 20
     submission = Submission.from_bytes("first.py", SOURCE, {"skip": "3"})
