@@ -14,12 +14,14 @@ import tiny
 from lnbench import data, record
 from lnbench.protocol import (
     MATCHED,
+    OWN,
     PUBLIC_SALT,
     Streams,
     Track,
     applied,
     arms_of,
     matched_flips,
+    random_draw,
     random_flips,
     sha256,
 )
@@ -30,11 +32,19 @@ from lnbench.record.tables import expected_victims
 SOURCE = '"""A test\'s poisoner."""\n'
 
 
-_DIGITS = dict(tracks.load("digits-9to0").document)
+def _simple() -> dict[str, Any]:
+    """The keys of `digits-9to0` as it began: one draw of random flips a seed, one score, two architectures."""
+    document: dict[str, Any] = copy.deepcopy(dict(tracks.load("digits-9to0").document))
+    document.pop("damage", None)
+    document["replication"].pop("random_draws", None)
+    return document | {"version": 0, "victims": document["victims"][:2]}
+
+
+_DIGITS = _simple()
 
 
 def track(**changes: Any) -> Track:
-    """The default track, calibrated, with top-level keys of its document replaced."""
+    """A simple track of digits, calibrated, with top-level keys of its document replaced."""
     document = copy.deepcopy(_DIGITS) | {"calibrated": True} | changes
     return Track.from_document(document)
 
@@ -86,11 +96,14 @@ def make(
     r = t.replication
     splits, seeds = (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)
     points = [_load(t, w, salt) for w in range(splits)]
-    noise = t.noise
     flips: dict[str, Any] = {
-        "poisoned": [random_flips(p.labels, noise.pairs, noise.budget, rng) for p in points],
+        "poisoned": [random_flips(p.labels, t.pairs(w), t.noise.budget, rng) for w, p in enumerate(points)],
         "random": [
-            [random_flips(p.labels, noise.pairs, noise.budget, streams.generator("random", w, v)) for v in range(seeds)]
+            [
+                random_draw(p.labels, t, streams, w, v, draw)
+                for v in range(seeds)
+                for draw in range(t.replication.random_draws)
+            ]
             for w, p in enumerate(points)
         ],
     }
@@ -101,17 +114,18 @@ def make(
         ]
     levels = {"random": level, "poisoned": level - effect, MATCHED: level - effect / 2}
     victims, shared = [], np.random.default_rng(0)
-    for architecture, split, v, arm in expected_victims(t, splits, seeds):
+    for architecture, split, v, arm, draw in expected_victims(t, splits, seeds):
         drawn = shared if arm in ("clean", "random") else rng
-        victim = _victim(t, points[split], architecture, arm, levels, drawn)
+        victim = _victim(t, split, points[split], architecture, arm, levels, drawn)
         victim |= {"architecture": architecture, "split": split, "seed": v, "arm": arm}
+        victim |= {} if draw is None else {"draw": draw}
         if change is not None:
             change(victim)
         victims.append(victim)
     arguments: dict[str, Any] = {
         "track": t,
         "streams_commitment": streams.commitment,
-        "salt": PUBLIC_SALT if salt == PUBLIC_SALT else None,
+        "salt": next((said for said in (PUBLIC_SALT, OWN) if salt.partition(":")[0] == said), None),
         "season": season,
         "quick": quick,
         "splits": splits,
@@ -160,9 +174,15 @@ def rehashed(document: Mapping[str, Any]) -> Record:
 
 
 def _victim(
-    t: Track, points: data.Split, architecture: str, arm: str, levels: Mapping[str, float], rng: np.random.Generator
+    t: Track,
+    split: int,
+    points: data.Split,
+    architecture: str,
+    arm: str,
+    levels: Mapping[str, float],
+    rng: np.random.Generator,
 ) -> dict[str, Any]:
-    sources = [source for source, _ in t.noise.pairs]
+    sources = [source for source, _ in t.pairs(split)]
     n = int(np.isin(points.test_labels, sources).sum())
     at, curve = t.scored_index(architecture), len(t.epsilons(t.spec(architecture)))
     bits, counts = {}, {}
@@ -173,6 +193,9 @@ def _victim(
         row = np.clip(int(broken.sum()) + slope, 0, n)
         row[at] = int(broken.sum())
         bits[goal], counts[goal] = record.pack(broken), row.tolist()
+    if t.damage is not None:
+        broken = rng.random(n) < 0.6 * (1.0 - level)
+        bits["damage"], counts["damage"] = record.pack(broken), int(broken.sum())
     budget = 0 if arm == "clean" else t.noise.budget
     return {
         "steps": t.spec(architecture).recipe.steps,

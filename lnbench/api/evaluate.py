@@ -42,6 +42,7 @@ def evaluate(
     sandbox: str = "auto",
     season: str | None = None,
     salt_file: str | os.PathLike[str] | None = None,
+    own_splits: bool = False,
     board: str | os.PathLike[str] = "leaderboard",
     store: Store | str | os.PathLike[str] | None = None,
     keep_victims: str | os.PathLike[str] | None = None,
@@ -66,6 +67,8 @@ def evaluate(
         sandbox: `auto`, or `none` to run a file in a plain process with all your rights, unranked.
         season: draw splits and seeds by an open season's salt.
         salt_file: the season's secret salt, as `lnbench season open` wrote it.
+        own_splits: draw splits and seeds by the salt that the poisoner's own source and parameters give: proof that the
+            source holds nothing that was chosen on them. Clean and random arms are trained anew.
         board: the folder with `seasons.toml` in it.
         store: where results are stored and looked up; lnbench's cache if None.
         keep_victims: a folder for all victims as safetensors; each is trained once more.
@@ -101,6 +104,7 @@ def evaluate(
             sandbox=sandbox,
             salt=made.salt,
             season=made.season,
+            own_splits=own_splits,
             store=store_of(store),
             keep_victims=None if keep_victims is None else Path(keep_victims),
             on_progress=on_progress,

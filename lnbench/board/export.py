@@ -59,6 +59,12 @@ def _row(row: Row) -> dict[str, Any]:
         "ranks": None if row.ranks is None else list(row.ranks),
         "p_holm": None if row.p_holm is None else round(row.p_holm, 9),
         "beats_random": row.beats_random,
+        "damage_ranks": None if row.damage_ranks is None else list(row.damage_ranks),
+        "damage_p_holm": None if row.damage_p_holm is None else round(row.damage_p_holm, 9),
+        "damages": row.damages,
+        "beats_search": row.above_search,
+        "proven": row.proven,
+        "own_splits": None if row.own is None else {"score": row.own.document["score"], "sha256": row.own.sha256},
         "trust": row.trust,
         "trainings": row.trainings,
         "score": record.document["score"],
@@ -94,6 +100,9 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "worst_drop_pp": worst["drop_pp"],
         "area_pp": score["area_pp"],
         "untargeted_drop_pp": score["untargeted_drop_pp"],
+        **_damage(row),
+        "own_splits_drop_pp": row.own.score["drop_pp"] if row.own else None,
+        "own_splits_sha256": row.own.sha256 if row.own else None,
         "matched_drop_pp": score.matched.drop_pp if score.matched else None,
         **arms,
         "trainings": row.trainings,
@@ -102,6 +111,21 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "date": record.started[:10],
         "record": row.path,
         "sha256": record.sha256,
+    }
+
+
+def _damage(row: Row) -> dict[str, Any]:
+    damage = row.record.score.damage
+    low, high = (damage.ci95_pp if damage else None) or (None, None)
+    first, last = row.damage_ranks or (None, None)
+    return {
+        "damage_drop_pp": damage.drop_pp if damage else None,
+        "damage_ci95_low_pp": low,
+        "damage_ci95_high_pp": high,
+        "damage_from_clean_pp": damage.from_clean_pp if damage else None,
+        "damage_p_holm": None if row.damage_p_holm is None else round(row.damage_p_holm, 9),
+        "damage_rank_first": first,
+        "damage_rank_last": last,
     }
 
 

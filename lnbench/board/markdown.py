@@ -74,12 +74,17 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
     columns: dict[str, Callable[[Row], str]] = {
         "rank": lambda row: ranks(row.ranks),
         "poisoner": lambda row: _poisoner(row, root),
-        "score, pp": lambda row: Markdown("**{}** {}").format(points(row.drop), interval(row.record.score["ci95_pp"])),
-        "beats random": lambda row: (
-            Markdown("{} ({})").format(row.beats_random, probability(row.p_holm)) if row.beats_random else "–"
+        "own splits, pp": _own,
+        "targeted, pp": lambda row: Markdown("**{}** {}").format(
+            points(row.drop), interval(row.record.score["ci95_pp"])
         ),
+        "beats random": lambda row: _verdict(row.beats_random, row.p_holm),
+        "damage, pp": _damage,
+        "damage rank": lambda row: ranks(row.damage_ranks),
+        "damages": lambda row: _verdict(row.damages, row.damage_p_holm),
+        "beats search": lambda row: row.above_search or "–",
         "worst architecture": _worst,
-        "AA c / r / p": lambda row: _arms(row, "adv_acc"),
+        "targeted AA c / r / p": lambda row: _arms(row, "adv_acc"),
         "untargeted AA c / r / p": lambda row: _arms(row, "untargeted_adv_acc"),
         "clean accuracy c / r / p": lambda row: _arms(row, "clean_acc"),
         "memorised r / p": lambda row: _arms(row, "memorised", ARMS[1:]),
@@ -89,7 +94,34 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         "date": lambda row: row.record.started[:10],
         "record": lambda row: _LINK.format(row.record.sha256[:8], _path(f"{records}/{row.path}")),
     }
+    if not any(row.own for row in table.rows):
+        del columns["own splits, pp"]
+    if table.track.damage is None:
+        for name in ("damage, pp", "damage rank", "damages"):
+            del columns[name]
     return grid(list(columns), [[show(row) for show in columns.values()] for row in table.rows])
+
+
+def _verdict(shown: str | None, p: float | None) -> Markdown:
+    return Markdown("–") if shown is None else Markdown("{} ({})").format(shown, probability(p))
+
+
+def _own(row: Row) -> Markdown:
+    """The score on the splits that the row's own source draws."""
+    if row.own is None:
+        return Markdown("–")
+    score = row.own.score
+    return Markdown("**{}** {}").format(points(score["drop_pp"]), interval(score["ci95_pp"]))
+
+
+def _damage(row: Row) -> Markdown:
+    """The damage below random flips, and below clean labels."""
+    damage = row.record.score.damage
+    if not damage:
+        return Markdown("–")
+    return Markdown("{} {}; below clean {}").format(
+        points(damage.drop_pp), interval(damage.ci95_pp), points(damage.from_clean_pp)
+    )
 
 
 def _path(path: str) -> Markdown:

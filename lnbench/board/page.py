@@ -19,7 +19,7 @@ from lnbench.board import figures
 from lnbench.board.levels import statement_is_signed
 from lnbench.board.markdown import about, reading, source_link, title
 from lnbench.board.png import png
-from lnbench.board.tables import Board, Row
+from lnbench.board.tables import Board, Row, Table
 from lnbench.protocol import ARMS
 from lnbench.record.record import meaning
 from lnbench.text import interval, plain, points, probability, ranks, share
@@ -28,11 +28,17 @@ _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/%#?=&+-]*)?")
 _COLUMNS = (
     "rank",
     "poisoner",
-    "score, pp",
+    "own splits, pp",
+    "targeted, pp",
     "95 % interval",
     "beats random",
+    "damage, pp",
+    "damage interval",
+    "damage rank",
+    "damages",
+    "beats search",
     "worst architecture",
-    *(f"AA {arm}, %" for arm in ARMS),
+    *(f"targeted AA {arm}, %" for arm in ARMS),
     "untargeted AA c / r / p, %",
     "clean accuracy c / r / p, %",
     "memorised r / p, %",
@@ -74,8 +80,8 @@ def render(board: Board, records: str, root: Path | None) -> str:
         board=board,
         records=records,
         root=root,
-        columns=_COLUMNS,
-        cells=lambda row: _cells(row, records, root),
+        columns=columns,
+        cells=lambda table, row: _cells(table, row, records, root),
         style=style,
         script=script,
         reading=_reading(),
@@ -90,8 +96,17 @@ def _reading() -> list[Markup]:
     return [Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", re.sub(r"\*(.+?)\*", r"<em>\1</em>", i))) for i in items]
 
 
-def _cells(row: Row, records: str, root: Path | None) -> list[Cell]:
+def columns(table: Table) -> list[str]:
+    """The columns that a table has values in."""
+    absent = {name for name in _COLUMNS if name.startswith("damage") and table.track.damage is None}
+    if not any(row.own for row in table.rows):
+        absent.add("own splits, pp")
+    return [name for name in _COLUMNS if name not in absent]
+
+
+def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell]:
     score, arms = row.record.score, row.record.arms
+    own, damage = row.own.score if row.own else None, score.damage
     worst, link = score["worst_architecture"], source_link(row, root)
     links = {"poisoner": f"../{link}" if link else "", "record": f"{records}/{quote(row.path)}"}
 
@@ -101,9 +116,15 @@ def _cells(row: Row, records: str, root: Path | None) -> list[Cell]:
     cells: list[tuple[str, object]] = [
         (ranks(row.ranks), row.ranks[0] if row.ranks else ""),
         (plain(row.record.label), plain(row.record.label).lower()),
+        (f"{points(own['drop_pp'])} {interval(own['ci95_pp'])}" if own else "–", own["drop_pp"] if own else None),
         (points(row.drop), row.drop),
         (interval(score["ci95_pp"]), score["ci95_pp"][0]),
         (f"{row.beats_random or '–'} ({probability(row.p_holm)})", row.p_holm),
+        (points(damage.drop_pp) if damage else "–", damage.drop_pp if damage else None),
+        (interval(damage.ci95_pp) if damage else "–", damage.ci95_pp[0] if damage and damage.ci95_pp else None),
+        (ranks(row.damage_ranks), row.damage_ranks[0] if row.damage_ranks else ""),
+        (f"{row.damages or '–'} ({probability(row.damage_p_holm)})", row.damage_p_holm),
+        (row.above_search or "–", row.above_search),
         (f"{worst['name']} {points(worst['drop_pp'])}" if worst else "–", worst["drop_pp"] if worst else None),
         *((share(arms[arm]["adv_acc"]), arms[arm]["adv_acc"]) for arm in ARMS),
         several("untargeted_adv_acc"),
@@ -115,9 +136,11 @@ def _cells(row: Row, records: str, root: Path | None) -> list[Cell]:
         (row.record.started[:10], row.record.started),
         (row.record.sha256[:8], row.record.sha256[:8]),
     ]
+    shown = columns(table)
     return [
         Cell(name, text, "" if key is None else str(key), links.get(name, ""))
         for name, (text, key) in zip(_COLUMNS, cells, strict=True)
+        if name in shown
     ]
 
 

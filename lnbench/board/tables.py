@@ -11,15 +11,17 @@ import numpy as np
 
 from lnbench.board import levels
 from lnbench.errors import RecordError
-from lnbench.protocol import Track
+from lnbench.protocol import OWN, Track
 from lnbench.protocol import track as tracks
 from lnbench.record import seasons, statement
 from lnbench.record.folder import records_in
 from lnbench.record.record import Record, read
-from lnbench.record.score import holm, rank_intervals
+from lnbench.record.score import Interval, holm, rank_intervals, t_interval
 from lnbench.record.statement import Statement
 
 ALPHA = 0.05
+SEARCH = "random_search"
+"""The attack that any search has to beat at equal trainings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,11 @@ class Row:
         accuracies: AA of the poisoned arm, (split,).
         ranks: first and last rank it may have; None in the history.
         p_holm: p against random flips, Holm-corrected over the table's rows; None in the history.
+        damage_accuracies: AA of the poisoned arm under the damage attack, (split,); None on tracks without one.
+        damage_ranks, damage_p_holm: as `ranks` and `p_holm`, by the damage.
+        own: the record of the same poisoner on the splits that its own source draws, if there is one.
+        above_search: whether it beats the random search that trained at least as many victims: `yes`, `worse` or `not
+            shown`, Holm-corrected over the rows that are so compared; None where there is no such search.
         season_open: whether its splits were drawn by a salt that is still secret.
         statements: of those who made it again.
     """
@@ -41,6 +48,11 @@ class Row:
     accuracies: np.ndarray
     ranks: tuple[int, int] | None = None
     p_holm: float | None = None
+    damage_accuracies: np.ndarray | None = None
+    damage_ranks: tuple[int, int] | None = None
+    damage_p_holm: float | None = None
+    own: Record | None = None
+    above_search: str | None = None
     season_open: bool = False
     statements: tuple[Statement, ...] = ()
 
@@ -52,16 +64,32 @@ class Row:
     @property
     def beats_random(self) -> str | None:
         """`yes`, `worse` or `not shown`, over all of the table's rows; None in the history."""
-        if self.p_holm is None:
+        return None if self.p_holm is None else _shown(self.p_holm, self.drop)
+
+    @property
+    def damages(self) -> str | None:
+        """The same of the damage; None too where there is none."""
+        damage = self.record.score.damage
+        if not damage or self.damage_p_holm is None or damage.drop_pp is None:
             return None
-        if self.p_holm >= ALPHA:
-            return "not shown"
-        return "yes" if self.drop > 0 else "worse"
+        return _shown(self.damage_p_holm, damage.drop_pp)
+
+    @property
+    def proven(self) -> bool:
+        """Whether its score is more than its author's word on splits that everybody knows: it may lead a table.
+
+        It is so if its own splits' interval lies above 0, or if its splits were drawn by a season's salt that has been
+        revealed since.
+        """
+        if self.record.season is not None:
+            return not self.season_open
+        ends = None if self.own is None else self.own.score["ci95_pp"]
+        return ends is not None and ends[0] > 0
 
     @property
     def trust(self) -> str:
         """What stands behind the row; see `lnbench.board.levels`."""
-        return levels.trust(self.record.season, self.season_open, self.statements)
+        return levels.trust(self.record.season, self.season_open, self.statements, own_splits=self.own is not None)
 
     @property
     def trainings(self) -> int:
@@ -76,12 +104,18 @@ class Table:
     Attributes:
         track: the track they ran on.
         season: the salt's season, or None for the public salt.
-        rows: by falling score.
+        rows: by falling score; but none leads without proof, where another row has it.
     """
 
     track: Track
     season: str | None
     rows: tuple[Row, ...]
+
+    @property
+    def leader(self) -> Row | None:
+        """The first row, if it is proven and beats random flips."""
+        first = self.rows[0]
+        return first if first.proven and first.beats_random == "yes" else None
 
     @property
     def records(self) -> tuple[Row, ...]:
@@ -127,6 +161,7 @@ def load(records_dir: str | Path) -> Board:
     groups: dict[tuple[str, int, str, str], list[Row]] = {}
     rows: dict[tuple[str, ...], str] = {}
     tracks_of: dict[str, Track] = {}
+    own: dict[tuple[str, ...], tuple[Path, Record]] = {}
     for path in records_in(folder):
         name, record = path.relative_to(folder).as_posix(), read(path)
         try:
@@ -143,11 +178,15 @@ def load(records_dir: str | Path) -> Board:
         slim = {field: value for field, value in record.document.items() if field != "victims"}
         statements = stated.pop(record.sha256, ())
         statement.check_all(statements, record)
+        if record.salt == OWN:
+            own[_poisoner(record)] = path, Record(slim, track)
+            continue
         season_open = record.season is not None and known[record.season].is_open
         row = Row(
             Record(slim, track),
             name,
             record.split_accuracies,
+            damage_accuracies=record.split_damage_accuracies,
             season_open=season_open,
             statements=statements,
         )
@@ -158,6 +197,15 @@ def load(records_dir: str | Path) -> Board:
     if stated:
         sha256, (first, *_) = next(iter(stated.items()))
         raise RecordError(f"{first.path}: it is about a record {sha256[:12]}…, which is not on the board.")
+    for key, group in groups.items():
+        if not key[3]:
+            groups[key] = [_with_own(row, own) for row in group]
+    if own:
+        path, record = next(iter(own.values()))
+        raise RecordError(
+            f"{path}: it is of {record.label} on its own splits, and stands beside the record of the same source and "
+            "parameters on the public ones; there is none."
+        )
     shipped = {name: tracks.load(name) for name in tracks.names()}
     current: list[Table] = []
     history: list[Table] = []
@@ -194,17 +242,74 @@ def read_statements(records_dir: Path) -> dict[str, tuple[Statement, ...]]:
     return statement.read_all(records_dir.resolve().parent / "verifications")
 
 
+def _shown(p: float, drop: float) -> str:
+    """What a corrected test shows."""
+    if p >= ALPHA:
+        return "not shown"
+    return "yes" if drop > 0 else "worse"
+
+
+def _poisoner(record: Record) -> tuple[str, ...]:
+    """What a record on own splits shares with the one on public splits: track, source and parameters."""
+    track, _, source, parameters = record.identity
+    return track, source, parameters
+
+
+def _with_own(row: Row, own: dict[tuple[str, ...], tuple[Path, Record]]) -> Row:
+    """A row with its record on own splits, which is taken out of `own`."""
+    found = own.pop(_poisoner(row.record), None)
+    return row if found is None else dataclasses.replace(row, own=found[1])
+
+
 def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Rows by falling score; equal scores by file."""
     return tuple(sorted(rows, key=lambda row: (-row.drop, row.path)))
 
 
 def _compared(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Rows by falling score, with their ranks and corrected p."""
-    ordered = _ordered(rows)
+    """Rows by falling score, one that is proven first, with their ranks and corrected p."""
+    ordered = list(_ordered(rows))
+    best = next((i for i, row in enumerate(ordered) if row.proven and row.drop > 0), 0)
+    ordered.insert(0, ordered.pop(best))
     ranks = rank_intervals(np.stack([row.accuracies for row in ordered]))
-    adjusted = holm([row.record.score["p_value"] for row in ordered])
-    return tuple(
-        dataclasses.replace(row, ranks=(int(first), int(last)), p_holm=float(p))
-        for row, (first, last), p in zip(ordered, ranks, adjusted, strict=True)
-    )
+    adjusted = holm([_p(row.record.score["p_value"]) for row in ordered])
+    above = _above_search(ordered)
+    compared = [
+        dataclasses.replace(row, ranks=(int(first), int(last)), p_holm=float(p), above_search=above.get(i))
+        for i, (row, (first, last), p) in enumerate(zip(ordered, ranks, adjusted, strict=True))
+    ]
+    return tuple(_damage_compared(compared))
+
+
+def _damage_compared(rows: Sequence[Row]) -> list[Row]:
+    """The rows with their ranks and corrected p by the damage, on tracks that have it."""
+    accuracies = [row.damage_accuracies for row in rows if row.damage_accuracies is not None]
+    damages = [row.record.score.damage for row in rows]
+    if len(accuracies) < len(rows) or not all(damages):
+        return list(rows)
+    ranks = rank_intervals(np.stack(accuracies))
+    adjusted = holm([_p(damage.p_value if damage else None) for damage in damages])
+    return [
+        dataclasses.replace(row, damage_ranks=(int(first), int(last)), damage_p_holm=float(p))
+        for row, (first, last), p in zip(rows, ranks, adjusted, strict=True)
+    ]
+
+
+def _above_search(rows: Sequence[Row]) -> dict[int, str]:
+    """Place of a row -> whether it beats the random search that spent at least as many trainings, the least such one.
+
+    Paired by split, and Holm-corrected over the rows that have such a search to compare with.
+    """
+    searches = sorted((row for row in rows if row.record.name == SEARCH), key=lambda row: row.trainings)
+    tests: dict[int, Interval] = {}
+    for i, row in enumerate(rows):
+        search = next((search for search in searches if search.trainings >= row.trainings), None)
+        if search is not None and row.record.name != SEARCH:
+            tests[i] = t_interval(100.0 * (search.accuracies - row.accuracies))
+    adjusted = holm([_p(test.p) for test in tests.values()])
+    return {i: _shown(float(p), test.mean or 0.0) for (i, test), p in zip(tests.items(), adjusted, strict=True)}
+
+
+def _p(p: float | None) -> float:
+    """A p for a correction: nothing is shown by what has none."""
+    return 1.0 if p is None else p

@@ -13,8 +13,9 @@ from lnbench.record.record import FLAGS, Record, meaning
 from lnbench.text import interval, plain, points, share
 
 _SHARES = {
-    "adv_acc": "AA",
+    "adv_acc": "targeted AA",
     "untargeted_adv_acc": "untargeted AA",
+    "damage_adv_acc": "AA, small ε",
     "clean_acc": "clean acc.",
     "source_clean_acc": "source class",
     "memorised": "memorised",
@@ -39,6 +40,18 @@ def print_record(record: Record, *, err: bool = True) -> None:
     _arms(console, record)
     _scores(console, record)
     console.print(Text(record.verdict, style="bold"))
+    if damage := record.score.damage:
+        console.print(
+            Text(
+                f"Damage, the drop of untargeted AA at a small radius: {points(damage.drop_pp)} pp "
+                f"{interval(damage.ci95_pp)} below random flips, {points(damage.from_clean_pp)} "
+                f"{interval(damage.from_clean_ci95_pp)} below clean labels."
+            )
+        )
+    if record.score.random_se_pp:
+        console.print(
+            Text(f"The random arm's own AA is known to ±{record.score.random_se_pp:.1f} pp (standard error).")
+        )
     if matched := record.score.matched:
         console.print(
             Text(
@@ -78,8 +91,9 @@ def ranking(record: Record) -> list[str]:
 def _arms(console: Console, record: Record) -> None:
     """Print what victims trained on each arm's labels get right."""
     arms = [*ARMS, *({MATCHED} & record.arms.keys())]
-    rows = [[arm, *(share(record.arms[arm][name]) for name in _SHARES)] for arm in arms]
-    _tables.show(console, ["labels", *_SHARES.values()], rows)
+    shares = _SHARES if record.score.damage else {k: name for k, name in _SHARES.items() if k != "damage_adv_acc"}
+    rows = [[arm, *(share(record.arms[arm][name]) for name in shares)] for arm in arms]
+    _tables.show(console, ["labels", *shares.values()], rows)
 
 
 def _scores(console: Console, record: Record) -> None:

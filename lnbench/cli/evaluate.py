@@ -58,6 +58,11 @@ def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     help="Train every victim once more and keep it there as safetensors.",
 )
 @_options.season
+@click.option(
+    "--own-splits",
+    is_flag=True,
+    help="Draw the splits from the submission itself, which no choice of its contents can fit.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the record on stdout.")
 def command(
     submission: str,
@@ -73,6 +78,7 @@ def command(
     season: str | None,
     salt_file: Path | None,
     board: Path,
+    own_splits: bool,
     as_json: bool,
     unsafe_no_sandbox: bool,
     log: bool,
@@ -132,6 +138,7 @@ def command(
                 keep_victims=keep_victims,
                 salt=request.salt,
                 season=request.season,
+                own_splits=own_splits,
                 on_progress=report,
             )
         return made, _output.write(made, folder, as_json=as_json)

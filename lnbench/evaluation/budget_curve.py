@@ -28,7 +28,7 @@ def at_budget(track: Track, budget: int) -> Track:
     """
     if not 1 <= budget < track.data.train:
         raise ProtocolError(f"a budget on {track.name} is 1 … {track.data.train - 1} flips, got {budget}.")
-    points = len(eligible(data.load(track, 0).labels, track.noise.pairs))
+    points = len(eligible(data.load(track, 0).labels, track.pairs(0)))
     if budget > points:
         raise ProtocolError(f"of {track.name}'s first split {points} labels may change, {budget} flips do not fit.")
     eta = math.ceil(budget / track.data.train * 10**_DIGITS) / 10**_DIGITS

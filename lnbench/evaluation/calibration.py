@@ -96,7 +96,11 @@ def calibrate(record: Record, *, seconds: float | None = None, peak_mib: float |
     _usable(record)
     counts = record.tables.counts(flags=False)
     accuracy = 1.0 - counts.targeted / counts.points[:, None]
-    parts = components(100 * accuracy[INDEX[RANDOM]].mean(axis=0), 100 * accuracy[INDEX[POISONED]].mean(axis=0))
+    parts = components(
+        100 * accuracy[INDEX[RANDOM]].mean(axis=0),
+        100 * accuracy[INDEX[POISONED]].mean(axis=0),
+        track.replication.random_draws,
+    )
     splits, seeds = record.tables.splits, record.tables.seeds
     run = record.document["run"]
     return {
@@ -129,15 +133,17 @@ def calibrate(record: Record, *, seconds: float | None = None, peak_mib: float |
     }
 
 
-def components(random: np.ndarray, poisoned: np.ndarray) -> dict[str, float | None]:
+def components(random: np.ndarray, poisoned: np.ndarray, draws: int = 1) -> dict[str, float | None]:
     """Standard deviations behind a split mean of AA(random) − AA(poisoned), where both arms flip at random.
 
-    With r and p of split w and seed v as r = μ + split_w + seed_wv + set_wv + e and p = μ + split_w + seed_wv + set_w
-    + e': r − p has the variance σ_set² + 2σ_e² within a split, its split means σ_set² more than a V-th of that; the
-    seeds' covariance of r and p within a split is σ_seed². Estimates below 0 are 0.
+    With r and p of split w and seed v as r = μ + split_w + seed_wv + (mean over D draws of set_wvd + e_wvd) and
+    p = μ + split_w + seed_wv + set_w + e': r − p has the variance σ_set² / D + (1 + 1/D)·σ_e² within a split, its split
+    means σ_set² more than a V-th of that; the seeds' covariance of r and p within a split is σ_seed². Estimates below
+    0 are 0.
 
     Args:
-        random, poisoned: (split, seed), in points; the random arm draws one flip set a seed, the poisoned one a split.
+        random, poisoned: (split, seed), in points; the random arm has `draws` flip sets a seed, the poisoned one a
+            single one a split.
 
     Returns:
         `total`, of a split mean with these seeds; `between` and `within`, so that total² = between² + within² / V;
@@ -153,7 +159,7 @@ def components(random: np.ndarray, poisoned: np.ndarray) -> dict[str, float | No
     split = float(random.mean(axis=1).var(ddof=1)) - float(random.var(axis=1, ddof=1).mean()) / seeds
     centred = [arm - arm.mean(axis=1, keepdims=True) for arm in (random, poisoned)]
     seed = float((centred[0] * centred[1]).sum(axis=1).mean()) / (seeds - 1)
-    squares = (between, within, split, seed, between, (within - between) / 2)
+    squares = (between, within, split, seed, between, (within - between / draws) / (1 + 1 / draws))
     known = {name: math.sqrt(max(0.0, square)) for name, square in zip(names, squares, strict=True)}
     return {"total": math.sqrt(total), **known}
 

@@ -37,7 +37,8 @@ class Trained:
 
     Attributes:
         track, spec, device: as the cell says.
-        points: the split of each victim.
+        splits: the number of each victim's split.
+        points: each victim's split.
         labels: (victim, n) int64, what each victim was trained on.
         base: (rows, *shape), every training input of the cell once.
         subset: (victim, n) int64, each victim's training points as rows of `base`.
@@ -48,6 +49,7 @@ class Trained:
 
     track: Track
     spec: VictimSpec
+    splits: list[int]
     points: list[data.Split]
     device: torch.device
     labels: np.ndarray
@@ -59,18 +61,22 @@ class Trained:
 
     def source(self, row: int) -> np.ndarray:
         """Which test points of victim `row` are of a source class, (m,) bool."""
-        return np.isin(self.points[row].test_labels, [source for source, _ in self.track.noise.pairs])
+        return np.isin(self.points[row].test_labels, [source for source, _ in self.track.pairs(self.splits[row])])
 
     def goals(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Of victim `row`'s source-class test points: target of the targeted attack, and true label, (m,) int64."""
         labels = self.points[row].test_labels[self.source(row)]
-        target = dict(reversed(self.track.noise.pairs))
+        target = dict(reversed(self.track.pairs(self.splits[row])))
         return np.array([target[int(label)] for label in labels], dtype=np.int64), labels
 
     def radii(self, epsilons: Sequence[float]) -> Tensor:
         """The radii of every one of `examples`, the curve times its pair's factor: ([victim,] epsilon, m)."""
         labels = self.examples[2]
-        factors = torch.tensor([self.track.factor(int(label)) for label in labels.flatten()]).view(labels.shape)
+        splits = self.splits if labels.dim() == 2 else self.splits[:1]
+        of_row = [self.track.factors(split) for split in splits]
+        factors = torch.tensor(
+            [[of_row[row][int(label)] for label in some] for row, some in enumerate(labels.view(len(splits), -1))]
+        ).view(labels.shape)
         return (torch.tensor(epsilons)[:, None] * factors.unsqueeze(-2)).to(self.device)
 
     @functools.cached_property
@@ -80,7 +86,7 @@ class Trained:
         Shapes (m, *shape) and (m,) where all splits share their test set; else (victim, m, *shape) and (victim, m),
         with a victim's first example repeated where another has more.
         """
-        shared = data.fixed_test_set(self.track)
+        shared = data.fixed_test_set(self.track) and not self.track.noise.rotate
         rows = range(1 if shared else len(self.points))
         most = max(int(self.source(row).sum()) for row in rows)
         parts = []
@@ -145,7 +151,8 @@ def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share
 
     parts = _with_room(part, fits, range(len(places)))
     victims, start = Victims.joined(parts), streams.integer("attack", places[0][0])
-    return Trained(track, spec, points, device, labels, base, subset, victims, start, len(parts) > 1)
+    numbers = [split for split, _ in places]
+    return Trained(track, spec, numbers, points, device, labels, base, subset, victims, start, len(parts) > 1)
 
 
 def _with_room(train_rows: Callable[[range], Victims], fits: Callable[[int], bool], rows: range) -> list[Victims]:
@@ -194,7 +201,7 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
     labels, victims = made.labels, made.victims
     predicted = victims.predict(made.base, made.subset).cpu().numpy()
     predictions = tested(made)
-    targeted, untargeted = attack(made, True), attack(made, False)
+    targeted, untargeted, damaged = attack(made, True), attack(made, False), damage(made)
     diverged = victims.diverged.cpu().numpy()
     entries = []
     for row, (split, seed) in enumerate(cell["places"]):
@@ -233,6 +240,10 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
                 },
             }
         )
+        if damaged is not None:
+            flags = damaged.broken[row, 0, :m]
+            entries[-1]["broken"]["damage"] = int(flags.sum())
+            entries[-1]["bits"]["damage"] = pack(flags.cpu().numpy())
     return {"victims": entries, "in_parts": made.in_parts, "seconds": round(time.perf_counter() - begin, 3)}
 
 
@@ -265,26 +276,55 @@ def _deterministic(device: str) -> None:
 
 def attack(made: Trained, targeted: bool) -> Attacked:
     """The track's attack on `made.examples`: away from the true labels, or towards the targets when `targeted`."""
-    adversary, epsilons = made.track.adversary, made.track.epsilons(made.spec)
-    inputs, targets, labels = made.examples
-    goals = targets if targeted else labels
-    chunk = max(1, _AT_ONCE[made.device.type] // (len(made.victims) * len(epsilons)))
-    generator = torch.Generator(made.device).manual_seed(made.start) if adversary.random_start else None
-    axis, radii = goals.dim() - 1, made.radii(epsilons)
+    adversary = made.track.adversary
+    _, targets, labels = made.examples
+    return _in_batches(
+        made,
+        targets if targeted else labels,
+        made.radii(made.track.epsilons(made.spec)),
+        targeted=targeted,
+        steps=adversary.steps,
+        step_factor=adversary.step_factor,
+        rule=adversary.rule,
+        random_start=torch.Generator(made.device).manual_seed(made.start) if adversary.random_start else None,
+    )
+
+
+def damage(made: Trained) -> Attacked | None:
+    """The track's damage attack on `made.examples`, at one radius; None on tracks without one."""
+    asked, epsilon = made.track.damage, made.track.damage_epsilon(made.spec)
+    if asked is None or epsilon is None:
+        return None
+    labels = made.examples[2]
+    radii = torch.full((*labels.shape[:-1], 1, labels.shape[-1]), epsilon, device=made.device)
+    once = _in_batches(made, labels, radii, targeted=False, steps=asked.steps, loss=asked.loss)
+    if asked.restarts == 1:
+        return once
+    again = _in_batches(
+        made,
+        labels,
+        radii,
+        targeted=False,
+        steps=asked.steps,
+        loss=asked.loss,
+        random_start=torch.Generator(made.device).manual_seed(made.start),
+        restarts=asked.restarts - 1,
+    )
+    return Attacked(once.broken | again.broken, once.zero_gradient, once.undefined & again.undefined)
+
+
+def _in_batches(made: Trained, goals: Tensor, radii: Tensor, **options: Any) -> Attacked:
+    """PGD on `made.examples` in the track's norm and the data's box, so many examples at once as is fast.
+
+    Args:
+        goals: ([victim,] m) int64; radii: ([victim,] epsilon, m).
+        options: of `pgd`.
+    """
+    inputs, axis = made.examples[0], goals.dim() - 1
+    chunk = max(1, _AT_ONCE[made.device.type] // (len(made.victims) * radii.shape[-2]))
+    common: dict[str, Any] = {"bounds": made.points[0].bounds, "norm": made.track.adversary.norm, **options}
     parts = [
-        pgd(
-            made.victims,
-            some,
-            goal,
-            targeted=targeted,
-            epsilons=own,
-            steps=adversary.steps,
-            step_factor=adversary.step_factor,
-            bounds=made.points[0].bounds,
-            rule=adversary.rule,
-            norm=adversary.norm,
-            random_start=generator,
-        )
+        pgd(made.victims, some, goal, epsilons=own, **common)
         for some, goal, own in zip(
             inputs.split(chunk, axis), goals.split(chunk, axis), radii.split(chunk, -1), strict=True
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lnbench import data, record
-from lnbench.errors import UnavailableError
+from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.evaluation import machine, plan, provenance, saved_victims
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.engine import engine as make_engine
@@ -23,7 +23,7 @@ from lnbench.poison import sandbox as sandboxes
 from lnbench.poison.in_process import InProcess
 from lnbench.poison.published import Published
 from lnbench.poison.run import PoisonedLabels, Submission
-from lnbench.protocol import PUBLIC_SALT, Flip, Streams, Track, changed, sha256
+from lnbench.protocol import OWN, PUBLIC_SALT, Flip, Streams, Track, changed, own_salt, sha256
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import thumbnails
 
@@ -42,6 +42,7 @@ def evaluate(
     stored_labels: bool = False,
     salt: str = PUBLIC_SALT,
     season: str | None = None,
+    own_splits: bool = False,
     store: Store | None = None,
     keep_victims: Path | None = None,
     on_progress: OnProgress | None = None,
@@ -56,6 +57,7 @@ def evaluate(
         sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
         stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
+        own_splits: let the salt that track, source and parameters give draw splits and seeds.
         store: where results are stored and looked up; the default store if None.
         keep_victims: a folder for all victims as safetensors, which takes training each of them again.
         on_progress: called as work advances.
@@ -70,6 +72,9 @@ def evaluate(
     workers = machine.workers(workers, device)
     pool, where = make_engine(engine, workers), environment(device, track)
     mode = _sandbox(poisoner, "stored" if stored_labels else sandbox)
+    said = salt if salt == PUBLIC_SALT else None
+    if own_splits:
+        salt, said = _own_salt(poisoner, track, salt), OWN
     streams = Streams(track.sha256, salt)
     splits, seeds = _replication(track, quick)
     points = [data.load(track, split, streams) for split in range(splits)]
@@ -90,11 +95,11 @@ def evaluate(
     results = train_all(cells, names, pool, store, notify)
 
     in_parts = any(result["in_parts"] for result in results)
-    command = provenance.command(poisoner, track, quick=quick, season=season)
+    command = provenance.command(poisoner, track, quick=quick, season=season, own_splits=own_splits)
     made = record.assemble(
         track=track,
         streams_commitment=streams.commitment,
-        salt=salt if salt == PUBLIC_SALT else None,
+        salt=said,
         season=season,
         quick=quick,
         splits=splits,
@@ -193,6 +198,21 @@ def _sandbox(poisoner: Submission | Published | InProcess, wish: str) -> str:
     if not isinstance(poisoner, Submission):
         return sandboxes.NONE
     return sandboxes.BUBBLEWRAP if wish == "stored" else machine.resolved_sandbox(wish)
+
+
+def _own_salt(poisoner: Submission | Published | InProcess, track: Track, salt: str) -> str:
+    """The salt that a submission gives itself.
+
+    Raises:
+        ProtocolError: if there is no source to derive it from, or another salt is asked for too.
+    """
+    if not isinstance(poisoner, Submission):
+        raise ProtocolError(
+            "own splits are drawn from a submission's source; labels and classes without one have none."
+        )
+    if salt != PUBLIC_SALT:
+        raise ProtocolError("a season draws its splits by its salt; give a season or own splits, not both.")
+    return own_salt(track.sha256, poisoner.sha256, poisoner.overrides)
 
 
 def _flips(points: Sequence[data.Split], poisoned: Sequence[PoisonedLabels]) -> list[list[Flip]]:

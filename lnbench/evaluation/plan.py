@@ -5,14 +5,25 @@ The matched arm belongs to tracks with several pairs: random flips spread over t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lnbench import data
 from lnbench.evaluation.code_hash import code_sha256
-from lnbench.protocol import MATCHED, Flip, Streams, Track, applied, arms_of, matched_flips, random_flips, sha256
+from lnbench.protocol import (
+    MATCHED,
+    Flip,
+    Streams,
+    Track,
+    applied,
+    arms_of,
+    draws_of,
+    matched_flips,
+    random_draw,
+    sha256,
+)
 
 _STACK_ON_GPU = 64
 """Victims a cell holds on a GPU, where a track's own number, meant for a CPU's caches, is smaller."""
@@ -22,6 +33,8 @@ def flips_of_arms(
     track: Track, labels: Sequence[np.ndarray], poisoned: Sequence[list[Flip]], streams: Streams, seeds: int
 ) -> dict[str, list[Any]]:
     """The flips of every arm that has any: `poisoned` per split, `random` and `matched` per split and seed.
+
+    Where a seed has several draws of random flips, `random` has all of its first seed's, then the next one's.
 
     Args:
         labels: the true labels of each split, (n,) int64.
@@ -39,12 +52,9 @@ def flips_of_arms(
 
 
 def random_arm(track: Track, labels: np.ndarray, streams: Streams, split: int, seeds: int) -> list[list[Flip]]:
-    """The flips of the random arm of one split, one draw per seed."""
-    noise = track.noise
-    return [
-        random_flips(labels, noise.pairs, noise.budget, streams.generator("random", split, seed))
-        for seed in range(seeds)
-    ]
+    """The flips of the random arm of one split, `random_draws` sets per seed."""
+    draws = range(track.replication.random_draws)
+    return [random_draw(labels, track, streams, split, seed, draw) for seed in range(seeds) for draw in draws]
 
 
 def matched_arm(
@@ -57,31 +67,35 @@ def matched_arm(
 def plan(
     track: Track, streams: Streams, device: str, splits: int, seeds: int, flips: dict[str, list[Any]]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The cells of an evaluation: (arm, cell), each with consecutive (split, seed) pairs of one arm and architecture.
+    """The cells of an evaluation: (arm, cell), each with consecutive (split, seed) pairs of one arm, draw and
+    architecture.
 
     The last architecture, the heaviest by custom, comes first, so that the end of a run is not one worker's.
     """
-    arms: dict[str, Callable[[int, int], list[Flip]]] = {
-        "clean": lambda split, seed: [],
-        "random": lambda split, seed: flips["random"][split][seed],
-        "poisoned": lambda split, seed: flips["poisoned"][split],
-        MATCHED: lambda split, seed: flips[MATCHED][split][seed],
+    draws = track.replication.random_draws
+    arms: dict[str, Callable[[int, int, int], list[Flip]]] = {
+        "clean": lambda split, seed, draw: [],
+        "random": lambda split, seed, draw: flips["random"][split][seed * draws + draw],
+        "poisoned": lambda split, seed, draw: flips["poisoned"][split],
+        MATCHED: lambda split, seed, draw: flips[MATCHED][split][seed],
     }
     places = [[split, seed] for split in range(splits) for seed in range(seeds)]
     cells = []
     for victim in reversed(track.victims):
         size = victim.stack if device == "cpu" else max(victim.stack, _STACK_ON_GPU)
-        for arm in arms_of(track):
+        for arm, draw in draws_of(track):
             for start in range(0, len(places), size):
                 some = places[start : start + size]
-                cell = {
+                cell: dict[str, Any] = {
                     "track": track.document,
                     "salt": streams.salt,
                     "victim": victim.name,
                     "places": some,
-                    "flips": [arms[arm](split, seed) for split, seed in some],
+                    "flips": [arms[arm](split, seed, draw or 0) for split, seed in some],
                     "device": device,
                 }
+                if draw is not None:
+                    cell["draw"] = draw
                 cells.append((arm, cell))
     return cells
 
@@ -89,10 +103,15 @@ def plan(
 def merged(cells: Sequence[tuple[str, dict[str, Any]]], results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every victim's entry, with the architecture and arm of its cell."""
     return [
-        {**entry, "architecture": cell["victim"], "arm": arm}
+        {**entry, "architecture": cell["victim"], "arm": arm, **draw_of(cell)}
         for (arm, cell), result in zip(cells, results, strict=True)
         for entry in result["victims"]
     ]
+
+
+def draw_of(cell: Mapping[str, Any]) -> dict[str, int]:
+    """The draw of a cell's random flips under its name, or nothing where an arm has one draw."""
+    return {"draw": cell["draw"]} if "draw" in cell else {}
 
 
 def cell_name(
@@ -110,6 +129,7 @@ def cell_name(
         "victim": cell["victim"],
         "places": cell["places"],
         "arm": arm,
+        **draw_of(cell),
         "code": code_sha256(track),
         "environment": environment_id,
     }

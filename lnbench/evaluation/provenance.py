@@ -81,11 +81,16 @@ def run_block(
 
 
 def command(
-    poisoner: Submission | Published | InProcess, track: Track, *, quick: bool, season: str | None
+    poisoner: Submission | Published | InProcess,
+    track: Track,
+    *,
+    quick: bool,
+    season: str | None,
+    own_splits: bool = False,
 ) -> str | None:
     """The command line that makes a record again, without anything about this machine; None if there is none."""
     options = ["--track", track.name, *(["--quick"] if quick else [])]
-    options += ["--season", season] if season else []
+    options += ["--season", season] if season else ["--own-splits"] if own_splits else []
     if isinstance(poisoner, InProcess):
         return None
     if isinstance(poisoner, Published):

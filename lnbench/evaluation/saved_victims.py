@@ -206,7 +206,7 @@ def check_folder(folder: Path, record: Record) -> None:
         raise RecordError(f"{folder} holds no saved victims: there is no {CARD}.")
     document, count = record.document, 0
     wanted = record.track.sha256, document["salt_commitment"], document["environment"]["id"], document["code_sha256"]
-    of_record = {(v["architecture"], v["split"], v["seed"], v["arm"]): v for v in document["victims"]}
+    of_record = {(v["architecture"], v["split"], v["seed"], _folder(v)): v for v in document["victims"]}
     for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
         where = path.relative_to(folder).as_posix()
         if where == CARD or (path.name == CONFIG and path.with_name(WEIGHTS).is_file()):
@@ -214,9 +214,9 @@ def check_folder(folder: Path, record: Record) -> None:
         said = facts(path)
         name, split, seed = said["name"], said["split"], said["seed"]
         stated = name["track"], name["salt"], name["environment"], name["code"]
-        victim = of_record.get((name["victim"], split, seed, name["arm"]))
+        victim = of_record.get((name["victim"], split, seed, _folder(name)))
         timm = victim is not None and by_timm(record.track, name["victim"])
-        if victim is None or stated != wanted or where != place(name["victim"], split, name["arm"], seed, timm=timm):
+        if victim is None or stated != wanted or where != place(name["victim"], split, _folder(name), seed, timm=timm):
             raise RecordError(f"{path}: this is not a victim of the record.")
         if timm and not _configured(path, said):
             raise RecordError(f"{path.with_name(CONFIG)}: this is not the configuration of the victim beside it.")
@@ -227,9 +227,14 @@ def check_folder(folder: Path, record: Record) -> None:
         raise RecordError(f"{folder} holds no victims.")
 
 
+def _folder(of: Mapping[str, Any]) -> str:
+    """The folder of a victim's arm, and of its draw of random flips after the first."""
+    return f"{of['arm']}-{of['draw']}" if of.get("draw") else str(of["arm"])
+
+
 def _files(name: Mapping[str, Any], timm: bool) -> list[str]:
     """The files of a cell's victims."""
-    return [place(name["victim"], split, name["arm"], seed, timm=timm) for split, seed in name["places"]]
+    return [place(name["victim"], split, _folder(name), seed, timm=timm) for split, seed in name["places"]]
 
 
 def _config(said: Mapping[str, Any]) -> bytes:

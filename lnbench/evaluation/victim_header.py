@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from lnbench.errors import RecordError
 from lnbench.protocol.documents import Count, Part, Sha256, WrongError, read
-from lnbench.record.schema import Name
+from lnbench.record.score_schema import Name
 
 KEY = "lnbench"
 """Its key in the metadata of the safetensors file."""
@@ -28,6 +28,7 @@ class CellName(Part, frozen=True):
     arm: Literal["clean", "random", "poisoned", "matched"]
     code: Sha256
     environment: Sha256
+    draw: Count | UnsetType = UNSET
 
 
 class TimmHeader(Part, frozen=True):

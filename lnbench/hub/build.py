@@ -17,7 +17,7 @@ from lnbench.hub import card, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.licences import class_names
 from lnbench.hub.manifest import Manifest
-from lnbench.protocol import PUBLIC_SALT, Streams, applied, sha256
+from lnbench.protocol import Streams, applied, sha256
 from lnbench.record.consistency import checks
 from lnbench.record.record import Record
 
@@ -30,9 +30,9 @@ def salt_of(record: Record, salt: str | None) -> str:
     Raises:
         ProtocolError: if it is not public and `salt` is not it.
     """
-    for known in (PUBLIC_SALT, salt):
-        if known is not None and Streams(record.track.sha256, known).commitment == record.document["salt_commitment"]:
-            return known
+    streams = record.streams(salt)
+    if streams is not None:
+        return streams.salt
     raise ProtocolError(
         "the record's salt is not public, so its splits cannot be drawn; it is read from the seasons.toml of --board "
         "once its season is closed, or give it as --salt."

@@ -74,7 +74,7 @@ def _split(folder: Path, stated: Manifest, entry: Mapping[str, Any], *, first: b
                 raise RecordError(f"{stem}: it changes labels of test points.")
     try:
         check_labels(
-            labels, layout.config(split), points.labels, track.data.classes, track.noise.budget, track.noise.pairs
+            labels, layout.config(split), points.labels, track.data.classes, track.noise.budget, track.pairs(split)
         )
     except SubmissionError as error:
         raise RecordError(re.sub(r"; [^;]*$", ".", str(error))) from None

@@ -17,7 +17,8 @@ from lnbench.protocol import PUBLIC_SALT, Streams, Track, canonical_json, sha256
 from lnbench.protocol.documents import LARGEST as LARGEST_INTEGER
 from lnbench.protocol.documents import Count, Part, Sha256, WrongError, difference, read, show, whole
 from lnbench.record.record import Record
-from lnbench.record.schema import Ends, Name, Points, PoisonerName, TrackBlock, Words
+from lnbench.record.schema import PoisonerName, TrackBlock, Words
+from lnbench.record.score_schema import Ends, Name, Points
 
 NAME = "lnbench.json"
 SCHEMA = 1

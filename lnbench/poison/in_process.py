@@ -86,7 +86,7 @@ class InProcess:
             for name in ("inputs", "labels"):
                 np.save(folder / f"{name}.npy", getattr(data, name))
             stream = guest.MAGIC + labels.LABELS + self._asked(job, folder)
-        checked = labels.decode(stream, self.name, clean, track.data.classes, track.noise.budget, track.noise.pairs)
+        checked = labels.decode(stream, self.name, clean, track.data.classes, track.noise.budget, track.pairs(split))
         return PoisonedLabels(
             labels=checked.labels,
             trainings=checked.trainings - trained,

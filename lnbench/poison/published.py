@@ -63,7 +63,7 @@ class Published:
 
     def _answer(self, track: Track, split: int, clean: np.ndarray) -> PoisonedLabels:
         labels = applied(clean, self.flips[split])
-        check_labels(labels, self.source, clean, track.data.classes, track.noise.budget, track.noise.pairs)
+        check_labels(labels, self.source, clean, track.data.classes, track.noise.budget, track.pairs(split))
         return PoisonedLabels(
             labels,
             self.trainings.get(split, 0),

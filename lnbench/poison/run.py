@@ -109,7 +109,7 @@ def poison(
     """
     seconds = track.limits.seconds if seconds is None else seconds
     clean = np.ascontiguousarray(data.labels, dtype=np.int64)
-    noise, classes = track.noise, track.data.classes
+    classes = track.data.classes
     details, values = submission.details, submission.values
     job = {**problem_of(data, track, split, streams, device), "parameters": values}
     arrays: dict[str, np.ndarray] = {"inputs": np.ascontiguousarray(data.inputs, dtype=np.float32), "labels": clean}
@@ -118,7 +118,7 @@ def poison(
     log = printable(outcome.log.decode("utf-8", errors="replace"), process.LOG_BYTES + 100, lines=True)
     try:
         _check_end(outcome, submission, limits)
-        answer = labels.decode(outcome.answer, submission.file, clean, classes, noise.budget, noise.pairs)
+        answer = labels.decode(outcome.answer, submission.file, clean, classes, track.noise.budget, track.pairs(split))
     except SubmissionError as error:
         error.log = log
         raise
@@ -140,12 +140,13 @@ def poison(
 
 def problem_of(data: TrainingSet, track: Track, split: int, streams: Streams, device: str = "cpu") -> dict[str, Any]:
     """What a guest is told of a split besides its arrays: JSON values."""
+    factor = next(iter(track.factors(split).values())) if track.noise.rotate else 1.0
     return {
         "num_classes": track.data.classes,
         "budget": track.noise.budget,
-        "pairs": [list(pair) for pair in track.noise.pairs],
-        "threat": _threat(track, track.adversary.epsilon),
-        "threats": {spec.name: _threat(track, track.epsilon(spec)) for spec in track.victims},
+        "pairs": [list(pair) for pair in track.pairs(split)],
+        "threat": _threat(track, factor * track.adversary.epsilon),
+        "threats": {spec.name: _threat(track, factor * track.epsilon(spec)) for spec in track.victims},
         "entropy": f"{streams.entropy('guest', split):x}",
         "split": split,
         "device": device,

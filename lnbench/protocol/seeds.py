@@ -9,11 +9,17 @@ stable by NumPy, its `Generator.permutation` is not.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from lnbench.protocol.hashes import sha256_json
+
 PUBLIC_SALT = "public"
+OWN = "own"
+"""What a record says of a salt that its own submission gives; see `own_salt`."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,19 @@ class Streams:
     def commitment(self) -> str:
         """SHA-256 of the salt: what may be published while the salt itself is not."""
         return hashlib.sha256(b"lnbench-salt\x1f" + self.salt.encode()).hexdigest()
+
+
+def own_salt(track_sha256: str, source_sha256: str, parameters: Mapping[str, Any]) -> str:
+    """The salt that a submission gives itself.
+
+    Whoever changes a source changes the splits that it is scored on, so that a source cannot hold what does well on
+    them; and anybody can derive the salt again. Choosing among whole sources remains, which is what a noisier score is.
+
+    Args:
+        source_sha256: of the file's bytes.
+        parameters: those that differ from their defaults.
+    """
+    return f"{OWN}:{sha256_json([track_sha256, source_sha256, dict(parameters)])}"
 
 
 def permutation(n: int, entropy: int, rounds: int = 1) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 from lnbench import data
 from lnbench.data import Split, strangers
 from lnbench.errors import ProtocolError, RecordError
-from lnbench.protocol import MATCHED, Flip, Streams, Track, applied, matched_flips, random_flips, sha256
+from lnbench.protocol import MATCHED, Flip, Streams, Track, applied, matched_flips, random_draw, sha256
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import MOST, thumbnails
@@ -73,7 +73,7 @@ class Comparison:
         document = record.document
         self.splits = int(document["replication"]["splits"])
         self.wrong: dict[str, str] = {}
-        self._noise = record.track.noise
+        self._track = record.track
         self._flips, self._labels_sha256 = document["flips"], document["labels_sha256"]
         self._fixed = document["score"]["fixed_test_set"]
         self._stated, self._drawn = document.get("thumbnails"), dict[str, Any]()
@@ -119,7 +119,7 @@ class Comparison:
             self.wrong[name] = f"the data does not fit the track ({error})."
 
     def _compare_tests(self, split: int, points: Split) -> None:
-        sources = {source for source, _ in self._noise.pairs}
+        sources = {source for source, _ in self._track.pairs(split)}
         labels = points.test_labels
         expected = len(labels), sum(int((labels == source).sum()) for source in sources)
         for stated in self._tested.get(split, ()):
@@ -148,11 +148,11 @@ class Comparison:
             raise RecordError("its pictures are not those of the data's points that it flipped.")
 
     def _compare_random(self, split: int, points: Split, streams: Streams) -> None:
-        noise = self._noise
-        for seed, stated in enumerate(_at(self._flips["random"], split)):
-            generator = streams.generator("random", split, seed)
-            drawn = random_flips(points.labels, noise.pairs, noise.budget, generator)
-            _same(drawn, stated, f"the random flips of split {split}, seed {seed}")
+        track, draws = self._track, self._track.replication.random_draws
+        for number, stated in enumerate(_at(self._flips["random"], split)):
+            seed, draw = divmod(number, draws)
+            drawn = random_draw(points.labels, track, streams, split, seed, draw)
+            _same(drawn, stated, f"the random flips of split {split}, seed {seed}, draw {draw}")
         poisoned = _at(self._flips["poisoned"], split)
         for seed, stated in enumerate(_at(self._flips.get(MATCHED, ()), split)):
             drawn = matched_flips(points.labels, poisoned, streams.generator(MATCHED, split, seed))

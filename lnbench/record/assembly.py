@@ -39,7 +39,7 @@ def assemble(
 
     Args:
         streams_commitment: `Streams.commitment` of the streams used.
-        salt: `"public"`, or None for a salt that is not public.
+        salt: `"public"`, `"own"`, or None for a secret one.
         poisoner, flips, environment, run, thumbnails: the blocks of these names; `lnbench.record.schema` has their
             fields. Without pictures `thumbnails` is None.
         labels_sha256: per split, of the poisoned labels as little-endian int64.
@@ -52,7 +52,7 @@ def assemble(
         RecordError: if a part is malformed or a victim is missing.
     """
     order = {victim: place for place, victim in enumerate(expected_victims(track, splits, seeds))}
-    keys = [(v["architecture"], v["split"], v["seed"], v["arm"]) for v in victims]
+    keys = [(v["architecture"], v["split"], v["seed"], v["arm"], v.get("draw")) for v in victims]
     strange = [key for key in keys if key not in order]
     if strange:
         raise RecordError(f"the track asks for no victim {strange[0]}.")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lnbench.errors import RecordError
-from lnbench.protocol import MATCHED, POISONED, PUBLIC_SALT, RANDOM, allocation, arms_of, sha256, unpack
+from lnbench.protocol import MATCHED, OWN, POISONED, PUBLIC_SALT, RANDOM, allocation, arms_of, sha256, unpack
 from lnbench.protocol.documents import difference
 from lnbench.record import salts
 from lnbench.record.flags import FLAGS
@@ -61,27 +61,36 @@ def _salt(record: Record) -> str:
     public = salts.is_public(record.salt_commitment)
     if public != (record.salt == PUBLIC_SALT):
         raise RecordError("the salt's commitment is not that of the salt it states.")
-    if public and record.season is not None:
-        raise RecordError("a season draws with its own salt, this record with the public one.")
-    return "the public salt." if public else f"season {record.season}'s salt." if record.season else "a private salt."
+    own = record.salt == OWN
+    if own and record.streams() is None:
+        raise RecordError("the salt's commitment is not that of the salt that track, source and parameters give.")
+    if (public or own) and record.season is not None:
+        raise RecordError(f"a season draws with a salt of its own, this record with {record.salt!r}.")
+    if public or own:
+        return "the public salt." if public else "the salt that its own track, source and parameters give."
+    return f"season {record.season}'s salt." if record.season else "a private salt."
 
 
 def _flips(record: Record) -> str:
     flips, (splits, seeds), budget = record.flips, _size(record), record.track.noise.budget
+    draws = record.track.replication.random_draws
     per_split = [flips.poisoned, flips.random, record.labels_sha256, record.trainings]
     if any(len(entries) != splits for entries in (*per_split, *([flips.matched] if flips.matched else []))):
         raise RecordError(f"flips, label hashes and trainings are not given once for each of the {splits} splits.")
     if bool(flips.matched) != (MATCHED in arms_of(record.track)):
-        raise RecordError("flips matched to the poisoner's allocation belong to tracks with several pairs, and there.")
+        raise RecordError("flips matched to the poisoner's allocation belong to splits with several pairs, and there.")
     for split, made in enumerate(flips.poisoned):
-        _legal(record, made, f"the poisoner's flips of split {split}")
-    for arm, lists in ((RANDOM, flips.random), (MATCHED, flips.matched or ())):
+        _legal(record, split, made, f"the poisoner's flips of split {split}")
+    for arm, lists, each in ((RANDOM, flips.random, draws), (MATCHED, flips.matched or (), 1)):
         for split, per_seed in enumerate(lists):
-            if len(per_seed) != seeds:
-                raise RecordError(f"split {split} has {arm} flips for {len(per_seed)} seeds, not {seeds}.")
-            for seed, drawn in enumerate(per_seed):
-                what = f"the {arm} flips of split {split}, seed {seed}"
-                _legal(record, drawn, what)
+            if len(per_seed) != seeds * each:
+                raise RecordError(
+                    f"split {split} has {len(per_seed)} sets of {arm} flips, not {seeds * each} for {seeds} seeds."
+                )
+            for number, drawn in enumerate(per_seed):
+                what = f"the {arm} flips of split {split}, seed {number // each}"
+                what += f", draw {number % each}" if each > 1 else ""
+                _legal(record, split, drawn, what)
                 if arm == RANDOM and len(drawn) != budget:
                     raise RecordError(f"{what} are {len(drawn)}, not {budget}.")
                 if arm == MATCHED and allocation(drawn) != allocation(flips.poisoned[split]):
@@ -94,16 +103,17 @@ def _size(record: Record) -> tuple[int, int]:
     return record.replication.splits, record.replication.seeds
 
 
-def _legal(record: Record, flips: Sequence[Flip], what: str) -> None:
+def _legal(record: Record, split: int, flips: Sequence[Flip], what: str) -> None:
     track = record.track
+    pairs = track.pairs(split)
     if len(flips) > track.noise.budget:
         raise RecordError(f"{what} are {len(flips)}, the budget is {track.noise.budget}.")
     places = [index for index, _, _ in flips]
     if places != sorted(set(places)) or (places and places[-1] >= track.data.train):
         raise RecordError(f"{what} are not ascending indices below {track.data.train}, each once.")
     for index, old, new in flips:
-        if (old, new) not in track.noise.pairs:
-            raise RecordError(f"{what} move point {index} from {old} to {new}, which is none of the track's pairs.")
+        if (old, new) not in pairs:
+            raise RecordError(f"{what} move point {index} from {old} to {new}, which is none of the split's pairs.")
 
 
 def _victims(record: Record) -> str:
@@ -126,11 +136,12 @@ def _victims(record: Record) -> str:
         given = _flips_of(record, victim)
         if victim.flipped != given:
             raise RecordError(f"victim {name} was trained on {victim.flipped} flips, its arm has {given}.")
-    points = tables.table("clean.points")
+    points = tables.every("clean.points")
     if not (points == points[:1, :1, :, :1]).all():
         raise RecordError("the victims of a split disagree on its number of test points.")
-    arms = len(arms_of(track))
+    arms, draws = len(arms_of(track)), track.replication.random_draws
     shape = f"{len(tables.names)} architectures × {tables.splits} splits × {tables.seeds} seeds × {arms} arms"
+    shape += f" with {draws} draws of the random one" if draws > 1 else ""
     return f"all {len(tables.victims)} victims, {shape}, with counts that are possible."
 
 
@@ -141,20 +152,22 @@ def _flips_of(record: Record, victim: Victim) -> int:
         if victim.arm == POISONED:
             return len(flips.poisoned[victim.split])
         by_seed = {RANDOM: flips.random, MATCHED: flips.matched or ()}.get(victim.arm)
-        return 0 if by_seed is None else len(by_seed[victim.split][victim.seed])
+        draws = record.track.replication.random_draws if victim.arm == RANDOM else 1
+        return 0 if by_seed is None else len(by_seed[victim.split][victim.seed * draws + (victim.draw or 0)])
     except IndexError:
         raise RecordError(f"victim {victim.key} has no flips in the record.") from None
 
 
 def _bits(record: Record) -> str:
     at = {v.name: record.track.scored_index(v.name) for v in record.track.victims}
+    goals = ("targeted", "untargeted", *(("damage",) if record.tables.has_damage else ()))
     for victim in record.tables.victims:
-        for goal in ("targeted", "untargeted"):
+        for goal in goals:
             try:
                 broken = int(unpack(victim.bits[goal], victim.clean.source_points).sum())
             except ValueError as error:
                 raise RecordError(f"the {goal} bits of victim {victim.key} are broken: {error}.") from None
-            stated = victim.broken[goal][at[victim.architecture]]
+            stated = victim.broken.damage if goal == "damage" else victim.broken[goal][at[victim.architecture]]
             if broken != stated:
                 raise RecordError(f"victim {victim.key} has {broken} {goal} bits set and counts {stated} broken.")
     return "every count at the score's radius is the number of its bits."

@@ -77,6 +77,14 @@ def split_accuracies(tables: Tables) -> np.ndarray:
     return split_means(1.0 - counts.targeted[INDEX[POISONED]] / counts.points[:, None], counts.valid)
 
 
+def split_damage_accuracies(tables: Tables) -> np.ndarray | None:
+    """The same under the damage attack; None on tracks without one."""
+    broken = tables.counts(flags=False).damage
+    if broken is None:
+        return None
+    return split_means(1.0 - broken[INDEX[POISONED]] / tables.points[:, None], tables.valid)
+
+
 def _arm(tables: Tables, counts: Counts, arm: int) -> Arm:
     points, valid, whole = counts.points[:, None], counts.valid, range(len(tables.names))
     flipped = tables.table("flipped")[arm]
@@ -87,6 +95,9 @@ def _arm(tables: Tables, counts: Counts, arm: int) -> Arm:
         "source_clean_acc": (tables.table("clean.source_correct")[arm] / points, valid),
         "memorised": (tables.table("memorised_count")[arm] / np.maximum(flipped, 1), valid & (flipped > 0)),
     }
+
+    if counts.damage is not None:
+        shares["damage_adv_acc"] = (1.0 - counts.damage[arm] / points, valid)
 
     def means(a: slice) -> dict[str, float | None]:
         return {name: _mean(values[a], ok[a]) for name, (values, ok) in shares.items()}

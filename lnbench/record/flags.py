@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from lnbench.protocol import CLEAN, POISONED, PUBLIC_SALT, RANDOM, Track
+import numpy as np
+
+from lnbench.protocol import CLEAN, OWN, POISONED, PUBLIC_SALT, RANDOM, Track
 from lnbench.protocol.weakness import NOT_MONOTONE, ZERO_GRADIENT
 from lnbench.record import salts
-from lnbench.record.schema import Arm, Score
+from lnbench.record.schema import Arm
+from lnbench.record.score import split_means, t_interval
+from lnbench.record.score_schema import Score
 from lnbench.record.tables import Tables
 
 FLAGS: dict[str, tuple[bool, str]] = {
@@ -19,11 +23,22 @@ FLAGS: dict[str, tuple[bool, str]] = {
     "labels-only": (True, "Only labels were handed in, from the Hub: nothing shows how they were made."),
     "no-sandbox": (True, "The poisoner ran without a sandbox: nothing kept it from the test points."),
     "weak-sandbox": (True, "The poisoner ran in a sandbox weaker than bubblewrap."),
-    "foreign-salt": (True, "Neither the public salt nor a season's drew the splits: they may have been chosen."),
+    "foreign-salt": (
+        True,
+        "Neither the public salt, nor a season's, nor its own drew the splits: they may have been chosen.",
+    ),
     "diverged": (True, "A victim diverged; its architecture, split and seed are left out of every mean, in all arms."),
-    "memorised-low": (True, "The victims of this arm and architecture memorised too few of the flips they were given."),
+    "memorised-low": (
+        True,
+        "The victims of this arm and architecture memorised too few of the flips they were given: the 95 % interval of "
+        "their share lies below the least that the track asks for.",
+    ),
     "stealth": (True, "Clean accuracy, overall or of the source class, fell too far below the random arm's."),
-    "redirection": (False, "The untargeted drop is under half of the targeted one: errors moved rather than came."),
+    "redirection": (
+        False,
+        "Of what could still fall, untargeted adversarial accuracy lost less than half of the share that the targeted "
+        "one lost: errors moved rather than came. On tracks without a damage radius the drops themselves are compared.",
+    ),
     "floor": (False, "The random arm's adversarial accuracy on this architecture is below 30 %: little room to fall."),
     "ceiling": (False, "The random arm's adversarial accuracy on this architecture is above 70 %: a weak adversary."),
     "zero-gradient": (
@@ -83,11 +98,11 @@ def raised(tables: Tables, document: Mapping[str, Any], score: Score, arms: Mapp
     else:
         flags += {"none": ["no-sandbox"], "landlock": ["weak-sandbox"]}.get(document["sandbox"], [])
     public = salts.is_public(document["salt_commitment"]) and document["salt"] == PUBLIC_SALT
-    if document["season"] is None and not public:
+    if document["season"] is None and not public and document["salt"] != OWN:
         flags.append("foreign-salt")
     if not tables.valid.all():
         flags.append("diverged")
-    flags += _of_architectures(track, arms)
+    flags += _of_architectures(tables, arms)
     flags += _weak_attacks(arms)
     for name, share, most in (
         ("clean", "clean_acc", track.stealth.clean_pp),
@@ -97,18 +112,28 @@ def raised(tables: Tables, document: Mapping[str, Any], score: Score, arms: Mapp
         if before is not None and after is not None and 100.0 * (before - after) > most + 1e-7:
             flags.append(f"stealth:{name}")
     if score.ci95_pp is not None and score.ci95_pp[0] > 0 and score.drop_pp is not None:
-        if (score.untargeted_drop_pp or 0.0) < 0.5 * score.drop_pp:
+        if _redirects(track, score, arms[RANDOM]):
             flags.append("redirection")
     return flags
 
 
-def _of_architectures(track: Track, arms: Mapping[str, Arm]) -> list[str]:
+def _redirects(track: Track, score: Score, random: Arm) -> bool:
+    """Whether a poisoner that beats random flips moved errors to the target rather than made them."""
+    targeted, untargeted = score.drop_pp or 0.0, score.untargeted_drop_pp or 0.0
+    if track.damage is None:
+        return untargeted < 0.5 * targeted
+    return untargeted * (random.adv_acc or 0.0) < 0.5 * targeted * (random.untargeted_adv_acc or 0.0)
+
+
+def _of_architectures(tables: Tables, arms: Mapping[str, Arm]) -> list[str]:
     """Architectures that memorised too little, and those on which the random arm leaves too little room or too much."""
     flags = []
-    for victim in track.victims:
-        for arm in [name for name in arms if name != CLEAN]:
+    for a, victim in enumerate(tables.track.victims):
+        for place, arm in enumerate(arms):
             memorised = arms[arm].per_architecture[victim.name].memorised
-            if victim.memorised_min is not None and memorised is not None and memorised < victim.memorised_min - 1e-9:
+            if arm == CLEAN or victim.memorised_min is None or memorised is None:
+                continue
+            if memorised < victim.memorised_min - 1e-9 and _shown_below(tables, place, a, victim.memorised_min):
                 flags.append(f"memorised-low:{arm}:{victim.name}")
         level = arms[RANDOM].per_architecture[victim.name].adv_acc
         if level is not None and level < BAND[0]:
@@ -116,6 +141,14 @@ def _of_architectures(track: Track, arms: Mapping[str, Arm]) -> list[str]:
         if level is not None and level > BAND[1]:
             flags.append(f"ceiling:{victim.name}")
     return flags
+
+
+def _shown_below(tables: Tables, arm: int, a: int, least: float) -> bool:
+    """Whether the 95 % interval over splits of an arm's memorised share lies below `least` on an architecture."""
+    flipped = tables.table("flipped")[arm, a : a + 1]
+    share = tables.table("memorised_count")[arm, a : a + 1] / np.maximum(flipped, 1)
+    ends = t_interval(split_means(share, tables.valid[a : a + 1] & (flipped > 0))).ends
+    return ends is None or ends[1] < least - 1e-9
 
 
 def _weak_attacks(arms: Mapping[str, Arm]) -> list[str]:

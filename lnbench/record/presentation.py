@@ -9,7 +9,8 @@ import msgspec
 
 from lnbench.errors import UnavailableError
 from lnbench.protocol import Track
-from lnbench.record.schema import Arm, Score, SplitsAndSeeds, Victim
+from lnbench.record.schema import Arm, SplitsAndSeeds, Victim
+from lnbench.record.score_schema import Score
 from lnbench.text import interval, plain, points, probability, share
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ import numpy as np
 
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.files import RefusedError, parse_canonical, read_at_most, write_atomically
-from lnbench.protocol import Streams, Track, canonical_json, sha256, sha256_json
+from lnbench.protocol import OWN, Streams, Track, canonical_json, own_salt, sha256, sha256_json
 from lnbench.protocol.documents import WrongError, difference, show
 from lnbench.protocol.documents import read as read_document
 from lnbench.record import dates, presentation, salts
-from lnbench.record.derived import derive, split_accuracies
+from lnbench.record.derived import derive, split_accuracies, split_damage_accuracies
 from lnbench.record.flags import FLAGS, LABELS_ONLY, REPORTED, meaning
 from lnbench.record.schema import (
     SCHEMA,
@@ -34,11 +34,11 @@ from lnbench.record.schema import (
     PoisonerBlock,
     RecordDocument,
     Run,
-    Score,
     SplitsAndSeeds,
     Thumbnails,
     Victim,
 )
+from lnbench.record.score_schema import Score
 from lnbench.record.tables import Tables
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Record:
 
     @property
     def salt(self) -> str | None:
-        """`public` if the public salt drew its splits; None for any other, which the record does not tell."""
+        """`public` or `own`; None for any other, which the record does not tell."""
         salt: str | None = self.document["salt"]
         return salt
 
@@ -213,8 +213,9 @@ class Record:
         return str(self.document["salt_commitment"])
 
     def streams(self, *known: str | None) -> Streams | None:
-        """The random streams that drew its splits, if its salt is public or among these; None otherwise."""
-        return salts.matching(self.salt_commitment, self.track.sha256, *known)
+        """The random streams that drew its splits, if its salt is public, its own or among these; None otherwise."""
+        own = own_salt(self.track.sha256, self.poisoner.sha256, self.parameters) if self.salt == OWN else None
+        return salts.matching(self.salt_commitment, self.track.sha256, own, *known)
 
     @property
     def started(self) -> str:
@@ -259,6 +260,15 @@ class Record:
             RecordError: if the victims are incomplete or disagree with the track.
         """
         return split_accuracies(self.tables)
+
+    @functools.cached_property
+    def split_damage_accuracies(self) -> np.ndarray | None:
+        """The same under the damage attack; None on tracks without one.
+
+        Raises:
+            RecordError: if the victims are incomplete or disagree with the track.
+        """
+        return split_damage_accuracies(self.tables)
 
     @functools.cached_property
     def derived(self) -> Mapping[str, Any]:

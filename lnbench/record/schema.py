@@ -11,12 +11,10 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from lnbench.protocol.documents import LARGEST, AtLeastOne, Count, Part, Sha256, Share, whole
+from lnbench.record.score_schema import Name, Score
 
 SCHEMA = 1
 
-Name = Annotated[
-    str, Meta(pattern=whole("[a-z0-9][a-z0-9_-]{0,39}"), description="a name of up to 40 of a–z, 0–9, '_' and '-'")
-]
 PoisonerName = Annotated[
     str, Meta(pattern=whole("[a-z0-9_-]{1,40}"), description="a poisoner's name of up to 40 of a–z, 0–9, '_' and '-'")
 ]
@@ -26,14 +24,10 @@ Label = Annotated[
     str,
     Meta(pattern=whole(r"[^\x00-\x1f\x7f]{1,200}"), description="a line of 1 … 200 characters, no control characters"),
 ]
-Number = Annotated[float, Meta(ge=-1e12, le=1e12)]
-Points = Annotated[float, Meta(ge=-100, le=100)]
-"""Percentage points."""
-Ends = tuple[Number, Number]
-"""An interval: its lower and its upper end."""
 UpTo1000 = Annotated[int, Meta(ge=1, le=1000)]
 
 _Base64 = whole("[A-Za-z0-9+/]*={0,2}")
+_PackedBits = Annotated[str, Meta(pattern=_Base64, max_length=1 << 20, description="base64 of packed bits")]
 _Seconds = Annotated[
     Annotated[int, Meta(ge=0, le=LARGEST)] | Annotated[float, Meta(ge=0, le=1e12)],
     Meta(description="a number of seconds"),
@@ -87,7 +81,11 @@ class PoisonerBlock(Part, frozen=True):
 
 
 class Flips(Part, frozen=True):
-    """Label changes, [index, old, new] each: the poisoner's by split, the others by split and seed."""
+    """Label changes, [index, old, new] each: the poisoner's by split, the others by split and seed.
+
+    Where the track asks for several draws of random flips a seed, `random` has all of the first seed's, then the next
+    one's, and so on.
+    """
 
     poisoned: Annotated[tuple[_FlipList, ...], Meta(min_length=1, max_length=1000)]
     random: _FlipsBySeed
@@ -122,10 +120,16 @@ class CleanCounts(Part, frozen=True):
 
 
 class Broken(Part, frozen=True):
-    """Source-class test points broken at each radius of the curve, by the targeted and the untargeted adversary."""
+    """Source-class test points broken.
+
+    Attributes:
+        targeted, untargeted: at each radius of the curve.
+        damage: by the track's damage attack, where it has one.
+    """
 
     targeted: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=1000)]
     untargeted: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=1000)]
+    damage: Count | UnsetType = UNSET
 
 
 class ZeroGradient(Part, frozen=True):
@@ -136,14 +140,20 @@ class ZeroGradient(Part, frozen=True):
 
 
 class Bits(Part, frozen=True):
-    """Which source-class test points are broken at the score's radius; see `lnbench.protocol.bits`."""
+    """Which source-class test points are broken; see `lnbench.protocol.bits`.
 
-    targeted: Annotated[str, Meta(pattern=_Base64, max_length=1 << 20, description="base64 of packed bits")]
-    untargeted: Annotated[str, Meta(pattern=_Base64, max_length=1 << 20, description="base64 of packed bits")]
+    Attributes:
+        targeted, untargeted: at the score's radius.
+        damage: by the track's damage attack, where it has one.
+    """
+
+    targeted: _PackedBits
+    untargeted: _PackedBits
+    damage: _PackedBits | UnsetType = UNSET
 
 
 class Victim(Part, frozen=True):
-    """What was counted on one trained network."""
+    """What was counted on one trained network; `draw` is that of its random flips, where a seed has several."""
 
     architecture: Name
     split: Count
@@ -159,84 +169,15 @@ class Victim(Part, frozen=True):
     broken: Broken
     zero_gradient: ZeroGradient
     bits: Bits
+    draw: Count | UnsetType = UNSET
 
     @property
-    def key(self) -> tuple[str, int, int, str]:
-        """(architecture, split, seed, arm)."""
-        return self.architecture, self.split, self.seed, self.arm
+    def key(self) -> tuple[str, int, int, str, int | None]:
+        """(architecture, split, seed, arm, draw)."""
+        return self.architecture, self.split, self.seed, self.arm, None if self.draw is UNSET else self.draw
 
 
-class ArchitectureScore(Part, frozen=True):
-    """The score on one architecture."""
-
-    drop_pp: Points | None
-    ci95_pp: Ends | None
-    area_pp: Points | None
-
-
-class WorstArchitecture(Part, frozen=True):
-    """The architecture with the smallest drop."""
-
-    name: Name
-    drop_pp: Points
-    ci95_pp: Ends | None
-
-
-class MatchedScore(Part, frozen=True):
-    """The drop below random flips with the poisoner's own allocation to the pairs."""
-
-    drop_pp: Points | None
-    ci95_pp: Ends | None
-    p_value: Share | None
-
-
-class Parts(Part, frozen=True):
-    """The drop in two: `clean`, plain errors, ΔP(clean → target); `adversarial`, ΔP(clean not target, adversarial →
-    target)."""
-
-    clean: Points | None
-    adversarial: Annotated[float, Meta(ge=-200, le=200)] | None
-
-
-class Score(Part, frozen=True, kw_only=True):
-    """How much lower the victims' adversarial accuracy (AA) is than under random flips; None where nothing remains.
-
-    Attributes:
-        drop_pp: 100 · mean over splits of [mean over architectures and seeds of AA(random) − AA(poisoned)].
-        ci95_pp: t interval over the split means.
-        p_value: two-sided, of a drop of 0.
-        splits: splits that entered.
-        seeds: seeds of a split.
-        per_architecture: the same for each architecture alone.
-        worst_architecture: the one with the smallest drop.
-        area_pp: mean drop over the ε curve, 100 · ∫ΔAA dε / (ε_max − ε_min): it has no floor to hit.
-        ci95_points_pp: the interval that also covers other test points; see `score.points_interval`.
-        fixed_test_set: whether all splits share one test set.
-        untargeted_drop_pp: the same drop under the untargeted adversary.
-        untargeted_ci95_pp: its interval.
-        parts_pp: the drop in plain and adversarial errors.
-        split_drops_pp: the split means, (split,); None for a split whose every triple diverged.
-        matched: the drop below the second baseline; UNSET on tracks with one pair.
-    """
-
-    drop_pp: Points | None
-    ci95_pp: Ends | None
-    p_value: Share | None
-    splits: Count
-    seeds: Count
-    per_architecture: dict[Name, ArchitectureScore]
-    worst_architecture: WorstArchitecture | None
-    area_pp: Points | None
-    ci95_points_pp: Ends | None
-    fixed_test_set: bool
-    untargeted_drop_pp: Points | None
-    untargeted_ci95_pp: Ends | None
-    parts_pp: Parts
-    split_drops_pp: Annotated[tuple[Points | None, ...], Meta(min_length=1, max_length=1000)]
-    matched: MatchedScore | UnsetType = UNSET
-
-
-class Accuracies(Part, frozen=True):
+class Accuracies(Part, frozen=True, kw_only=True):
     """Mean shares of an arm's victims; None where nothing remains, `memorised` also where nothing was flipped.
 
     Attributes:
@@ -244,6 +185,7 @@ class Accuracies(Part, frozen=True):
         untargeted_adv_acc: the same of the untargeted one.
         clean_acc, source_clean_acc: test points, and source-class ones, that are right without an attack.
         memorised: flips that are predicted as flipped.
+        damage_adv_acc: source-class test points not broken by the damage attack; UNSET on tracks without one.
     """
 
     adv_acc: Share | None
@@ -251,6 +193,7 @@ class Accuracies(Part, frozen=True):
     clean_acc: Share | None
     source_clean_acc: Share | None
     memorised: Share | None
+    damage_adv_acc: Share | UnsetType | None = UNSET
 
 
 class ZeroGradientShares(Part, frozen=True):
@@ -268,7 +211,7 @@ class Curve(Part, frozen=True):
     untargeted: Annotated[tuple[Share, ...], Meta(min_length=1, max_length=1000)] | None
 
 
-class Arm(Accuracies, frozen=True):
+class Arm(Accuracies, frozen=True, kw_only=True):
     """An arm: `train_acc` is the share of training labels, flips included, that are predicted."""
 
     train_acc: Share | None
@@ -325,7 +268,8 @@ class RecordDocument(Part, frozen=True, kw_only=True):
     """The whole record.
 
     Attributes:
-        salt: `public`, or null for a salt that is not.
+        salt: `public`; `own` for the one that track, source and parameters give (`lnbench.protocol.own_salt`); or null
+            for a secret one.
         salt_commitment: see `Streams.commitment`.
         labels_sha256: per split, of the poisoned labels as little-endian int64.
         trainings: per split, victims that the poisoner says it trained.
@@ -336,7 +280,7 @@ class RecordDocument(Part, frozen=True, kw_only=True):
     schema: Literal[1]
     track: TrackBlock
     season: Name | None
-    salt: Literal["public"] | None
+    salt: Literal["public", "own"] | None
     salt_commitment: Sha256
     replication: SplitsAndSeeds
     poisoner: PoisonerBlock

@@ -14,8 +14,16 @@ import numpy as np
 from msgspec import UNSET
 from scipy import special
 
-from lnbench.protocol import ARMS, MATCHED, POISONED, RANDOM
-from lnbench.record.schema import ArchitectureScore, MatchedScore, Parts, Score, WorstArchitecture
+from lnbench.protocol import ARMS, CLEAN, MATCHED, POISONED, RANDOM
+from lnbench.record.score_schema import (
+    ArchitectureDamage,
+    ArchitectureScore,
+    DamageScore,
+    MatchedScore,
+    Parts,
+    Score,
+    WorstArchitecture,
+)
 
 INDEX = {arm: place for place, arm in enumerate((*ARMS, MATCHED))}
 """Arm -> its place along the first axis of counts."""
@@ -53,7 +61,11 @@ class Counts:
         to_target: classified as the target without any attack.
         curve: one (arm, split, seed, epsilon) array an architecture: broken by the targeted adversary.
         valid: (architecture, split, seed) bool, False where any of the arms diverged.
-        broken: (arm, architecture, split, seed, example) bool at the architecture's ε; only a fixed test set needs it.
+        broken: (arm, architecture, split, seed, example) flags at the architecture's ε, or shares of the random arm's
+            draws; only a fixed test set needs it.
+        damage: broken by the damage attack, where the track has one.
+        random_draws: `targeted` of every draw of the random arm, (draw, architecture, split, seed), where it has
+            several.
     """
 
     architectures: tuple[str, ...]
@@ -65,6 +77,8 @@ class Counts:
     curve: tuple[np.ndarray, ...]
     valid: np.ndarray
     broken: np.ndarray | None = None
+    damage: np.ndarray | None = None
+    random_draws: np.ndarray | None = None
 
     @classmethod
     def from_broken(cls, architectures: Sequence[str], targeted: np.ndarray, untargeted: np.ndarray) -> Counts:
@@ -109,6 +123,7 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
     )
     drops = split_means(targeted, valid)
     drop = t_interval(drops)
+    remains = np.asarray(valid.any(axis=(0, 2)))
     other = t_interval(split_means(untargeted, valid))
     alone = {}
     for a, name in enumerate(counts.architectures):
@@ -121,7 +136,6 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
             raise ValueError("a fixed test set needs the flags of every example")
         wider = points_interval(_per_example(counts.broken, valid))
     clean = _mean(split_means(to_target, valid))
-    values, remains = iter(drops.tolist()), np.asarray(valid.any(axis=(0, 2)))
     return Score(
         drop_pp=drop.mean,
         ci95_pp=drop.ends,
@@ -131,14 +145,59 @@ def score(counts: Counts, *, fixed_test_set: bool) -> Score:
         per_architecture=alone,
         worst_architecture=_worst(alone),
         area_pp=_mean(split_means(area, valid)),
-        ci95_points_pp=wider.ends,
+        ci95_points_pp=wider.ends if fixed_test_set or counts.damage is None else None,
         fixed_test_set=fixed_test_set,
         untargeted_drop_pp=other.mean,
         untargeted_ci95_pp=other.ends,
         parts_pp=Parts(clean, None if clean is None or drop.mean is None else drop.mean - clean),
-        split_drops_pp=tuple(next(values) if any_valid else None for any_valid in remains.tolist()),
+        split_drops_pp=_by_split(drops, remains),
         matched=_matched(counts) if len(counts.targeted) > INDEX[MATCHED] else UNSET,
+        damage=UNSET if counts.damage is None else _damage(counts, counts.damage, remains),
+        random_se_pp=UNSET if counts.random_draws is None else random_error(counts, counts.random_draws),
     )
+
+
+def _by_split(means: np.ndarray, remains: np.ndarray) -> tuple[float | None, ...]:
+    """The means of the splits that remain, each in its split's place."""
+    values = iter(means.tolist())
+    return tuple(next(values) if remained else None for remained in remains.tolist())
+
+
+def _damage(counts: Counts, broken: np.ndarray, remains: np.ndarray) -> DamageScore:
+    """The second score, of the examples that the damage attack broke."""
+    share = 100.0 * broken / counts.points[:, None]
+    above, valid = {arm: share[INDEX[POISONED]] - share[INDEX[arm]] for arm in (RANDOM, CLEAN)}, counts.valid
+    drops = split_means(above[RANDOM], valid)
+    drop, clean = t_interval(drops), t_interval(split_means(above[CLEAN], valid))
+    alone = [t_interval(split_means(above[RANDOM][a : a + 1], valid[a : a + 1])) for a in range(len(valid))]
+    return DamageScore(
+        drop_pp=drop.mean,
+        ci95_pp=drop.ends,
+        p_value=drop.p,
+        from_clean_pp=clean.mean,
+        from_clean_ci95_pp=clean.ends,
+        per_architecture={
+            name: ArchitectureDamage(row.mean, row.ends) for name, row in zip(counts.architectures, alone, strict=True)
+        },
+        split_drops_pp=_by_split(drops, remains),
+    )
+
+
+def random_error(counts: Counts, draws: np.ndarray) -> float | None:
+    """Standard error of the random arm's mean AA, in points, that other draws of flips and their victims would show.
+
+    Within a split and seed the draws' AAs, each a mean over architectures, spread by s²; the arm's mean over W splits,
+    V seeds and D draws has the variance mean(s²) / (W · V · D) of them.
+
+    Args:
+        draws: broken counts, (draw, architecture, split, seed).
+    """
+    whole = counts.valid.all(axis=0)
+    if not whole.any():
+        return None
+    shares = (100.0 * draws / counts.points[:, None]).mean(axis=1)
+    spread = shares.var(axis=0, ddof=1)[whole]
+    return float(np.sqrt(spread.mean() / (spread.size * len(draws))))
 
 
 def _worst(alone: dict[str, ArchitectureScore]) -> WorstArchitecture | None:
@@ -232,28 +291,24 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
 def rank_intervals(accuracies: np.ndarray, alpha: float = 0.05) -> np.ndarray:
     """Which ranks each row may have, [1 + rows significantly better, m − rows significantly worse], (row, 2) int.
 
-    Rows are compared by their AAs paired by split under AA = μ + row + split + residual. The residual variance is
-    pooled over all rows, so each comparison has (m − 1)(W − 1) degrees of freedom and a new row blurs nobody. Each
-    row's m − 1 tests are Holm-corrected among themselves: a row's interval misses its true rank with probability
-    at most `alpha`, for each row by itself, as far as the rows' residuals spread alike. (Five rows with one of
-    three times their spread among them: .09 for each of the five and .16 for that one, by simulation.)
+    Two rows are compared by their AAs paired by split, with a t test on the differences, whose own variance it takes:
+    rows spread unequally (5 to 16 points on one board), so that a pooled variance makes some intervals too short. Each
+    row's m − 1 tests are Holm-corrected among themselves: a row's interval misses its true rank with probability at
+    most `alpha`, for each row by itself.
 
     Args:
         accuracies: (row, split), mean AA of the poisoned arm; lower is better for the poisoner.
     """
     m, splits = accuracies.shape
+    intervals = np.tile([1, m], (m, 1))
     if m == 1 or splits < 2:
-        return np.tile([1, m], (m, 1))
-    means = accuracies.mean(axis=1)
-    residual = accuracies - means[:, None] - accuracies.mean(axis=0) + means.mean()
-    freedom = (m - 1) * (splits - 1)
-    variance = 2.0 * float((residual**2).sum()) / freedom / splits
-    intervals = np.empty((m, 2), dtype=int)
+        return intervals
     for i in range(m):
-        others = np.delete(means, i)
-        p = [_interval(float(d), variance, freedom).p or 0.0 for d in others - means[i]]
-        significant = holm(p) < alpha
-        intervals[i] = 1 + (significant & (others < means[i])).sum(), m - (significant & (others > means[i])).sum()
+        gaps = np.delete(accuracies, i, axis=0) - accuracies[i]
+        tests = [t_interval(gap) for gap in gaps]
+        significant = holm([1.0 if test.p is None else test.p for test in tests]) < alpha
+        means = gaps.mean(axis=1)
+        intervals[i] = 1 + (significant & (means < 0)).sum(), m - (significant & (means > 0)).sum()
     return intervals
 
 

@@ -29,7 +29,7 @@ from lnbench.protocol import documents as typed
 from lnbench.protocol.documents import Part, Sha256, WrongError, whole
 from lnbench.record import dates
 from lnbench.record.record import Record
-from lnbench.record.schema import Name
+from lnbench.record.score_schema import Name
 
 _SALT = "[!-~]{1,200}"
 _HEAD = (

@@ -19,7 +19,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.files import parse_canonical, read_at_most, write_atomically
-from lnbench.protocol import arms_of, canonical_json
+from lnbench.protocol import canonical_json, draws_of
 from lnbench.protocol import documents as typed
 from lnbench.protocol.documents import AtLeastOne, Part, Sha256, WrongError, show, whole
 from lnbench.record import dates, signature
@@ -217,7 +217,7 @@ def check_against(statement: Statement, record: Record) -> None:
     if statement.record != record.sha256:
         raise RecordError(f"it is about the record {statement.record[:12]}…, this one is {record.sha256[:12]}….")
     size = record.replication
-    victims = len(record.track.victims) * len(arms_of(record.track)) * size.splits * size.seeds
+    victims = len(record.track.victims) * len(draws_of(record.track)) * size.splits * size.seeds
     if statement.cells > victims:
         raise RecordError(f"cells: expected at most the record's {victims} victims, got {statement.cells}.")
     if _folded(statement.by) == _folded(record.poisoner.author):

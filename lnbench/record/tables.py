@@ -8,20 +8,24 @@ from itertools import product
 from operator import attrgetter
 
 import numpy as np
+from msgspec import UNSET
 
 from lnbench.errors import RecordError
-from lnbench.protocol import Track, arms_of, unpack
+from lnbench.protocol import RANDOM, Track, arms_of, draws_of, unpack
 from lnbench.record.schema import SplitsAndSeeds, Victim
 from lnbench.record.score import Counts
 
 
-def expected_victims(track: Track, splits: int, seeds: int) -> list[tuple[str, int, int, str]]:
-    """(architecture, split, seed, arm) of every victim of a record, in the record's order."""
-    return list(product([v.name for v in track.victims], range(splits), range(seeds), arms_of(track)))
+def expected_victims(track: Track, splits: int, seeds: int) -> list[tuple[str, int, int, str, int | None]]:
+    """(architecture, split, seed, arm, draw) of every victim of a record, in the record's order."""
+    places = product([v.name for v in track.victims], range(splits), range(seeds), draws_of(track))
+    return [(name, split, seed, *draw) for name, split, seed, draw in places]
 
 
 class Tables:
     """The victims of a record as arrays (arm, architecture, split, seed).
+
+    Where the random arm has several draws a seed, its entries are their mean.
 
     Raises:
         RecordError: if the victims are not exactly those that the track and the replication ask for, a curve has
@@ -32,7 +36,8 @@ class Tables:
         self.track, self.victims = track, victims
         self.splits, self.seeds = replication.splits, replication.seeds
         self.names = tuple(v.name for v in track.victims)
-        self.shape = len(self.names), self.splits, self.seeds, len(arms_of(track))
+        self._draws = [[i for i, (of, _) in enumerate(draws_of(track)) if of == arm] for arm in arms_of(track)]
+        self.shape = len(self.names), self.splits, self.seeds, len(draws_of(track))
         expected = math.prod(self.shape)
         if len(victims) != expected:
             raise RecordError(f"the record has {len(victims)} victims where the track asks for {expected}.")
@@ -44,22 +49,48 @@ class Tables:
             length = lengths[victim.architecture]
             if not len(victim.broken.targeted) == len(victim.broken.untargeted) == length:
                 raise RecordError(f"victim {victim.key} has no count for each of the {length} radii of its curve.")
-        points = self.table("clean.source_points")
+        self.has_damage = track.damage is not None
+        if any((v.broken.damage is UNSET) == self.has_damage for v in victims):
+            raise RecordError(
+                "a count of the damage attack belongs to every victim of a track that has one, and there."
+            )
+        points = self.every("clean.source_points")
         self.points = points[0, 0, :, 0]
         if not (points == self.points[:, None]).all():
             raise RecordError("the victims of a split disagree on its number of source-class test points.")
-        self.valid = np.asarray(self.table("diverged").max(axis=0) == 0)
+        self.valid = np.asarray(self.every("diverged").max(axis=0) == 0)
 
-    def table(self, path: str) -> np.ndarray:
-        """One integer of every victim, such as `flipped` or `clean.points`."""
+    def every(self, path: str) -> np.ndarray:
+        """One integer of every victim, (draw of any arm, architecture, split, seed), in the order of `draws_of`."""
         values = np.array(list(map(attrgetter(path), self.victims)), dtype=np.int64)
         return np.moveaxis(values.reshape(self.shape), -1, 0)
 
+    def table(self, path: str) -> np.ndarray:
+        """One number of every victim, such as `flipped` or `clean.points`."""
+        return self._merged(self.every(path))
+
     def curve(self, a: int, goal: str) -> np.ndarray:
         """Broken counts of architecture `a`, (arm, split, seed, epsilon)."""
+        return self._merged(self._curve(a, goal))
+
+    def _curve(self, a: int, goal: str) -> np.ndarray:
+        """As `curve`, but (draw of any arm, split, seed, epsilon)."""
         block = len(self.victims) // len(self.names)
         values = np.array([v.broken[goal] for v in self.victims[a * block : (a + 1) * block]], dtype=np.int64)
         return np.moveaxis(values.reshape(*self.shape[1:], -1), 2, 0)
+
+    def _merged(self, values: np.ndarray) -> np.ndarray:
+        """Draws of an arm along the first axis as their mean; unchanged where every arm has one."""
+        if all(len(of_arm) == 1 for of_arm in self._draws):
+            return values
+        return np.stack([values[of_arm].mean(axis=0) for of_arm in self._draws])
+
+    def random_draws(self) -> np.ndarray:
+        """Broken by the targeted adversary at the score's radius, (draw of the random arm, architecture, split,
+        seed)."""
+        at = [self.track.scored_index(name) for name in self.names]
+        of_arm = self._draws[arms_of(self.track).index(RANDOM)]
+        return np.stack([self._curve(a, "targeted")[of_arm][..., i] for a, i in enumerate(at)], axis=1)
 
     def counts(self, *, flags: bool) -> Counts:
         """The counts that `score` wants, with the examples' flags if asked for.
@@ -77,7 +108,7 @@ class Tables:
                 flagged = [unpack(v.bits.targeted, int(self.points[0])) for v in self.victims]
             except ValueError as error:
                 raise RecordError(f"the targeted bits of a victim are broken: {error}.") from None
-            broken = np.moveaxis(np.stack(flagged).reshape(*self.shape, -1), 3, 0)
+            broken = self._merged(np.moveaxis(np.stack(flagged).reshape(*self.shape, -1), 3, 0))
         return Counts(
             architectures=self.names,
             epsilons=tuple(self.track.epsilons(v) for v in self.track.victims),
@@ -88,4 +119,6 @@ class Tables:
             curve=tuple(curves["targeted"]),
             valid=self.valid,
             broken=broken,
+            damage=self.table("broken.damage") if self.has_damage else None,
+            random_draws=self.random_draws() if self.track.replication.random_draws > 1 else None,
         )

@@ -80,7 +80,7 @@ def audit(
         kind="audits",
     )
     found = {
-        (cell["victim"], entry["split"], entry["seed"], arm): entry
+        (cell["victim"], entry["split"], entry["seed"], arm, cell.get("draw")): entry
         for (arm, cell), result in zip(cells, results, strict=True)
         for entry in result["victims"]
     }
@@ -112,14 +112,14 @@ def _detected(record: Record, streams: Streams) -> tuple[dict[str, Any] | None, 
     return rounded(found), detectability.sentences(found, record.track.noise.budget)
 
 
-def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str, Any]], fixed: bool) -> dict[str, Any]:
+def _document(record: Record, found: Mapping[tuple[Any, ...], dict[str, Any]], fixed: bool) -> dict[str, Any]:
     """Everything that follows from the attacked victims."""
     track, strong = record.track, copy.deepcopy(dict(record.document))
     reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in GOALS} for arm in arms_of(record.track)}
     for victim in strong["victims"]:
-        entry = found[victim["architecture"], victim["split"], victim["seed"], victim["arm"]]
+        entry = found[victim["architecture"], victim["split"], victim["seed"], victim["arm"], victim.get("draw")]
         at = track.scored_index(victim["architecture"])
-        reproduced += entry["plain"] == victim["bits"]
+        reproduced += all(entry["plain"][goal] == victim["bits"][goal] for goal in GOALS)
         for goal in GOALS:
             victim["bits"][goal] = entry["strong"][goal]
             victim["broken"][goal][at] = entry["broken"][goal]
@@ -154,7 +154,7 @@ def _document(record: Record, found: Mapping[tuple[str, int, int, str], dict[str
         "survives": survives,
         "verdict": verdict,
         "victims": [
-            {key: victim[key] for key in ("architecture", "split", "seed", "arm", "bits")}
+            {key: victim[key] for key in ("architecture", "split", "seed", "arm", "draw", "bits") if key in victim}
             for victim in strong["victims"]
         ],
     }

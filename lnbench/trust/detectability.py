@@ -52,7 +52,7 @@ def detectability(
     found: dict[str, list[dict[str, float]]] = {arm: [] for arm in arms}
     for split in range(splits):
         points = data.load(record.track, split, streams)
-        candidates = eligible(points.labels, record.track.noise.pairs)
+        candidates = eligible(points.labels, record.track.pairs(split))
         for arm, lists in arms.items():
             labels = applied(points.labels, lists[split])
             quality, right = suspicion(points.inputs, labels, points.labels, streams.integer("folds", split) >> 31)

@@ -220,7 +220,7 @@ def _stated(record: Record, arm: str, cell: dict[str, Any]) -> Sequence[dict[str
     victims = {
         (v["split"], v["seed"]): v
         for v in record.document["victims"]
-        if (v["arm"], v["architecture"]) == (arm, cell["victim"])
+        if (v["arm"], v["architecture"], v.get("draw")) == (arm, cell["victim"], cell.get("draw"))
     }
     return [victims[split, seed] for split, seed in cell["places"]]
 

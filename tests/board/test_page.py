@@ -109,7 +109,7 @@ def test_in_a_browser(page: Path) -> None:
         names = shown.locator("tbody > tr:first-child > th")
         assert shown.count() == 1
         assert names.all_inner_texts() == ["attack_2", "attack_1", "attack_0"]
-        shown.get_by_role("button", name="score, pp").press("Enter")
+        shown.get_by_role("button", name="targeted, pp").press("Enter")
         assert names.all_inner_texts() == ["attack_0", "attack_1", "attack_2"]
         assert shown.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
         shown.get_by_label("Filter rows").fill("attack_1")
@@ -126,7 +126,17 @@ def test_in_a_browser(page: Path) -> None:
 def test_the_page_explains_its_columns_and_shows_flags(page: Path) -> None:
     text = page.read_text()
     reading = text[text.index('<h2 id="reading">') : text.index("<script>")]
-    for column in ("rank", "score", "beats random", "worst architecture", "memorised", "flags", "trainings", "trust"):
+    for column in (
+        "rank",
+        "targeted",
+        "damage",
+        "beats random",
+        "worst architecture",
+        "memorised",
+        "flags",
+        "trainings",
+        "trust",
+    ):
         assert f"<em>{column}</em>" in reading
     assert "<code>1–3</code>" in reading and "*" not in reading and "`" not in reading
     assert '<th scope="col">flags</th>' in text

@@ -96,7 +96,7 @@ def _without(document: dict[str, Any]) -> None:
     [
         (_reallocated, "the matched flips of split 0, seed 0 are not allocated as the poisoner's."),
         (_redrawn, "the matched flips of split 0, seed 0 are not the ones its stream draws."),
-        (_without, "belong to tracks with several pairs"),
+        (_without, "belong to splits with several pairs"),
     ],
 )
 def test_forged_matched_flips_are_found(made: Record, tmp_path: Path, change, sentence: str) -> None:  # type: ignore[no-untyped-def]
