@@ -1,8 +1,9 @@
-"""The convolutional networks' own input gradient against the library's."""
+"""The convolutional networks' own arithmetic against the library's."""
 
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -36,3 +37,29 @@ def test_the_first_convolutions_gradients_equal_the_librarys(groups: int, channe
                 strict=True,
             ):
                 torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("side", "options"),
+    [
+        (8, {"channels": (8, 16), "kernel": 3, "padding": 1, "stride": 2, "hidden": 64}),
+        (8, {"channels": (3,), "kernel": 5, "padding": 2, "stride": 3, "hidden": 4}),
+        (7, {"channels": (4, 5), "kernel": 2, "padding": 0, "stride": 2, "hidden": 4}),
+    ],
+)
+def test_small_images_are_convolved_by_a_matrix_to_the_same_numbers(
+    side: int, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cnn.Architecture(**options)
+    starts = [made.init((2, side, side), 10, torch.Generator().manual_seed(seed)) for seed in range(3)]
+    parameters = {k: torch.stack([s[k] for s in starts]).double().requires_grad_() for k in starts[0]}
+    inputs = torch.rand(1, 5, 2, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
+    found = []
+    for limit in (8, 0):
+        monkeypatch.setattr(cnn, "_SMALL", limit)
+        x = inputs.clone().requires_grad_()
+        logits = made.logits(parameters, x)
+        weight = torch.rand(logits.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        found.append([logits, *torch.autograd.grad((logits * weight).sum(), [x, *parameters.values()])])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
