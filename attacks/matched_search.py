@@ -4,8 +4,8 @@ Idea: flips hurt most when together they are a miniature of their class, whether
 kernel's feature space, less the other classes' (`mean_matching`), or by how near every point is to some flip
 (k-medoids, the submissions' template). Among the many sets that are good miniatures some still hurt more than others,
 and only training shows which. So candidates are drawn by matching bootstrap samples of the class, in turn by kernel
-mean and by k-medoids, the plain matches first; each is tried on one surrogate of each architecture in `victims`; the
-better half is tried again on fresh seeds, with twice the surrogates a set, and so on until one is left. Every trial
+mean, its kernels of several widths, and by k-medoids, the plain matches first; each is tried on one surrogate of each
+architecture in `victims`; the better half is tried again on fresh seeds, with twice the surrogates a set, and so on until one is left. Every trial
 of a set counts in its mean, so that no set wins by one lucky seed. `surrogates` counts all trainings. When time runs
 out the best mean so far is returned.
 Threat model: knows the training set and the victims' recipe, or with `victims=mlp` one architecture of them.
@@ -19,6 +19,10 @@ from lnbench import graphs
 from lnbench import surrogates as trained
 
 
+WIDTHS = (1.0, 0.5, 2.0, 0.25)
+"""Widths of the kernels that are tried in turn, in median distances within the class: surrogates tell which serve."""
+
+
 class MatchedSearch(lnbench.Poisoner):
     """Flip the one of many miniatures of the class that hurts surrogates most, found by successive halving."""
 
@@ -27,7 +31,6 @@ class MatchedSearch(lnbench.Poisoner):
     surrogates: int = 64
     victims: str = "mlp,cnn"
     candidates: int = 16
-    width: float = 0.5
     contrast: float = 1.0
     others: int = 4096
 
@@ -59,7 +62,7 @@ class MatchedSearch(lnbench.Poisoner):
         rest = np.setdiff1d(np.arange(len(problem.labels)), eligible)
         some = np.sort(rng.choice(rest, min(self.others, len(rest)), replace=False))
         points = problem.inputs[eligible]
-        kernel, alien = graphs.contrast(points, problem.inputs[some], self.width)
+        kernels = [graphs.contrast(points, problem.inputs[some], width) for width in WIDTHS]
         apart = graphs.distances(points)
         sample, found = np.arange(len(eligible)), dict[tuple[int, ...], None]()
         for attempt in range(10 * self.candidates):  # two samples may have the same miniature
@@ -69,6 +72,7 @@ class MatchedSearch(lnbench.Poisoner):
                 found[tuple(np.sort(graphs.medoids(apart[sample], problem.budget)))] = None
                 sample = rng.integers(len(eligible), size=len(eligible))
             else:
+                kernel, alien = kernels[attempt // 2 % len(kernels)]
                 mean = kernel[:, sample].mean(1) - self.contrast * alien
                 found[tuple(graphs.herd(kernel, problem.budget, mean))] = None
         return eligible[np.array(list(found), dtype=np.int64)]

@@ -85,7 +85,7 @@ def test_the_datamodel_recovers_planted_effects(crowd: Problem, monkeypatch: pyt
 
 
 def test_mean_matching_flips_the_middle_of_the_class_and_shuns_other_classes() -> None:
-    assert toy.flips("mean_matching", toy.problem(toy.star())) == [0]
+    assert toy.flips("mean_matching", toy.problem(toy.star()), width=0.5) == [0]
     rng = np.random.default_rng(0)
     clusters = np.concatenate([rng.normal(at, 0.01, (10, 2)) for at in (0.2, 0.5, 0.8)])
     three = toy.problem(clusters, target=np.full((3, 2), 5.0), budget=3)

@@ -25,7 +25,8 @@ DEFAULT = TRACKS[0]
 def row(track: Track) -> str:
     """A track's line of the table."""
     pairs, r = track.noise.pairs, track.replication
-    moves = "every class to the next" if len(pairs) > 2 else ", ".join(f"{a}→{b}" for a, b in pairs)
+    turn = f"one of all {len(pairs)} pairs a split"
+    moves = turn if track.noise.rotate else "every class to the next" if len(pairs) > 2 else ", ".join(f"{a}→{b}" for a, b in pairs)
     victims = ", ".join(victim.name for victim in track.victims)
     return (
         f"| `{track.name}` | {track.data.train:,} | {track.noise.budget}, {moves} | {r.splits} × {r.seeds} "
