@@ -89,10 +89,10 @@ def test_mean_matching_flips_the_middle_of_the_class_and_shuns_other_classes() -
     rng = np.random.default_rng(0)
     clusters = np.concatenate([rng.normal(at, 0.01, (10, 2)) for at in (0.2, 0.5, 0.8)])
     three = toy.problem(clusters, target=np.full((3, 2), 5.0), budget=3)
-    assert sorted(np.array(toy.flips("mean_matching", three)) // 10) == [0, 1, 2]
+    assert sorted(np.array(toy.flips("mean_matching", three, width=0.5)) // 10) == [0, 1, 2]
     # Another class sits on the first cluster.
     two = toy.problem(clusters, target=clusters[:10] + 1e-3, budget=2)
-    assert sorted(np.array(toy.flips("mean_matching", two)) // 10) == [1, 2]
+    assert sorted(np.array(toy.flips("mean_matching", two, width=0.5)) // 10) == [1, 2]
 
 
 def test_the_searchs_proposals_are_different_miniatures_the_plain_ones_first(crowd: Problem) -> None:
