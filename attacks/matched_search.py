@@ -5,9 +5,9 @@ kernel's feature space, less the other classes' (`mean_matching`), or by how nea
 (k-medoids, the submissions' template). Among the many sets that are good miniatures some still hurt more than others,
 and only training shows which. So candidates are drawn by matching bootstrap samples of the class, in turn by kernel
 mean, its kernels of several widths, and by k-medoids, the plain matches first; each is tried on one surrogate of each
-architecture in `victims`; the better half is tried again on fresh seeds, with twice the surrogates a set, and so on until one is left. Every trial
-of a set counts in its mean, so that no set wins by one lucky seed. `surrogates` counts all trainings. When time runs
-out the best mean so far is returned.
+architecture in `victims`; the better half is tried again on fresh seeds, with twice the surrogates a set, and so on
+until one is left. Every trial of a set counts in its mean, so that no set wins by one lucky seed. `surrogates` counts
+all trainings. When time runs out the best mean so far is returned.
 Threat model: knows the training set and the victims' recipe, or with `victims=mlp` one architecture of them.
 Source: lnbench; successive halving after Karnin, Koren & Somekh 2013 and Jamieson & Talwalkar 2016.
 """
@@ -17,7 +17,6 @@ import numpy as np
 import lnbench
 from lnbench import graphs
 from lnbench import surrogates as trained
-
 
 WIDTHS = (1.0, 0.5, 2.0, 0.25)
 """Widths of the kernels that are tried in turn, in median distances within the class: surrogates tell which serve."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from lnbench import templates
 from lnbench.board.grid import grid
 from lnbench.board.tables import Board, Row, Table
-from lnbench.protocol import ARMS, sha256
+from lnbench.protocol import ARMS, Track, VictimSpec, sha256
 from lnbench.record.record import meaning
 from lnbench.text import Markdown, cell, code, interval, markdown, plain, points, probability, ranks, share
 
@@ -62,12 +62,23 @@ def about(table: Table) -> str:
     track = table.track
     pairs = track.noise.pairs
     moves = ", ".join(f"{source}→{target}" for source, target in pairs[:4]) + (" …" if len(pairs) > 4 else "")
-    victims = ", ".join(f"{v.name} (ε = {track.epsilon(v):g})" for v in track.victims)
+    if track.noise.rotate:
+        moves = f"{len(pairs)} pairs in turn, one a split"
     r = track.replication
+    draws = f", {r.random_draws} draws of random flips each" if r.random_draws > 1 else ""
     return (
         f"{plain(track.title)}: at most {track.noise.budget} of {track.data.train} labels, {moves}; "
-        f"victims {victims}; {r.splits} splits × {r.seeds} seeds. Version {track.version}, {track.sha256[:8]}."
+        f"victims {', '.join(_radii(track, v) for v in track.victims)}; {r.splits} splits × {r.seeds} "
+        f"{'seeds' if r.seeds > 1 else 'seed'}{draws}. Version {track.version}, {track.sha256[:8]}."
     )
+
+
+def _radii(track: Track, victim: VictimSpec) -> str:
+    """An architecture with the radii of its attacks."""
+    damage = track.damage_epsilon(victim)
+    times = " times the pair's factor" if track.adversary.pair_factors else ""
+    small = "" if damage is None else f", damage {damage:g}"
+    return f"{victim.name} (ε = {track.epsilon(victim):g}{times}{small})"
 
 
 def _rows(table: Table, records: str, root: Path | None) -> Markdown:

@@ -181,7 +181,7 @@ class Damage(Part, frozen=True, kw_only=True):
 
     Its radius is small: at the targeted score's most examples of clean networks are broken without a target, and only
     the targeted accuracy has room to fall. There 20 steps come within half a point of the strong adversary's AA, where
-    at the larger radius they miss 4 to 7 (`tests/bench/bench_adversary.py`).
+    at the larger radius they miss 4 to 7 (`tests/bench/damage_radius.py`).
 
     Attributes:
         epsilon: radius. Pair factors do not apply: what breaks an example without a target knows no pair.

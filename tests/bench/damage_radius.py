@@ -1,0 +1,76 @@
+"""How strong is the damage attack? Untargeted AA at small radii, by ever stronger attacks on the same networks.
+
+    python tests/bench/damage_radius.py --track digits-9to0 --radii 0.02,0.03,0.04,0.05,0.085
+
+A track's damage radius is one at which networks trained on clean labels keep an untargeted AA of 80 % or more, and at
+which the strong adversary finds at most one point more than the track's own attack. Trains on splits of a salt of its
+own: clean and random flips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lnbench import data
+from lnbench.adversary import pgd, strong
+from lnbench.evaluation import cells
+from lnbench.evaluation.plan import flips_of_arms, plan
+from lnbench.protocol import Streams
+from lnbench.protocol.track import load
+
+
+def main() -> None:
+    """Parse, train, attack, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--track", default="digits-9to0")
+    parser.add_argument("--splits", type=int, default=8)
+    parser.add_argument("--radii", default="0.02,0.03,0.04,0.05,0.085")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    track, radii = load(options.track), [float(radius) for radius in options.radii.split(",")]
+    streams = Streams(track.sha256, "damage-radius")
+    labels = [data.load(track, split, streams).labels for split in range(options.splits)]
+    flips = flips_of_arms(track, labels, [[] for _ in labels], streams, 1)
+    print("untargeted AA, % at", radii)
+    for arm, cell in plan(track, streams, "cpu", options.splits, 1, flips):
+        if arm in ("clean", "random") and not cell.get("draw"):
+            attack(arm, cells.trained(cell), radii)
+
+
+def attack(arm: str, made: cells.Trained, radii: list[float]) -> None:
+    """Attack one stack in several ways and print what each leaves unbroken."""
+    inputs, _, labels = made.examples
+    common = {"targeted": False, "epsilons": radii, "bounds": made.points[0].bounds, "norm": made.track.adversary.norm}
+
+    def by(**ways: object) -> Tensor:
+        return pgd(made.victims, inputs, labels, **common, **ways).broken  # type: ignore[arg-type]
+
+    def again(**ways: object) -> Tensor:
+        return by(random_start=torch.Generator().manual_seed(1), restarts=4, **ways)
+
+    def strongest() -> Tensor:
+        before = by(steps=40, loss="margin") | by(steps=20)
+        generator = torch.Generator().manual_seed(0)
+        return strong(made.victims, inputs, labels, **common, generator=generator, steps=50, broken=before).broken  # type: ignore[arg-type]
+
+    attacks: dict[str, Callable[[], Tensor]] = {
+        "cross-entropy, 20 steps": lambda: by(steps=20),
+        "margin, 20 steps": lambda: by(steps=20, loss="margin"),
+        "dlr, 20 steps": lambda: by(steps=20, loss="dlr"),
+        "cross-entropy, 4 restarts more": lambda: by(steps=20) | again(steps=20),
+        "strong": strongest,
+    }
+    for name, run in attacks.items():
+        begin = time.perf_counter()
+        unbroken = 100 * (1 - run().float().mean((0, 2)))
+        shown = " ".join(f"{value:5.1f}" for value in unbroken.tolist())
+        print(f"{made.spec.name:8} {arm:6} {name:31} {shown}   {time.perf_counter() - begin:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
