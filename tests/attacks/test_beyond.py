@@ -101,17 +101,15 @@ def test_the_searchs_proposals_are_different_miniatures_the_plain_ones_first(cro
     assert len({tuple(s) for s in proposals}) == 6
     assert proposals[0].tolist() == toy.flips("mean_matching", dataclasses.replace(crowd, rng=np.random.default_rng(0)))
     assert proposals[1].tolist() == toy.flips("my_poisoner", crowd)
-    kernel, alien = graphs.contrast(crowd.inputs[:30], crowd.inputs[30:], 0.5)
-    apart, mean = graphs.distances(crowd.inputs[:30]), kernel.mean(1) - alien
-
-    def costs(sets: list[np.ndarray]) -> np.ndarray:
-        return np.array([(graphs.mismatch(kernel, s, mean), apart[:, s].min(1).sum()) for s in sets])
-
-    rng = np.random.default_rng(0)
-    drawn = costs([rng.choice(30, 4, replace=False) for _ in range(500)])
-    assert (costs(list(proposals[::2]))[:, 0] < np.quantile(drawn[:, 0], 0.25)).all()
-    assert (costs(list(proposals[1::2]))[:, 1] < np.quantile(drawn[:, 1], 0.5)).all()
-    assert (costs(list(proposals)).min(0) < np.quantile(drawn, 0.05, axis=0)).all()
+    rng, apart = np.random.default_rng(0), graphs.distances(crowd.inputs[:30])
+    drawn = [rng.choice(30, 4, replace=False) for _ in range(500)]
+    for i, (width, matched) in enumerate(zip(toy.module("matched_search").WIDTHS, proposals[::2], strict=False)):
+        kernel, alien = graphs.contrast(crowd.inputs[:30], crowd.inputs[30:], width)
+        mean = kernel.mean(1) - alien
+        chance = [graphs.mismatch(kernel, flips, mean) for flips in drawn]
+        assert graphs.mismatch(kernel, matched, mean) < np.quantile(chance, 0.3 if i else 0.01), width
+    near = np.array([apart[:, flips].min(1).sum() for flips in [*drawn, *proposals[1::2]]])
+    assert (near[500:] < np.quantile(near[:500], 0.5)).all() and near[500] < np.quantile(near[:500], 0.01)
 
 
 @pytest.mark.parametrize("trainings", [8, 64, 256])
