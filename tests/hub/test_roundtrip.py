@@ -18,6 +18,7 @@ import factories
 import loopback
 from lnbench import record
 from lnbench.hub import manifest
+from lnbench.protocol import own_salt, sha256
 from lnbench.record import seasons
 from lnbench.record.record import Record
 
@@ -253,3 +254,26 @@ def test_a_hostile_repository_is_1_and_leaves_nothing(
         assert done.code == 1 and sentence in done.error and bad in done.error, done.err
         assert done.out == "" and not list(Path(fresh["LNBENCH_CACHE"]).rglob("*.json"))
         assert client.run("evaluate", f"hf://{REPO}", **fresh).code == 1
+
+
+def test_splits_with_a_pair_each_that_the_source_draws(client: Any, tmp_path: Path, fresh: dict[str, str]) -> None:
+    made_on = factories.track(
+        name="two-pairs",
+        noise={"budget": 4, "eta": 0.00446, "pairs": [[9, 0], [3, 8]], "rotate": True},
+        damage={"epsilon": 0.03},
+        replication=TWO_SPLITS | {"random_draws": 2},
+    )
+    salt = own_salt(made_on.sha256, sha256(factories.SOURCE.encode()), {})
+    made = factories.make(made_on, salt=salt)
+    record.write(made, tmp_path / made.filename)
+    assert client.run("push", tmp_path / made.filename, "--repo", REPO).code == 0
+    done = client.run("pull", REPO, **fresh)
+    assert done.code == 0, done.err
+    assert "8 flips in 2 splits" in done.out
+    moved = client.python(
+        "import lnbench\n"
+        f"data = [lnbench.load_poisoned({REPO!r}, split=w) for w in range(2)]\n"
+        "result = [sorted({(int(a), int(b)) for a, b in zip(d.clean_labels, d.labels) if a != b}) for d in data]",
+        **fresh,
+    )
+    assert moved == [[[9, 0]], [[3, 8]]]

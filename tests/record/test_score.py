@@ -14,6 +14,7 @@ from lnbench.record.score import (
     Counts,
     holm,
     points_interval,
+    random_error,
     rank_intervals,
     score,
     split_means,
@@ -280,6 +281,20 @@ def test_a_rows_ranks_hold_when_rows_spread_unequally() -> None:
         result = rank_intervals(0.5 + rng.normal(0, 0.1, 8) + spread * rng.normal(0, 1, (5, 8)))
         missed += (result[:, 0] > 1) | (result[:, 1] < 5)
     assert (missed / TRIALS).max() < 0.05 + FAR
+
+
+def test_the_random_arms_error_is_that_of_its_mean() -> None:
+    """Over 2,000 random arms of 6 splits × 2 seeds × 3 draws: the mean of its square is the variance of the mean."""
+    rng = np.random.default_rng(7)
+    points, architectures, means, squares = 50, 2, list[float](), list[float]()
+    for _ in range(2000):
+        level = np.clip(0.5 + rng.normal(0, 0.1, (3, 1, 6, 2)), 0.05, 0.95)  # of a draw, for all architectures
+        draws = rng.binomial(points, level, (3, architectures, 6, 2))
+        flags = np.zeros((3, architectures, 6, 2, points), dtype=bool)
+        counts = Counts.from_broken(["a", "b"], flags, flags)
+        squares.append(known(random_error(counts, draws)) ** 2)
+        means.append(100 * draws.mean() / points)
+    assert np.mean(squares) == pytest.approx(np.var(means, ddof=1), rel=4 * (2 / 2000) ** 0.5)
 
 
 def test_arms_keep_their_places() -> None:
