@@ -64,7 +64,9 @@ def _row(row: Row) -> dict[str, Any]:
         "damages": row.damages,
         "beats_search": row.above_search,
         "proven": row.proven,
-        "own_splits": None if row.own is None else {"score": row.own.document["score"], "sha256": row.own.sha256},
+        "own_splits": None
+        if row.own is None
+        else {"score": row.own.document["score"], "record": row.own_path, "sha256": row.own.sha256},
         "trust": row.trust,
         "trainings": row.trainings,
         "score": record.document["score"],

@@ -85,7 +85,7 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
     columns: dict[str, Callable[[Row], str]] = {
         "rank": lambda row: ranks(row.ranks),
         "poisoner": lambda row: _poisoner(row, root),
-        "own splits, pp": _own,
+        "own splits, pp": lambda row: _own(row, records),
         "targeted, pp": lambda row: Markdown("**{}** {}").format(
             points(row.drop), interval(row.record.score["ci95_pp"])
         ),
@@ -117,12 +117,13 @@ def _verdict(shown: str | None, p: float | None) -> Markdown:
     return Markdown("–") if shown is None else Markdown("{} ({})").format(shown, probability(p))
 
 
-def _own(row: Row) -> Markdown:
-    """The score on the splits that the row's own source draws."""
+def _own(row: Row, records: str) -> Markdown:
+    """The score on the splits that the row's own source draws, linked to its record."""
     if row.own is None:
         return Markdown("–")
     score = row.own.score
-    return Markdown("**{}** {}").format(points(score["drop_pp"]), interval(score["ci95_pp"]))
+    shown = Markdown("**{}** {}").format(points(score["drop_pp"]), interval(score["ci95_pp"]))
+    return Markdown("{} ({})").format(shown, _LINK.format(row.own.sha256[:8], _path(f"{records}/{row.own_path}")))
 
 
 def _damage(row: Row) -> Markdown:

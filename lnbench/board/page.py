@@ -109,6 +109,7 @@ def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell
     own, damage = row.own.score if row.own else None, score.damage
     worst, link = score["worst_architecture"], source_link(row, root)
     links = {"poisoner": f"../{link}" if link else "", "record": f"{records}/{quote(row.path)}"}
+    links["own splits, pp"] = f"{records}/{quote(row.own_path)}" if row.own else ""
 
     def several(name: str, of: Sequence[str] = ARMS) -> tuple[str, object]:
         return " / ".join(share(arms[arm][name]) for arm in of), arms["poisoned"][name]

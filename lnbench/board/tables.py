@@ -37,6 +37,7 @@ class Row:
         damage_accuracies: AA of the poisoned arm under the damage attack, (split,); None on tracks without one.
         damage_ranks, damage_p_holm: as `ranks` and `p_holm`, by the damage.
         own: the record of the same poisoner on the splits that its own source draws, if there is one.
+        own_path: its file, as `path`.
         above_search: whether it beats the random search that trained at least as many victims: `yes`, `worse` or `not
             shown`, Holm-corrected over the rows that are so compared; None where there is no such search.
         season_open: whether its splits were drawn by a salt that is still secret.
@@ -52,6 +53,7 @@ class Row:
     damage_ranks: tuple[int, int] | None = None
     damage_p_holm: float | None = None
     own: Record | None = None
+    own_path: str = ""
     above_search: str | None = None
     season_open: bool = False
     statements: tuple[Statement, ...] = ()
@@ -161,7 +163,7 @@ def load(records_dir: str | Path) -> Board:
     groups: dict[tuple[str, int, str, str], list[Row]] = {}
     rows: dict[tuple[str, ...], str] = {}
     tracks_of: dict[str, Track] = {}
-    own: dict[tuple[str, ...], tuple[Path, Record]] = {}
+    own: dict[tuple[str, ...], tuple[str, Record]] = {}
     for path in records_in(folder):
         name, record = path.relative_to(folder).as_posix(), read(path)
         try:
@@ -179,7 +181,7 @@ def load(records_dir: str | Path) -> Board:
         statements = stated.pop(record.sha256, ())
         statement.check_all(statements, record)
         if record.salt == OWN:
-            own[_poisoner(record)] = path, Record(slim, track)
+            own[_poisoner(record)] = name, Record(slim, track)
             continue
         season_open = record.season is not None and known[record.season].is_open
         row = Row(
@@ -201,9 +203,9 @@ def load(records_dir: str | Path) -> Board:
         if not key[3]:
             groups[key] = [_with_own(row, own) for row in group]
     if own:
-        path, record = next(iter(own.values()))
+        name, record = next(iter(own.values()))
         raise RecordError(
-            f"{path}: it is of {record.label} on its own splits, and stands beside the record of the same source and "
+            f"{folder / name}: it is of {record.label} on its own splits, and stands beside the record of the same source and "
             "parameters on the public ones; there is none."
         )
     shipped = {name: tracks.load(name) for name in tracks.names()}
@@ -255,10 +257,10 @@ def _poisoner(record: Record) -> tuple[str, ...]:
     return track, source, parameters
 
 
-def _with_own(row: Row, own: dict[tuple[str, ...], tuple[Path, Record]]) -> Row:
+def _with_own(row: Row, own: dict[tuple[str, ...], tuple[str, Record]]) -> Row:
     """A row with its record on own splits, which is taken out of `own`."""
     found = own.pop(_poisoner(row.record), None)
-    return row if found is None else dataclasses.replace(row, own=found[1])
+    return row if found is None else dataclasses.replace(row, own=found[1], own_path=found[0])
 
 
 def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:
