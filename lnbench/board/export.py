@@ -64,9 +64,7 @@ def _row(row: Row) -> dict[str, Any]:
         "damages": row.damages,
         "beats_search": row.above_search,
         "proven": row.proven,
-        "own_splits": None
-        if row.own is None
-        else {"score": row.own.document["score"], "record": row.own_path, "sha256": row.own.sha256},
+        "own_splits": _own(row),
         "trust": row.trust,
         "trainings": row.trainings,
         "score": record.document["score"],
@@ -76,6 +74,11 @@ def _row(row: Row) -> dict[str, Any]:
         "record": row.path,
         "sha256": record.sha256,
     }
+
+
+def _own(row: Row) -> dict[str, Any] | None:
+    own = row.own
+    return None if own is None else {"score": own.document["score"], "record": row.own_path, "sha256": own.sha256}
 
 
 def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
