@@ -205,8 +205,8 @@ def load(records_dir: str | Path) -> Board:
     if own:
         name, record = next(iter(own.values()))
         raise RecordError(
-            f"{folder / name}: it is of {record.label} on its own splits, and stands beside the record of the same source "
-            "and parameters on the public ones; there is none."
+            f"{folder / name}: it is of {record.label} on its own splits, and stands beside the record of the same "
+            "source and parameters on the public ones; there is none."
         )
     shipped = {name: tracks.load(name) for name in tracks.names()}
     current: list[Table] = []
