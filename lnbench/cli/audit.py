@@ -40,7 +40,8 @@ def command(
     """Attack a record's victims again with the strong adversary.
 
     They are trained again first, and all three arms are attacked.
-    Targeted and untargeted: APGD with two losses and every target, random search without gradients, twice the steps.
+    Targeted and untargeted, and at the damage radius: APGD with two losses and every target, random search without
+    gradients, twice the steps.
     Then: does the row keep its rank on the board, and how easily would cleanlab find the flips?
     Exit code 1 if the record's conclusion does not survive.
     """
@@ -65,7 +66,13 @@ def _print(document: dict[str, Any], board: Path) -> None:
     for arm, values in document["arms"].items():
         click.echo(
             f"{arm:<9} AA {100 * values['adv_acc']:.1f} % (record: {100 * values['plain_adv_acc']:.1f} %), untargeted "
-            f"{100 * values['untargeted_adv_acc']:.1f} % (record: {100 * values['plain_untargeted_adv_acc']:.1f} %)",
+            f"{100 * values['untargeted_adv_acc']:.1f} % (record: {100 * values['plain_untargeted_adv_acc']:.1f} %)"
+            + (
+                f", at the damage radius {100 * values['damage_adv_acc']:.1f} % "
+                f"(record: {100 * values['plain_damage_adv_acc']:.1f} %)"
+                if "damage_adv_acc" in values
+                else ""
+            ),
             err=True,
         )
     same, total = document["reproduced"]

@@ -1,8 +1,9 @@
 """Would the score survive a stronger adversary? A record's victims are trained again and attacked by the best we have.
 
 A weak attack flatters whichever arm is harder to attack (gradient masking), so all three arms are attacked again,
-targeted and untargeted: with twice the steps, by random search without gradients, and by the strong adversary of
-`lnbench.adversary.strong`. The result is a document of its own, with its own hash, that names the record it is about.
+targeted and untargeted, at the damage radius too where the track has one: with twice the steps, by random search
+without gradients, and by the strong adversary of `lnbench.adversary.strong`. The result is a document of its own, with
+its own hash, that names the record it is about.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lnbench import __version__, data
 from lnbench.errors import UnavailableError
@@ -23,17 +24,23 @@ from lnbench.evaluation.plan import cell_name
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.stages import train_all
 from lnbench.evaluation.store import Store
-from lnbench.protocol import Streams, arms_of, pack, sha256_json
+from lnbench.protocol import Streams, Track, arms_of, pack, sha256_json
 from lnbench.record.derived import derive, rounded
 from lnbench.record.record import Record
 from lnbench.trust import detectability
 from lnbench.trust.rank_stability import others_in, sentence, standing
 from lnbench.trust.rerun import cells_of, streams_of
 
+if TYPE_CHECKING:
+    from lnbench.evaluation.cells import Trained
+
 SCHEMA = 1
 STRENGTH: Mapping[str, int] = {"steps": 50, "restarts": 1, "all_targets": 9, "queries": 500}
 """The strong adversary's settings; see `lnbench.adversary.strong`."""
 GOALS = ("targeted", "untargeted")
+"""What is attacked at the scored radius."""
+DAMAGE = "damage"
+"""Untargeted, at the smaller radius of a track that has one."""
 
 
 def audit(
@@ -68,7 +75,12 @@ def audit(
     points = [data.load(track, split, streams) for split in range(splits)]
     cells = cells_of(record, streams, device)
     names = [
-        {**cell_name(track, streams, where["id"], cell, arm, points), "strength": dict(STRENGTH)} for arm, cell in cells
+        {
+            **cell_name(track, streams, where["id"], cell, arm, points),
+            "strength": dict(STRENGTH),
+            **({} if track.damage is None else {"goals": goals_of(track)}),
+        }
+        for arm, cell in cells
     ]
     results = train_all(
         [cell for _, cell in cells],
@@ -115,14 +127,18 @@ def _detected(record: Record, streams: Streams) -> tuple[dict[str, Any] | None, 
 def _document(record: Record, found: Mapping[tuple[Any, ...], dict[str, Any]], fixed: bool) -> dict[str, Any]:
     """Everything that follows from the attacked victims."""
     track, strong = record.track, copy.deepcopy(dict(record.document))
-    reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in GOALS} for arm in arms_of(record.track)}
+    goals = goals_of(track)
+    reproduced, shares = 0, {arm: {goal: dict[str, list[float]]() for goal in goals} for arm in arms_of(track)}
     for victim in strong["victims"]:
         entry = found[victim["architecture"], victim["split"], victim["seed"], victim["arm"], victim.get("draw")]
         at = track.scored_index(victim["architecture"])
-        reproduced += all(entry["plain"][goal] == victim["bits"][goal] for goal in GOALS)
-        for goal in GOALS:
+        reproduced += all(entry["plain"][goal] == victim["bits"][goal] for goal in goals)
+        for goal in goals:
             victim["bits"][goal] = entry["strong"][goal]
-            victim["broken"][goal][at] = entry["broken"][goal]
+            if goal == DAMAGE:
+                victim["broken"][goal] = entry["broken"][goal]
+            else:
+                victim["broken"][goal][at] = entry["broken"][goal]
             for flag, share in entry["doubts"][goal].items():
                 shares[victim["arm"]][goal].setdefault(flag, []).append(share)
     blocks = derive(track, strong, fixed_test_set=fixed)
@@ -131,6 +147,7 @@ def _document(record: Record, found: Mapping[tuple[Any, ...], dict[str, Any]], f
         for arm, of_arm in shares.items()
     }
     survives, verdict = _verdict(record, blocks)
+    accuracies = ["adv_acc", "untargeted_adv_acc", *(["damage_adv_acc"] if DAMAGE in goals else [])]
     return {
         "kind": "audit",
         "schema": SCHEMA,
@@ -141,12 +158,8 @@ def _document(record: Record, found: Mapping[tuple[Any, ...], dict[str, Any]], f
         "reproduced": [reproduced, len(strong["victims"])],
         "score": blocks["score"],
         "arms": {
-            arm: {
-                "adv_acc": blocks["arms"][arm]["adv_acc"],
-                "untargeted_adv_acc": blocks["arms"][arm]["untargeted_adv_acc"],
-                "plain_adv_acc": record.arms[arm]["adv_acc"],
-                "plain_untargeted_adv_acc": record.arms[arm]["untargeted_adv_acc"],
-            }
+            arm: {name: blocks["arms"][arm][name] for name in accuracies}
+            | {f"plain_{name}": record.arms[arm][name] for name in accuracies}
             for arm in arms_of(track)
         },
         "doubts": rounded(doubts),
@@ -158,6 +171,11 @@ def _document(record: Record, found: Mapping[tuple[Any, ...], dict[str, Any]], f
             for victim in strong["victims"]
         ],
     }
+
+
+def goals_of(track: Track) -> list[str]:
+    """What the victims of a track are attacked for."""
+    return [*GOALS, *([] if track.damage is None else [DAMAGE])]
 
 
 def _flags(doubts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
@@ -191,10 +209,26 @@ def _verdict(record: Record, blocks: Mapping[str, Any]) -> tuple[bool, list[str]
     ]
     if not inside:
         verdict.append("The strong score lies outside the record's interval.")
+    held, stated = True, record.document["score"]
+    if DAMAGE in stated:
+        held, said_of_damage = _damage_holds(stated[DAMAGE], after[DAMAGE])
+        verdict.append(said_of_damage)
     ranked = blocks["ranked"] == record.ranked
     if not ranked:
         verdict.append("Under the strong adversary the record's standing (ranked or not) would change.")
-    return was == now and inside and ranked, verdict
+    return was == now and inside and held and ranked, verdict
+
+
+def _damage_holds(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the damage score keeps its side of zero and lies in the record's interval, and a sentence on it."""
+    if before["ci95_pp"] is None or after["ci95_pp"] is None:
+        return False, "The damage score has no interval to compare."
+    low, high = before["ci95_pp"]
+    holds = _side(before["ci95_pp"]) == _side(after["ci95_pp"]) and low <= after["drop_pp"] <= high
+    return holds, (
+        f"Its damage score is {after['drop_pp']:+.1f} pp [{after['ci95_pp'][0]:.1f}, {after['ci95_pp'][1]:.1f}]; the "
+        f"record says {before['drop_pp']:+.1f} [{low:.1f}, {high:.1f}]{'' if holds else ': it does not hold'}."
+    )
 
 
 def _side(interval: list[float]) -> int:
@@ -211,76 +245,88 @@ def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda shar
         `seconds`, and `victims`, one per victim: `plain` and `strong` (goal -> base64 bits at the scored radius),
         `broken` (goal -> count), `doubts` (goal -> flag -> share of its examples).
     """
+    from lnbench.evaluation import cells
+
+    begin = time.perf_counter()
+    made = cells.trained(cell, lambda share: report(0.2 * share))
+    entries: list[dict[str, Any]] = [
+        {"split": split, "seed": seed, "plain": {}, "strong": {}, "broken": {}, "doubts": {}}
+        for split, seed in cell["places"]
+    ]
+    goals = goals_of(made.track)
+    for number, goal in enumerate(goals):
+        _attack_again(made, goal, number, entries)
+        report(0.2 + 0.8 * (number + 1) / len(goals))
+    return {"victims": entries, "seconds": round(time.perf_counter() - begin, 3)}
+
+
+def _attack_again(made: Trained, goal: str, number: int, entries: list[dict[str, Any]]) -> None:
+    """Attack trained victims for one goal, and write what came of it into their entries.
+
+    Args:
+        number: of the goal, for the random streams.
+        entries: one per victim, as `run_cell` returns them.
+    """
     import torch
 
     from lnbench.adversary import pgd, signs_of_masking, strong
     from lnbench.evaluation import cells
 
-    begin = time.perf_counter()
-    made = cells.trained(cell, lambda share: report(0.2 * share))
-    adversary, epsilon = made.track.adversary, made.track.epsilon(made.spec)
-    at = made.track.scored_index(made.spec.name)
+    adversary, damage = made.track.adversary, made.track.damage
     inputs, targets, labels = made.examples
-    radii = made.radii([epsilon])
-    common: dict[str, Any] = {"bounds": made.points[0].bounds, "norm": adversary.norm}
-    entries: list[dict[str, Any]] = [
-        {"split": split, "seed": seed, "plain": {}, "strong": {}, "broken": {}, "doubts": {}}
-        for split, seed in cell["places"]
-    ]
-
-    for number, (goal, classes) in enumerate(zip(GOALS, (targets, labels), strict=True)):
-        targeted = goal == "targeted"
-        generator = torch.Generator().manual_seed(made.start ^ number)
-        once = cells.attack(made, targeted)
-        plain = once.broken[:, at : at + 1]
-        twice = pgd(
-            made.victims,
-            inputs,
-            classes,
-            targeted=targeted,
-            epsilons=radii,
-            steps=2 * adversary.steps,
-            step_factor=adversary.step_factor,
-            rule=adversary.rule,
-            **common,
-        ).broken
-        report(0.2 + 0.4 * number + 0.1)
-        search = strong(
-            made.victims,
-            inputs,
-            classes,
-            targeted=targeted,
-            epsilons=radii,
-            generator=generator,
-            queries=STRENGTH["queries"],
-            components=("square",),
-            broken=plain,
-            **common,
-        ).broken
-        full = strong(
-            made.victims,
-            inputs,
-            classes,
-            targeted=targeted,
-            epsilons=radii,
-            generator=generator,
-            components=("apgd-ce", "apgd-dlr", "apgd-t"),
-            broken=plain | twice | search,
-            steps=STRENGTH["steps"],
-            restarts=STRENGTH["restarts"],
-            all_targets=STRENGTH["all_targets"],
-            **common,
-        ).broken
-        report(0.2 + 0.4 * (number + 1))
-        for row, entry in enumerate(entries):
-            m = len(made.goals(row)[0])
-            one = (slice(row, row + 1), ..., slice(m))
-            entry["plain"][goal] = pack(plain[row, 0, :m].cpu().numpy())
-            entry["strong"][goal] = pack(full[row, 0, :m].cpu().numpy())
-            entry["broken"][goal] = int(full[row, 0, :m].sum())
-            alone = type(once)(once.broken[one], once.zero_gradient[one], once.undefined[one])
-            scored = type(once)(plain[one], once.zero_gradient[one], once.undefined[one])
-            at_radius = signs_of_masking(scored, epsilons=[epsilon], doubled=twice[one], black_box=search[one])
-            over_curve = signs_of_masking(alone, epsilons=made.track.epsilons(made.spec))
-            entry["doubts"][goal] = rounded(at_radius | over_curve)
-    return {"victims": entries, "seconds": round(time.perf_counter() - begin, 3)}
+    common: dict[str, Any] = {
+        "targeted": goal == "targeted",
+        "bounds": made.points[0].bounds,
+        "norm": adversary.norm,
+    }
+    doubled: dict[str, Any]
+    if goal == DAMAGE:
+        attacked, at, asked = cells.damage(made), 0, made.track.damage_epsilon(made.spec)
+        if attacked is None or damage is None or asked is None:
+            raise RuntimeError(f"the track {made.track.name} has no damage radius")
+        once, epsilon = attacked, asked
+        radii = torch.full((*labels.shape[:-1], 1, labels.shape[-1]), epsilon, device=made.device)
+        doubled = {"steps": 2 * damage.steps, "loss": damage.loss}
+    else:
+        once, at = cells.attack(made, goal == "targeted"), made.track.scored_index(made.spec.name)
+        epsilon = made.track.epsilon(made.spec)
+        radii = made.radii([epsilon])
+        doubled = {"steps": 2 * adversary.steps, "step_factor": adversary.step_factor, "rule": adversary.rule}
+    classes = targets if goal == "targeted" else labels
+    rest: dict[str, Any] = {"epsilons": radii, "generator": torch.Generator().manual_seed(made.start ^ number)}
+    plain = once.broken[:, at : at + 1]
+    twice = pgd(made.victims, inputs, classes, epsilons=radii, **doubled, **common).broken
+    search = strong(
+        made.victims,
+        inputs,
+        classes,
+        queries=STRENGTH["queries"],
+        components=("square",),
+        broken=plain,
+        **rest,
+        **common,
+    ).broken
+    full = strong(
+        made.victims,
+        inputs,
+        classes,
+        components=("apgd-ce", "apgd-dlr", "apgd-t"),
+        broken=plain | twice | search,
+        steps=STRENGTH["steps"],
+        restarts=STRENGTH["restarts"],
+        all_targets=STRENGTH["all_targets"],
+        **rest,
+        **common,
+    ).broken
+    for row, entry in enumerate(entries):
+        m = len(made.goals(row)[0])
+        one = (slice(row, row + 1), ..., slice(m))
+        entry["plain"][goal] = pack(plain[row, 0, :m].cpu().numpy())
+        entry["strong"][goal] = pack(full[row, 0, :m].cpu().numpy())
+        entry["broken"][goal] = int(full[row, 0, :m].sum())
+        alone = type(once)(once.broken[one], once.zero_gradient[one], once.undefined[one])
+        scored = type(once)(plain[one], once.zero_gradient[one], once.undefined[one])
+        signs = signs_of_masking(scored, epsilons=[epsilon], doubled=twice[one], black_box=search[one])
+        if goal != DAMAGE:
+            signs |= signs_of_masking(alone, epsilons=made.track.epsilons(made.spec))
+        entry["doubts"][goal] = rounded(signs)

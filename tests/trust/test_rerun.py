@@ -46,6 +46,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def record(store: Store, no_workers_in_this_file: None) -> Record:
     keys = tiny.document()
     keys["adversary"]["steps"] = 20
+    keys["damage"] = {"epsilon": 0.1}
     submission = Submission.from_bytes("first.py", SOURCE, {"skip": "3"})
     return evaluate(submission, Track.from_document(keys), store=store, workers=1, sandbox="none")
 
@@ -158,7 +159,9 @@ def test_the_power_is_what_a_forger_meets(record: Record) -> None:
         for name, size in (("mlp", 8), ("cnn", 16))
         for start in range(0, 96, size)
     ]
-    clean = record.arms["clean"]["adv_acc"]
+    document = copy.deepcopy(dict(record.document))
+    document["arms"]["clean"]["adv_acc"] = clean = 0.5
+    record = Record(document, record.track)
     assert 2 * 16 * clean / 192 >= 0.05 > 16 * clean / 192 and 3 * 8 * clean / 192 >= 0.05 > 2 * 8 * clean / 192
     strata = [(arm, cell["victim"]) for arm, cell in cells]
     rng = random.Random(1)
@@ -202,6 +205,8 @@ def test_an_audit_reproduces_the_plain_bits_and_only_breaks_more(
         assert values["adv_acc"] <= values["plain_adv_acc"]
         assert values["untargeted_adv_acc"] <= values["plain_untargeted_adv_acc"]
         assert values["plain_adv_acc"] == record.arms[arm]["adv_acc"]
+        assert values["damage_adv_acc"] <= values["plain_damage_adv_acc"] == record.arms[arm]["damage_adv_acc"]
+    assert "Its damage score is" in document["verdict"][2]
     hashed = {k: v for k, v in document.items() if k not in ("run", "sha256")}
     assert document["sha256"] == sha256_json(hashed)
     assert audit.audit(record, store=store)["sha256"] == document["sha256"]
@@ -216,12 +221,16 @@ def test_a_conclusion_that_turns_does_not_survive(record: Record) -> None:
     document = copy.deepcopy(dict(record.document))
     document["score"] = {**document["score"], "drop_pp": 6.0, "ci95_pp": [2.0, 10.0]}
     blocks = {"ranked": record.ranked, "score": {"drop_pp": 1.0, "ci95_pp": [-3.0, 5.0]}}
+    damage = document["score"].pop("damage")
     survives, verdict = audit._verdict(Record(document, record.track), blocks)
     assert not survives
     assert "is not told apart from random; in the record it beats random" in verdict[1]
     assert "outside the record's interval" in verdict[2]
     blocks["score"] = {"drop_pp": 5.0, "ci95_pp": [1.0, 9.0]}
-    assert audit._verdict(Record(document, record.track), blocks)[0]
+    document["score"]["damage"] = {**damage, "drop_pp": 2.0, "ci95_pp": [1.0, 3.0]}
+    for low, holds in ((0.5, True), (-0.5, False)):
+        blocks["score"]["damage"] = {"drop_pp": 1.5, "ci95_pp": [low, 3.5]}
+        assert audit._verdict(Record(document, record.track), blocks)[0] is holds
 
 
 def test_the_audit_lands_beside_its_record(tmp_path: Path) -> None:
