@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import re
 import unicodedata
@@ -63,6 +64,7 @@ def _row(row: Row) -> dict[str, Any]:
         "damage_p_holm": None if row.damage_p_holm is None else round(row.damage_p_holm, 9),
         "damages": row.damages,
         "beats_search": row.above_search,
+        "audit": _audit(row),
         "proven": row.proven,
         "own_splits": _own(row),
         "trust": row.trust,
@@ -74,6 +76,10 @@ def _row(row: Row) -> dict[str, Any]:
         "record": row.path,
         "sha256": record.sha256,
     }
+
+
+def _audit(row: Row) -> dict[str, Any] | None:
+    return None if row.audit is None else dataclasses.asdict(row.audit)
 
 
 def _own(row: Row) -> dict[str, Any] | None:
@@ -108,6 +114,9 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         **_damage(row),
         "own_splits_drop_pp": row.own.score["drop_pp"] if row.own else None,
         "own_splits_sha256": row.own.sha256 if row.own else None,
+        "audit_drop_pp": row.audit.drop_pp if row.audit else None,
+        "audit_survives": int(row.audit.survives) if row.audit else None,
+        "found_share": row.audit.found if row.audit else None,
         "matched_drop_pp": score.matched.drop_pp if score.matched else None,
         **arms,
         "trainings": row.trainings,

@@ -95,6 +95,8 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         "damages": lambda row: _verdict(row.damages, row.damage_p_holm),
         "beats search": lambda row: row.above_search or "–",
         "worst architecture": _worst,
+        "audit, pp": audit,
+        "found, %": found,
         "targeted AA c / r / p": lambda row: _arms(row, "adv_acc"),
         "untargeted AA c / r / p": lambda row: _arms(row, "untargeted_adv_acc"),
         "clean accuracy c / r / p": lambda row: _arms(row, "clean_acc"),
@@ -107,6 +109,8 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
     }
     if not any(row.own for row in table.rows):
         del columns["own splits, pp"]
+    if not any(row.audit for row in table.rows):
+        del columns["audit, pp"], columns["found, %"]
     if table.track.damage is None:
         for name in ("damage, pp", "damage rank", "damages"):
             del columns[name]
@@ -124,6 +128,21 @@ def _own(row: Row, records: str) -> Markdown:
     score = row.own.score
     shown = Markdown("**{}** {}").format(points(score["drop_pp"]), interval(score["ci95_pp"]))
     return Markdown("{} ({})").format(shown, _LINK.format(row.own.sha256[:8], _path(f"{records}/{row.own_path}")))
+
+
+def audit(row: Row) -> Markdown:
+    """The score under the strong adversary, and whether the record's conclusion holds there."""
+    if row.audit is None:
+        return Markdown("–")
+    shown = Markdown("{} {}").format(points(row.audit.drop_pp), interval(row.audit.ci95_pp))
+    return shown if row.audit.survives else Markdown("{}, does not hold").format(shown)
+
+
+def found(row: Row) -> Markdown:
+    """The share of the flips that confident learning finds, and of random ones."""
+    if row.audit is None or row.audit.found is None or row.audit.found_random is None:
+        return Markdown("–")
+    return Markdown("{} (random {})").format(share(row.audit.found), share(row.audit.found_random))
 
 
 def _damage(row: Row) -> Markdown:

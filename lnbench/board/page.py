@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from lnbench import templates
 from lnbench.board import figures
 from lnbench.board.levels import statement_is_signed
-from lnbench.board.markdown import about, reading, source_link, title
+from lnbench.board.markdown import about, audit, found, reading, source_link, title
 from lnbench.board.png import png
 from lnbench.board.tables import Board, Row, Table
 from lnbench.protocol import ARMS
@@ -38,6 +38,8 @@ _COLUMNS = (
     "damages",
     "beats search",
     "worst architecture",
+    "audit, pp",
+    "found, %",
     *(f"targeted AA {arm}, %" for arm in ARMS),
     "untargeted AA c / r / p, %",
     "clean accuracy c / r / p, %",
@@ -101,6 +103,8 @@ def columns(table: Table) -> list[str]:
     absent = {name for name in _COLUMNS if name.startswith("damage") and table.track.damage is None}
     if not any(row.own for row in table.rows):
         absent.add("own splits, pp")
+    if not any(row.audit for row in table.rows):
+        absent |= {"audit, pp", "found, %"}
     return [name for name in _COLUMNS if name not in absent]
 
 
@@ -127,6 +131,8 @@ def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell
         (f"{row.damages or '–'} ({probability(row.damage_p_holm)})", row.damage_p_holm),
         (row.above_search or "–", row.above_search),
         (f"{worst['name']} {points(worst['drop_pp'])}" if worst else "–", worst["drop_pp"] if worst else None),
+        (audit(row), row.audit.drop_pp if row.audit else None),
+        (found(row), row.audit.found if row.audit else None),
         *((share(arms[arm]["adv_acc"]), arms[arm]["adv_acc"]) for arm in ARMS),
         several("untargeted_adv_acc"),
         several("clean_acc"),

@@ -13,8 +13,9 @@ from lnbench.board import levels
 from lnbench.errors import RecordError
 from lnbench.protocol import OWN, Track
 from lnbench.protocol import track as tracks
-from lnbench.record import seasons, statement
-from lnbench.record.folder import records_in
+from lnbench.record import audits, seasons, statement
+from lnbench.record.audits import AuditSummary
+from lnbench.record.folder import audit_beside, records_in
 from lnbench.record.record import Record, read
 from lnbench.record.score import Interval, holm, rank_intervals, t_interval
 from lnbench.record.statement import Statement
@@ -42,6 +43,7 @@ class Row:
             shown`, Holm-corrected over the rows that are so compared; None where there is no such search.
         season_open: whether its splits were drawn by a salt that is still secret.
         statements: of those who made it again.
+        audit: what the strong adversary left of the score, if that was looked at.
     """
 
     record: Record
@@ -57,6 +59,7 @@ class Row:
     above_search: str | None = None
     season_open: bool = False
     statements: tuple[Statement, ...] = ()
+    audit: AuditSummary | None = None
 
     @property
     def drop(self) -> float:
@@ -191,6 +194,7 @@ def load(records_dir: str | Path) -> Board:
             damage_accuracies=record.split_damage_accuracies,
             season_open=season_open,
             statements=statements,
+            audit=audits.read(audit_beside(path), record) if audit_beside(path).exists() else None,
         )
         groups.setdefault(key, []).append(row)
         closed.discard(record.sha256)
