@@ -12,12 +12,12 @@ from pathlib import Path
 
 from lnbench import data, record
 from lnbench.errors import ProtocolError, UnavailableError
-from lnbench.evaluation import machine, plan, provenance, saved_victims
+from lnbench.evaluation import machine, nodes, plan, provenance, saved_victims
 from lnbench.evaluation.code_hash import code_sha256
-from lnbench.evaluation.engine import engine as make_engine
-from lnbench.evaluation.environment import environment
+from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
-from lnbench.evaluation.stages import poison_all, poison_split, train_all
+from lnbench.evaluation.label_runs import poison_split
+from lnbench.evaluation.stages import poison_all, train_all
 from lnbench.evaluation.store import Store
 from lnbench.poison import sandbox as sandboxes
 from lnbench.poison.in_process import InProcess
@@ -37,7 +37,7 @@ def evaluate(
     quick: bool = False,
     device: str = "cpu",
     workers: int | None = None,
-    engine: str = "local",
+    engine: str | Engine = "local",
     sandbox: str = "auto",
     stored_labels: bool = False,
     salt: str = PUBLIC_SALT,
@@ -53,7 +53,8 @@ def evaluate(
         poisoner: a submission's file, read but not run; or, unranked, published labels or a class of this process.
         quick: the track's smaller replication; such a record cannot rank.
         device: `cpu`, `cuda` or `auto`, where victims are trained.
-        workers: processes at once; one per core, or one for a GPU, if None.
+        workers: processes at once; one per core, or one for each GPU, if None; as many as fit on a cluster.
+        engine: where cells run: `local`, `ray`, or one that is made already.
         sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
         stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
@@ -69,8 +70,10 @@ def evaluate(
     """
     clock, store, notify = provenance.Clock(), store or Store(), on_progress or quietly
     device = machine.resolved_device(device)
-    workers = machine.workers(workers, device)
-    pool, where = make_engine(engine, workers), environment(device, track)
+    pool = nodes.engine(engine, workers, device) if isinstance(engine, str) else engine
+    if pool.name == "local":
+        workers = machine.workers(workers, device)
+    where, boxes = nodes.survey(pool, track, device, salt)
     mode = _sandbox(poisoner, "stored" if stored_labels else sandbox)
     said = salt if salt == PUBLIC_SALT else None
     if own_splits:
@@ -85,8 +88,9 @@ def evaluate(
         poisoned, same = poisoner.poisoned(track, points, streams, twice=not quick)
     else:
         ask = _only_stored(notify) if stored_labels else notify
-        rest, apart = (points, streams, mode, workers, store, ask), season is not None
-        poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart)
+        rest, apart = (points, streams, mode, machine.workers(workers, "cpu"), store, ask), season is not None
+        there = pool if boxes and mode == sandboxes.BUBBLEWRAP and not apart else None
+        poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart, engine=there)
 
     flips = plan.flips_of_arms(track, [p.labels for p in points], _flips(points, poisoned), streams, seeds)
     planned = plan.plan(track, streams, device, splits, seeds, flips)
@@ -116,7 +120,7 @@ def evaluate(
         fixed_test_set=data.fixed_test_set(track),
         flags=[flag for flag, raised in (("non-deterministic", not same), ("split-block", in_parts)) if raised],
         run=provenance.run_block(
-            clock, poisoned, where, device=device, engine=engine, workers=workers, command=command
+            clock, poisoned, where, device=device, engine=pool.name, workers=workers, command=command
         ),
     )
     if keep_victims is not None:
