@@ -19,6 +19,7 @@ from lnbench.errors import nearest
 
 VERBS = {
     "evaluate": "Score a poisoner on a track.",
+    "status": "Show how far a campaign of many evaluations is, from any host.",
     "check": "Run a poisoner in the sandbox and audit its labels, without training victims.",
     "new": "Write a poisoner's file to start from.",
     "submit": "Check and evaluate a poisoner, and open a pull request with it.",

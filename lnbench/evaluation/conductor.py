@@ -15,8 +15,8 @@ from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.evaluation import machine, nodes, plan, provenance, saved_victims
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.engine import Engine
-from lnbench.evaluation.progress import OnProgress, Progress, quietly
 from lnbench.evaluation.label_runs import poison_split
+from lnbench.evaluation.progress import OnProgress, Progress, quietly
 from lnbench.evaluation.stages import poison_all, train_all
 from lnbench.evaluation.store import Store
 from lnbench.poison import sandbox as sandboxes
@@ -27,7 +27,7 @@ from lnbench.protocol import OWN, PUBLIC_SALT, Flip, Streams, Track, changed, ow
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import thumbnails
 
-__all__ = ["CheckedSplit", "Progress", "check", "evaluate", "keep_labels"]
+__all__ = ["CheckedSplit", "Progress", "check", "evaluate"]
 
 
 def evaluate(
@@ -56,7 +56,7 @@ def evaluate(
         workers: processes at once; one per core, or one for each GPU, if None; as many as fit on a cluster.
         engine: where cells run: `local`, `ray`, or one that is made already.
         sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
-        stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
+        stored_labels: run no submission: take the labels that a campaign put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
         own_splits: let the salt that track, source and parameters give draw splits and seeds.
         store: where results are stored and looked up; the default store if None.
@@ -73,8 +73,9 @@ def evaluate(
     pool = nodes.engine(engine, workers, device) if isinstance(engine, str) else engine
     if pool.name == "local":
         workers = machine.workers(workers, device)
-    where, boxes = nodes.survey(pool, track, device, salt)
-    mode = _sandbox(poisoner, "stored" if stored_labels else sandbox)
+    seen = nodes.survey(pool, track, device, salt)
+    where = seen.environment
+    mode = sandboxes.BUBBLEWRAP if stored_labels else _sandbox(poisoner, sandbox, seen)
     said = salt if salt == PUBLIC_SALT else None
     if own_splits:
         salt, said = _own_salt(poisoner, track, salt), OWN
@@ -89,7 +90,7 @@ def evaluate(
     else:
         ask = _only_stored(notify) if stored_labels else notify
         rest, apart = (points, streams, mode, machine.workers(workers, "cpu"), store, ask), season is not None
-        there = pool if boxes and mode == sandboxes.BUBBLEWRAP and not apart else None
+        there = pool if seen.boxes and mode == sandboxes.BUBBLEWRAP and not apart else None
         poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart, engine=there)
 
     flips = plan.flips_of_arms(track, [p.labels for p in points], _flips(points, poisoned), streams, seeds)
@@ -127,28 +128,6 @@ def evaluate(
         saved_victims.save(cells, names, results, keep_victims, pool, notify)
         saved_victims.write_card(made, keep_victims)
     return made
-
-
-def keep_labels(
-    submission: Submission,
-    track: Track,
-    *,
-    workers: int | None = None,
-    store: Store | None = None,
-    on_progress: OnProgress | None = None,
-) -> None:
-    """Poison every split and store the labels, so that the store can go where the victims are trained.
-
-    Those of a full evaluation with the public salt, and of the run that asks whether they come out the same twice.
-
-    Raises:
-        SubmissionError: if the submission breaks the contract, on any split.
-        DataError, UnavailableError: if data or bubblewrap is missing here.
-    """
-    mode, store, streams = machine.resolved_sandbox("auto"), store or Store(), Streams(track.sha256)
-    points = [data.load(track, split, streams) for split in range(track.replication.splits)]
-    tell = on_progress or quietly
-    poison_all(submission, track, points, streams, mode, machine.workers(workers, "cpu"), store, tell, twice=True)
 
 
 @dataclass(frozen=True)
@@ -197,11 +176,11 @@ def check(
     return seen
 
 
-def _sandbox(poisoner: Submission | Published | InProcess, wish: str) -> str:
-    """The mode that the record names: what the poisoner runs in, or ran in where its labels are stored."""
+def _sandbox(poisoner: Submission | Published | InProcess, wish: str, seen: nodes.Survey | None = None) -> str:
+    """The mode that the record names: what the poisoner runs in."""
     if not isinstance(poisoner, Submission):
         return sandboxes.NONE
-    return sandboxes.BUBBLEWRAP if wish == "stored" else machine.resolved_sandbox(wish)
+    return seen.sandbox(wish) if seen is not None else machine.resolved_sandbox(wish)
 
 
 def _own_salt(poisoner: Submission | Published | InProcess, track: Track, salt: str) -> str:

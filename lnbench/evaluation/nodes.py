@@ -7,10 +7,11 @@ data; else two cells of one record would not compare. Submissions run on the nod
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lnbench import __version__, data
-from lnbench.errors import LnbenchError, UnavailableError
+from lnbench.errors import UnavailableError
 from lnbench.evaluation import machine, needs
 from lnbench.evaluation.code_hash import code_sha256, guest_code_sha256
 from lnbench.evaluation.engine import Engine
@@ -39,26 +40,66 @@ def engine(name: str, workers: int | None, device: str, address: str | None = No
     return make_engine(name, count, gpus=gpus if len(gpus) > 1 else (), address=address, needs=needs.of_cell)
 
 
-def survey(pool: Engine, track: Track, device: str, salt: str = PUBLIC_SALT) -> tuple[dict[str, Any], bool]:
-    """The environment that all machines of an engine share, and whether submissions run there, in a sandbox each has.
+@dataclass(frozen=True)
+class Survey:
+    """What the machines of an engine have in common.
+
+    Attributes:
+        environment: as `lnbench.evaluation.environment.environment` gives it.
+        nodes: names of a cluster's nodes; none of this machine alone.
+        without: those nodes that have no bubblewrap.
+    """
+
+    environment: dict[str, Any]
+    nodes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def boxes(self) -> bool:
+        """Whether submissions run on the nodes: only where each of them has a sandbox."""
+        return bool(self.nodes) and not self.without
+
+    def sandbox(self, wish: str) -> str:
+        """The mode that submissions run in, on the nodes or here.
+
+        Args:
+            wish: `auto`, or `none` for this machine without a sandbox.
+
+        Raises:
+            UnavailableError: if neither all nodes nor this machine have one.
+        """
+        if wish != "none" and self.boxes:
+            return sandboxes.BUBBLEWRAP
+        try:
+            return machine.resolved_sandbox(wish)
+        except UnavailableError as error:
+            if not self.without:
+                raise
+            raise UnavailableError(
+                f"node {self.without[0]} has no bubblewrap, so no submission runs on the cluster; and {error}"
+            ) from None
+
+
+def survey(pool: Engine, track: Track, device: str, salt: str = PUBLIC_SALT) -> Survey:
+    """What the machines of an engine have in common.
 
     Raises:
         UnavailableError: if a machine has other code, libraries, processors or data; the sentence names it.
     """
     if pool.name == "local":
-        return environment(device, track), False
+        return Survey(environment(device, track))
     asked = {"track": track.document, "device": device, "salt": salt}
     said = pool.everywhere(_LOOK, asked)
     if not said:
         raise UnavailableError("no node of the cluster has a processor for cells.")
-    for node, look_ in said.items():
-        if "error" in look_:
-            raise UnavailableError(f"node {node}: {look_['message'].strip().splitlines()[-1]}")
+    for node, seen in said.items():
+        if "error" in seen:
+            raise UnavailableError(f"node {node}: {seen['message'].strip().splitlines()[-1]}")
     ours = {"lnbench": __version__, "code": code_sha256(track), "code for poisoners": guest_code_sha256()}
-    for node, look_ in said.items():
-        if wrong := [name for name, value in ours.items() if look_["lnbench"][name] != value]:
+    for node, seen in said.items():
+        if wrong := [name for name, value in ours.items() if seen["lnbench"][name] != value]:
             raise UnavailableError(
-                f"node {node} has another lnbench ({look_['lnbench']['lnbench']}) than this machine ({__version__}): "
+                f"node {node} has another lnbench ({seen['lnbench']['lnbench']}) than this machine ({__version__}): "
                 f"{' and '.join(wrong)} differ; install the same on all nodes."
             )
     first, *others = said
@@ -70,8 +111,11 @@ def survey(pool: Engine, track: Track, device: str, salt: str = PUBLIC_SALT) -> 
                 "cell, so the nodes of one run must be alike; leave one out of the cluster or make them alike."
             )
         if said[node]["data"] != said[first]["data"]:
-            raise UnavailableError(f"node {node} reads other data of {track.name} than node {first}; copy the same to both.")
-    return said[first]["environment"], all(look_["sandbox"] == sandboxes.BUBBLEWRAP for look_ in said.values())
+            raise UnavailableError(
+                f"node {node} reads other data of {track.name} than node {first}; copy the same to both."
+            )
+    without = tuple(node for node, seen in said.items() if seen["sandbox"] != sandboxes.BUBBLEWRAP)
+    return Survey(said[first]["environment"], tuple(said), without)
 
 
 def look(cell: Mapping[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
@@ -91,25 +135,15 @@ def look(cell: Mapping[str, Any], report: Callable[[float], None] = lambda share
     }
 
 
-def refuse_without_sandbox(pool: Engine, boxes: bool) -> None:
-    """Raise UnavailableError unless submissions can run somewhere: on every node, or on this machine."""
-    if boxes:
-        return
-    try:
-        machine.resolved_sandbox("auto")
-    except LnbenchError as error:
-        raise UnavailableError(
-            f"some nodes of the engine {pool.name} have no bubblewrap, and a submission runs nowhere without it; {error}"
-        ) from None
-
-
 def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """What differs between two environments, in words."""
     words = []
     for name in sorted(one.keys() | other.keys()):
         a, b = one.get(name), other.get(name)
         if isinstance(a, dict) and isinstance(b, dict):
-            words += [f"{k} {b.get(k)} instead of {a.get(k)}" for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)]
+            words += [
+                f"{k} {b.get(k)} instead of {a.get(k)}" for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)
+            ]
         elif isinstance(a, list) and isinstance(b, list):
             words.append(f"{name} {', '.join(sorted(set(map(str, a)) ^ set(map(str, b))))} on one alone")
         elif a != b:

@@ -47,7 +47,7 @@ def open_store(where: str | os.PathLike[str] | None = None) -> Store:
         UnavailableError: if the library that does is not installed, or there is no cache folder.
     """
     if where is None or "://" not in str(where):
-        return Store(where)
+        return Store(None if where is None else Path(where))
     return SharedStore(str(where))
 
 
@@ -103,6 +103,14 @@ class SharedStore(Store):
         """
         super().put(kind, name, value)
         self.publish(place_of(kind, key_of(name)), entry_of(name, value))
+
+    def post(self, kind: str, name: Mapping[str, Any], value: Mapping[str, Any]) -> None:
+        """Put what is of use for the moment alone: to the address itself, without waiting for it.
+
+        Raises:
+            Exception: as the address says.
+        """
+        self._publish(self._remote(kind, key_of(name)), entry_of(name, value))
 
     def publish(self, place: str, data: bytes) -> None:
         """Write a file at the address, whole or not at all."""
@@ -189,7 +197,10 @@ class SharedStore(Store):
                     raise UnavailableError(f"the store {self.address} cannot be {what}: {words} {kept}") from None
                 if not told:
                     logging.getLogger("lnbench").warning(
-                        "the store %s does not answer (%s); asking again for %g s", self.address, _words(error), patience
+                        "the store %s does not answer (%s); asking again for %g s",
+                        self.address,
+                        _words(error),
+                        patience,
                     )
                     told = True
                 time.sleep(pause)
@@ -207,7 +218,9 @@ def _refusal(error: BaseException) -> str | None:
         return f"there is no such place ({_words(error)}); make the bucket first."
     if isinstance(error, OSError) and error.errno in (28, 30, 122):  # full, read-only, over the quota
         return f"{(error.strerror or str(error)).lower()}."
-    return None if isinstance(error, (OSError, TimeoutError)) or "Timeout" in kind or "Connect" in kind else _words(error)
+    return (
+        None if isinstance(error, (OSError, TimeoutError)) or "Timeout" in kind or "Connect" in kind else _words(error)
+    )
 
 
 def _words(error: BaseException) -> str:

@@ -78,6 +78,14 @@ class Store:
         """
         self._write(self._path(kind, name), entry_of(name, value))
 
+    def post(self, kind: str, name: Mapping[str, Any], value: Mapping[str, Any]) -> None:
+        """Put what is of use for the moment alone: to the place itself, without waiting for it.
+
+        Raises:
+            Exception: as the place says.
+        """
+        self.put(kind, name, value)
+
     def keys(self, kind: str) -> set[str]:
         """The keys of all entries of a kind; see `key_of`."""
         return {path.stem for path in self.root.glob(f"{kind}/[0-9a-f][0-9a-f]/*.json") if len(path.stem) == 64}

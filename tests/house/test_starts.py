@@ -55,7 +55,11 @@ def test_every_start_in_python() -> None:
 
 def test_nothing_else_starts_an_interpreter() -> None:
     """In the package three modules do, and each says how."""
-    places = {"lnbench/evaluation/engine/process.py", "lnbench/evaluation/engine/ray.py", "lnbench/poison/installation.py"}
+    places = {
+        "lnbench/evaluation/engine/process.py",
+        "lnbench/evaluation/engine/ray.py",
+        "lnbench/poison/installation.py",
+    }
     files = (ROOT / "lnbench").rglob("*.py")
     assert {str(p.relative_to(ROOT)) for p in files if "sys.executable" in p.read_text(encoding="utf-8")} == places
     for path in (ROOT / "lnbench").rglob("*.py"):
