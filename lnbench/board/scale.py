@@ -21,7 +21,7 @@ from lnbench.errors import ProtocolError
 from lnbench.record.folder import records_in
 from lnbench.record.record import read
 
-_PARTS = (0.25, 0.5, 0.75, 1.0)
+_PARTS = (0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,12 @@ def costs(board: Path) -> list[Cost]:
     records = records_in(board / "records")
     if len(records) < 8:
         raise ProtocolError(f"{board} has {len(records)} records; growth is measured on eight or more.")
-    counts, seconds, page, front = [], [], [], []
+    rows: dict[str, list[Path]] = {}  # a record on own splits stands beside the same row's on public ones
+    for path in records:
+        rows.setdefault(read(path).label, []).append(path)
+    counts, seconds, page, front = list[float](), list[float](), list[float](), list[float]()
     for part in _PARTS:
-        some = records[: round(part * len(records))]
+        some = [path for row in list(rows.values())[:: round(1 / part)] for path in row]
         with tempfile.TemporaryDirectory() as folder:
             _copied(board, some, Path(folder))
             begin = time.process_time()
@@ -95,10 +98,10 @@ def costs(board: Path) -> list[Cost]:
             "MB",
             10.0,
             "what a browser filters at once",
-            _fit(counts, [p / 1e6 for p in page]),
+            _fit(counts, [p / 1e6 for p in page], 1),
             page[-1] / 1e6,
         ),
-        Cost("README.md", "MB", 0.5, "what a host renders", _fit(counts, [f / 1e6 for f in front]), front[-1] / 1e6),
+        Cost("README.md", "MB", 0.5, "what a host renders", _fit(counts, [f / 1e6 for f in front], 1), front[-1] / 1e6),
     ]
     return sorted(made, key=lambda cost: cost.breaks_at)
 
@@ -113,13 +116,14 @@ def _copied(board: Path, records: Sequence[Path], folder: Path) -> None:
             shutil.copy(board / name, folder / name)
 
 
-def _fit(counts: Sequence[float], values: Sequence[float]) -> tuple[float, float, float]:
-    """Coefficients of 1, n and n² that are not negative, by least squares."""
+def _fit(counts: Sequence[float], values: Sequence[float], degree: int = 2) -> tuple[float, float, float]:
+    """Coefficients of 1, n and n² that are not negative, by least squares; pages grow by rows, comparisons by pairs."""
     from scipy.optimize import nnls
 
     n = np.array(counts)
-    a, b, c = nnls(np.stack([np.ones_like(n), n, n * n], 1), np.array(values))[0]
-    return float(a), float(b), float(c)
+    found = nnls(np.stack([n**power for power in range(degree + 1)], 1), np.array(values))[0]
+    a, b, c = [*map(float, found), 0.0][:3]
+    return a, b, c
 
 
 def _memory(records: Sequence[Path]) -> float:

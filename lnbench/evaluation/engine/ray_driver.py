@@ -86,6 +86,8 @@ class _Driver:
     def map(self, function: str, cells: Sequence[dict[str, Any]], needs: Sequence[dict[str, float]]) -> None:
         """Run all cells; one event for each, then one that says so."""
         resources = [node["Resources"] for node in self.nodes()]
+        if not resources:
+            raise RuntimeError("no node of the cluster has a processor for cells")
         most = {"num_gpus": _most(resources, "GPU"), "memory": _most(resources, "memory")}
         slots = int(sum(node["CPU"] for node in resources))
         window = min(self.workers or slots * _QUEUED, max(1, slots * _QUEUED))
