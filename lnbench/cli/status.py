@@ -48,7 +48,10 @@ def _show(found: Status) -> None:
     from tabulate import tabulate
 
     left = "" if found.seconds_left is None else f", {_progress.duration(found.seconds_left)} left"
-    click.echo(f"campaign {found.campaign}: {found.rows} rows, {found.done} of {found.total} cells done{left}\n")
+    failed = f" ({found.failed} failed)" if found.failed else ""
+    click.echo(
+        f"campaign {found.campaign}: {found.rows} rows{failed}, {found.done} of {found.total} cells done{left}\n"
+    )
     head = ["track", "labels", "cells done", "running", "left", "victims left"]
     tracks = [
         [t.track, f"{t.labels_done}/{t.labels}", f"{t.done}/{t.cells}", t.running, t.cells - t.done, t.victims_left]

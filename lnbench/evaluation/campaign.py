@@ -155,6 +155,7 @@ class _Group:
         self._announce()
         if campaign.sandbox != "stored":
             self._poison(self._mine())
+            self._announce()
         if campaign.until != LABELS:
             self._train()
         if campaign.until != RECORDS or not campaign.share.whole:
@@ -300,18 +301,22 @@ class _Group:
         """Say in the store which pieces there are; keys of cells are known once their labels are."""
         for at in (None, *range(len(self.units))):
             labelled = at is None or all(answer is not None for answer in self.answers[at][: self.splits])
-            if at in self.failed or at in self.announced or (self.started and not labelled):
+            failed = at in self.failed
+            if at in self.announced or (self.started and not (labelled or failed)):
                 continue
-            cells = self._cells(at)
+            cells = [] if failed else self._cells(at)
             keys = [key_of(self._name(arm, cell)) if labelled else None for arm, cell in cells]
             name = {"campaign": self.campaign.identity, "track": self.track.name, "salt": self.streams.commitment}
             value = {
-                "labels": [] if at is None else [key_of(name) for name in self.labels[at].names[: self.splits]],
+                "labels": []
+                if at is None or failed
+                else [key_of(name) for name in self.labels[at].names[: self.splits]],
                 "cells": [[key, len(cell["places"])] for key, (_, cell) in zip(keys, cells, strict=True)],
+                "failed": failed,
                 "time": time.time(),
             }
             with contextlib.suppress(Exception):  # only `lnbench status` would miss it
                 self.store.post(KIND, {**name, "row": None if at is None else self.units[at].row}, value)
-            if labelled:
+            if labelled or failed:
                 self.announced.add(at)
         self.started = True

@@ -61,11 +61,13 @@ class Status:
 
     Attributes:
         rows: poisoners on tracks.
+        failed: rows whose poisoner failed; they have no cells.
         seconds_left: for the victims, at the pace of the processes that are at work; None if none is.
     """
 
     campaign: str
     rows: int
+    failed: int
     tracks: tuple[TrackStatus, ...]
     workers: tuple[WorkerStatus, ...]
     seconds_left: float | None
@@ -122,7 +124,8 @@ def status(store: Store, identity: str | None = None) -> Status | None:
     pace = sum(float(words["rate"]) for _, words in said if beats.alive(words, now) and words["stage"] == "victims")
     victims = sum(track.victims_left for track in tracks)
     rows = sum(name["row"] is not None for name, _ in pieces)
-    return Status(identity, rows, tuple(tracks), workers, victims / pace if pace > 0 else None)
+    failed = sum(bool(value["failed"]) for _, value in pieces)
+    return Status(identity, rows, failed, tuple(tracks), workers, victims / pace if pace > 0 else None)
 
 
 def _worker(worker: str, words: Mapping[str, Any], now: float) -> WorkerStatus:

@@ -120,7 +120,7 @@ def reckoned(cells: Sequence[Cells], submissions: int, devices: int, faults: Fau
         again = (
             math.expm1(rate * each) / rate if rate * each < 50 else math.inf
         )  # of a cell that restarts when it fails
-        work += some.count(submissions) * (again + REPAIR * (again - each) * rate)
+        work += some.count(submissions) * (again + REPAIR * again * rate)
     busy = min(devices, sum(some.count(submissions) for some in cells))
     longest = max(some.seconds for some in cells)
     several = sum(some.count(submissions) for some in cells) * faults.stragglers >= 1

@@ -140,12 +140,14 @@ def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     words = []
     for name in sorted(one.keys() | other.keys()):
         a, b = one.get(name), other.get(name)
+        if a == b:
+            continue
         if isinstance(a, dict) and isinstance(b, dict):
             words += [
                 f"{k} {b.get(k)} instead of {a.get(k)}" for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)
             ]
         elif isinstance(a, list) and isinstance(b, list):
             words.append(f"{name} {', '.join(sorted(set(map(str, a)) ^ set(map(str, b))))} on one alone")
-        elif a != b:
+        else:
             words.append(f"{name} {b} instead of {a}")
     return "; ".join(words)[:300]

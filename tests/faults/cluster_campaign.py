@@ -75,6 +75,7 @@ class Lab:
         self.submission = folder / "first.py"
         self.submission.write_text(tiny.POISONER, encoding="utf-8")
         (folder / "counted").mkdir()
+        self.path = os.pathsep.join([ray_cluster.variables()["PYTHONPATH"], str(folder / "counted")])
         self.number = 0
         self.cluster: ray_cluster.Cluster | None = None
         self.nodes: list[subprocess.Popen[bytes]] = []
@@ -88,7 +89,7 @@ class Lab:
         made = self.cluster
         self.nodes = [node for node in self.nodes if node.poll() is None and made.raylet(node)]
         while len(self.nodes) < NODES:
-            self.nodes.append(made.node(1))
+            self.nodes.append(made.node(1, PYTHONPATH=self.path))
         deadline = time.monotonic() + 180
         while not all(made.raylet(node) for node in self.nodes) and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -106,7 +107,7 @@ class Lab:
         out.mkdir(exist_ok=True)
         options = ["--track", str(self.track), "--out", str(out / "out"), "--store", f"s3://lab/{name}", *engine]
         environ = ray_cluster.variables(**self.aws, LNBENCH_CACHE=str(out / "cache"), LNBENCH_STORE_PATIENCE="120")
-        environ["PYTHONPATH"] += os.pathsep + str(self.folder / "counted")
+        environ["PYTHONPATH"] = self.path
         with (out / "said").open("ab") as said:
             return subprocess.Popen(
                 [
@@ -128,9 +129,9 @@ class Lab:
         """Options that lead to the cluster."""
         return ("--engine", "ray", "--address", self.raise_cluster().address)
 
-    def began(self) -> int:
-        """Cells that were begun so far."""
-        return sum(json.loads(line)[0] == "began" for line in self.log())
+    def count(self, what: str) -> int:
+        """Cells that `began` or `ended` so far, every time counted."""
+        return sum(json.loads(line)[0] == what for line in self.log())
 
     def at_work(self) -> int:
         """Cells that began and have not ended, by the processes that live."""
@@ -184,12 +185,12 @@ def campaign(lab: Lab, kind: str, kills: int, reference: str) -> Tally:
     tally = Tally()
     while tally.kills < kills:
         lab.number += 1
-        name, begun = f"{kind}-{lab.number}", lab.began()
+        name, begun = f"{kind}-{lab.number}", lab.count("began")
         tally.runs += 1
         while True:  # the same command, until it comes through
             driver = lab.start(name, engine=lab.on_ray())
-            before, deadline = lab.began(), time.monotonic() + PATIENCE
-            while driver.poll() is None and lab.began() == before and time.monotonic() < deadline:
+            before, deadline = lab.count("began"), time.monotonic() + PATIENCE
+            while driver.poll() is None and lab.count("began") == before and time.monotonic() < deadline:
                 time.sleep(0.1)
             while driver.poll() is None and tally.kills < kills and time.monotonic() < deadline:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -203,7 +204,9 @@ def campaign(lab: Lab, kind: str, kills: int, reference: str) -> Tally:
                     tally.allowed += 1 if kind == "worker" else 0 if kind == "store" else max(at_work, 1) + NODES
                 if kind != "worker":
                     break
-                time.sleep(1.0)
+                ended = lab.count("ended")  # a worker takes seconds to start, and a cell is to end between two kills
+                while driver.poll() is None and lab.count("ended") == ended and time.monotonic() < deadline:
+                    time.sleep(0.1)
             try:
                 code = driver.wait(PATIENCE)
             except subprocess.TimeoutExpired:
@@ -224,7 +227,7 @@ def campaign(lab: Lab, kind: str, kills: int, reference: str) -> Tally:
         if lab.record_of(name) != reference:
             tally.lost += 1
             tally.stories.append(f"{name} gives another record")
-        tally.again += lab.began() - begun - lab.cells
+        tally.again += lab.count("began") - begun - lab.cells
         shutil.rmtree(lab.folder / name, ignore_errors=True)
         if kind == "head" and lab.cluster is not None and lab.cluster.processes[0].poll() is not None:
             lab.drop_cluster()
