@@ -144,13 +144,13 @@ def _evaluations(
     mean = sum(runs) / len(runs)
     click.echo(f"\n{submissions} rows, {total:,} cells, {hours:,.1f} device hours of work on {devices} devices")
     click.echo(f"wall time by arithmetic      {_progress.duration(by_arithmetic)}")
+    apart = mean / by_arithmetic - 1
     spread = f"{_progress.duration(min(runs))} to {_progress.duration(max(runs))}"
-    click.echo(
-        f"wall time by simulation      {_progress.duration(mean)} ({_RUNS} runs: {spread}; {mean / by_arithmetic - 1:+.0%})"
-    )
+    click.echo(f"wall time by simulation      {_progress.duration(mean)} ({_RUNS} runs: {spread}; {apart:+.0%})")
     if price is not None:
+        whole, work = devices * mean / 3600 * price, hours * price
         click.echo(
-            f"cost                         {devices * mean / 3600 * price:,.2f} for all devices until the end, {hours * price:,.2f} for work alone"
+            f"cost                         {whole:,.2f} for all devices until the end, {work:,.2f} for work alone"
         )
 
 

@@ -211,7 +211,8 @@ def _refusal(error: BaseException) -> str | None:
     """Why no second try would change it, or None if one may."""
     kind = type(error).__name__
     if "Credentials" in kind or "credentials" in str(error).lower():
-        return f"credentials are missing ({_words(error)}); set those of its provider, for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        words = "set those of its provider, for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        return f"credentials are missing ({_words(error)}); {words}"
     if isinstance(error, PermissionError):
         return f"permission denied ({_words(error)})."
     if isinstance(error, FileNotFoundError) or kind in _REFUSED:
@@ -240,8 +241,8 @@ def _file_system(scheme: str, address: str) -> Any:
         ) from None
     except ImportError as error:
         raise UnavailableError(
-            f"the store {address} needs a library that is not installed ({_words(error)}): pip install 'lnbench[store]' "
-            "has those for S3 and Google Cloud."
+            f"the store {address} needs a library that is not installed ({_words(error)}); pip install "
+            "'lnbench[store]' brings the one for S3."
         ) from None
     with contextlib.suppress(TypeError):
         return kind(use_listings_cache=False)

@@ -1,9 +1,10 @@
 """Kills on a cluster: `python -P tests/faults/cluster_campaign.py [--kills 30,8,8,4,2]`, some minutes.
 
-A head and two nodes of Ray run on this machine, and an S3 server. Evaluations of a tiny track run on them while workers,
-raylets, drivers and heads are killed at random moments, and the store is out for half a minute. A disturbed evaluation
-must end well or in one sentence; the same command must then give the undisturbed record; and of the cells, no more may
-be computed twice than were at work when something was killed. Ends with 1 if anything was lost or computed in vain.
+A head and two nodes of Ray run on this machine, and an S3 server. Evaluations of a tiny track run on them while
+workers, raylets, drivers and heads are killed at random moments, and the store is out for half a minute. A disturbed
+evaluation must end well or in one sentence; the same command must then give the undisturbed record; and of the cells,
+no more may be computed twice than were at work when something was killed. Ends with 1 if anything was lost or computed
+in vain.
 """
 
 from __future__ import annotations

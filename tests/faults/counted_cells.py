@@ -36,8 +36,8 @@ def _say(what: str, key: str) -> None:
 
 def main() -> None:
     """The command line, with counted cells."""
-    from lnbench.evaluation import stages
     from lnbench.cli import main as cli
+    from lnbench.evaluation import stages
 
     defaults = stages.train_all.__kwdefaults__
     assert defaults is not None

@@ -50,6 +50,7 @@ class RayEngine:
     """
 
     name = "ray"
+    _process: subprocess.Popen[bytes] | None = None
 
     def __init__(
         self,
@@ -65,7 +66,6 @@ class RayEngine:
                 f"{address[:80]!r}."
             )
         self.workers, self.address, self.needs = workers, address, needs
-        self._process: subprocess.Popen[bytes] | None = None
         self._done: collections.Counter[str] = collections.Counter()
 
     def map(self, function: str, cells: Sequence[Cell]) -> Iterator[tuple[int, float, Cell | None]]:
