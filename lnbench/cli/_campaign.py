@@ -107,7 +107,8 @@ def run(
             elif result.record is not None:
                 path, written = _output.write(result.record, folders[result.track]), written + 1
                 score = result.record.score
-                click.echo(f"{what}: {score.drop_pp:+.1f} [{score.ci95_pp[0]:+.1f}, {score.ci95_pp[1]:+.1f}] {path}")
+                low, high = score.ci95_pp or (float("nan"), float("nan"))
+                click.echo(f"{what}: {score.drop_pp:+.1f} [{low:+.1f}, {high:+.1f}] {path}")
     if shard:
         click.echo(
             f"shard {shard} of campaign {campaign.identity} is done; without --shard the records are written.", err=True

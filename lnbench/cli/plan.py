@@ -98,7 +98,6 @@ def _evaluations(
     hours_to_failure: float,
     store: str | None,
 ) -> None:
-    import numpy as np
     from tabulate import tabulate
 
     from lnbench.evaluation import forecast
@@ -140,7 +139,7 @@ def _evaluations(
     total = sum(some.count(submissions) for some in cells)
     hours = sum(some.count(submissions) * some.seconds for some in cells) / 3600
     by_arithmetic = forecast.reckoned(cells, submissions, devices, faults)
-    runs = [forecast.simulated(cells, submissions, devices, faults, np.random.default_rng(i)) for i in range(_RUNS)]
+    runs = [forecast.simulated(cells, submissions, devices, faults, i) for i in range(_RUNS)]
     mean = sum(runs) / len(runs)
     click.echo(f"\n{submissions} rows, {total:,} cells, {hours:,.1f} device hours of work on {devices} devices")
     click.echo(f"wall time by arithmetic      {_progress.duration(by_arithmetic)}")

@@ -127,10 +127,9 @@ def reckoned(cells: Sequence[Cells], submissions: int, devices: int, faults: Fau
     return work / busy + longest / 2 * (faults.slowdown if several and faults.stragglers else 1)
 
 
-def simulated(
-    cells: Sequence[Cells], submissions: int, devices: int, faults: Faults, rng: np.random.Generator
-) -> float:
+def simulated(cells: Sequence[Cells], submissions: int, devices: int, faults: Faults, seed: int) -> float:
     """Seconds of wall time of one simulated run: each device takes the next cell as soon as it is free."""
+    rng = np.random.default_rng(seed)
     durations = np.concatenate([_durations(some, some.count(submissions), faults, rng) for some in cells])
     todo = list(durations[::-1])  # the order of the campaign, from the end
     free = [(0.0, i) for i in range(min(devices, len(todo)))]
@@ -156,5 +155,6 @@ def _durations(some: Cells, count: int, faults: Faults, rng: np.random.Generator
     """Seconds of cells with the measured mean and spread, some of them slow, (count,)."""
     variance = math.log1p((some.spread / some.seconds) ** 2) if some.seconds else 0.0
     drawn = some.seconds * rng.lognormal(-variance / 2, math.sqrt(variance), count)
-    slow: np.ndarray = np.where(rng.random(count) < faults.stragglers, faults.slowdown, 1.0)
-    return drawn * slow
+    slow = np.where(rng.random(count) < faults.stragglers, faults.slowdown, 1.0)
+    durations: np.ndarray = drawn * slow
+    return durations

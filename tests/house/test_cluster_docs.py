@@ -83,8 +83,8 @@ def machine(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     for name, code in (("sbatch", SBATCH), ("parallel", PARALLEL)):
         if shutil.which(name) is None:
             (tools / name).write_text(SHIM.format(python=sys.executable) + code)
-    for path in tools.iterdir():
-        path.chmod(0o755)
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
     path = os.pathsep.join([str(tools), os.environ["PATH"]])
     return tmp_path, cluster.variables(PATH=path, LNBENCH_CACHE=str(tmp_path / "cache"))
 
