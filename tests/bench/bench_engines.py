@@ -4,8 +4,8 @@
 
 Overhead is the wall time of cells that do nothing, each with the flips and the result of a real one; for Ray, beside
 that of Ray's own tasks with the same arguments and results. Speed-up is that of CNN cells of `digits-9to0`, one thread
-each. Besides the plain ratio of wall times it is reckoned from what other programs on the machine do not touch: processor
-seconds of a cell with one worker and with two, and the share of its time in which a worker has a cell.
+each. Besides the plain ratio of wall times it is reckoned from what other programs on the machine do not touch:
+processor seconds of a cell with one worker and with two, and the share of its time in which a worker has a cell.
 """
 
 from __future__ import annotations
@@ -76,10 +76,11 @@ def rays_own() -> float:
     import ray
 
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-    task = ray.remote(lambda cell: {"victims": "x" * cell["length"]})
+    task: Any = ray.remote(lambda cell: {"victims": "x" * cell["length"]})
     cell = {"length": 20_000, "flips": [[1, 9, 0]] * 400}
     ray.get([task.remote(cell) for _ in range(3)])
-    begin, running, left = time.perf_counter(), [], NOTHING
+    running: list[Any] = []
+    begin, left = time.perf_counter(), NOTHING
     while left or running:
         while left and len(running) < 2:
             running.append(task.remote(cell))
