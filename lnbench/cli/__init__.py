@@ -19,6 +19,7 @@ from lnbench.errors import nearest
 
 VERBS = {
     "evaluate": "Score a poisoner on a track.",
+    "status": "Show how far a campaign of many evaluations is, from any host.",
     "check": "Run a poisoner in the sandbox and audit its labels, without training victims.",
     "new": "Write a poisoner's file to start from.",
     "submit": "Check and evaluate a poisoner, and open a pull request with it.",
@@ -27,6 +28,7 @@ VERBS = {
     "verify": "Re-derive what a record claims from its own bits.",
     "audit": "Attack a record's victims again with the strong adversary.",
     "power": "How many splits and seeds an effect takes on a track.",
+    "plan": "Reckon what many submissions, or a board of many records, will take.",
     "reproduce": "Run experiments of the thesis again, draw them and check its claims.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
     "rows": "Make the rows of the reference attacks on tracks that need a GPU.",

@@ -26,6 +26,15 @@ def text(context: click.Context, parameter: click.Parameter, value: str | None) 
 
 def submission(function: F) -> F:
     """The submission, its parameters, its track, and the permission to run it without a sandbox."""
+    return _submission(function, required=True)
+
+
+def submission_or_folder(function: F) -> F:
+    """The same, for a verb that takes a whole folder of submissions in place of one."""
+    return _submission(function, required=False)
+
+
+def _submission(function: F, required: bool) -> F:
     for decorate in (
         click.option(
             "--log",
@@ -47,7 +56,7 @@ def submission(function: F) -> F:
             help="Set a parameter of the poisoner; may be repeated.",
         ),
         track_option,
-        click.argument("submission", metavar="FILE|NAME"),
+        click.argument("submission", metavar="FILE|NAME", required=required),
     ):
         function = decorate(function)
     return function
@@ -57,6 +66,18 @@ def track_option(function: F) -> F:
     """`--track`: a shipped track or a TOML file; None means the default."""
     return click.option(
         "--track", metavar="TRACK", default=None, help="A track's name, or a .toml file. [default: digits-9to0]"
+    )(function)
+
+
+def store(function: F) -> F:
+    """`--store`: a folder or an address; None means the cache's own."""
+    return click.option(
+        "--store",
+        metavar="DIR|URL",
+        envvar="LNBENCH_STORE",
+        default=None,
+        callback=text,
+        help="Results that many share: a folder, s3://, gs://, hf://buckets/… [default: the cache; LNBENCH_STORE]",
     )(function)
 
 

@@ -24,7 +24,7 @@ def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 
 
 @click.command("evaluate")
-@_options.submission
+@_options.submission_or_folder
 @click.option(
     "--budget",
     "budgets",
@@ -42,7 +42,25 @@ def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     help="Where victims train.",
 )
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
-@click.option("--engine", default="local", show_default=True, metavar="ENGINE", help="Where the processes run.")
+@click.option(
+    "--engine", default="local", show_default=True, metavar="ENGINE", help="Where the processes run: local or ray."
+)
+@click.option(
+    "--address", metavar="HOST:PORT", default=None, help="The Ray cluster to use. [default: Ray on this machine]"
+)
+@_options.store
+@click.option(
+    "--all",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="A campaign: every poisoner of a folder, in place of FILE.",
+)
+@click.option("--tracks", metavar="TRACK[,TRACK...]", default=None, help="The tracks of a campaign.")
+@click.option(
+    "--shard", metavar="I/N", default=None, help="Do this part of the work into the store, and write no record."
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -65,7 +83,7 @@ def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 )
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the record on stdout.")
 def command(
-    submission: str,
+    submission: str | None,
     track: str | None,
     settings: dict[str, str],
     budgets: tuple[int, ...],
@@ -73,6 +91,11 @@ def command(
     device: str,
     workers: int | None,
     engine: str,
+    address: str | None,
+    store: str | None,
+    folder: Path | None,
+    tracks: str | None,
+    shard: str | None,
     out: Path | None,
     keep_victims: Path | None,
     season: str | None,
@@ -96,15 +119,39 @@ def command(
       lnbench evaluate submissions/my_poisoner.py --quick --budget 1,2,4,8
       lnbench evaluate adversarial_path --set bucket=middle --track mnist10k-9to0
       lnbench evaluate hf://user/name@revision
+      lnbench evaluate --all attacks --tracks digits-9to0,mnist10k-9to0 --engine ray
     """
     from lnbench.api.evaluate import requested
-    from lnbench.cli import _report
-    from lnbench.evaluation import conductor
+    from lnbench.cli import _campaign, _report
+    from lnbench.evaluation import conductor, machine, nodes
     from lnbench.evaluation.season import caution
-    from lnbench.evaluation.store import Store
+    from lnbench.evaluation.shared_store import open_store
     from lnbench.poison.submission import Submission
     from lnbench.protocol import canonical_json
 
+    if folder is not None or shard is not None:
+        _campaign.refuse(folder, submission, track, settings)
+        alone = {"--budget": budgets, "--keep-victims": keep_victims, "--season": season, "--json": as_json}
+        _campaign.refuse_alone(alone)
+        raise click.exceptions.Exit(
+            _campaign.run(
+                _campaign.units(folder, submission, tracks or track, settings),
+                nodes.engine(engine, workers, machine.resolved_device(device), address),
+                open_store(store),
+                shard,
+                out,
+                quick=quick,
+                device=machine.resolved_device(device),
+                workers=workers,
+                own_splits=own_splits,
+                unsafe=unsafe_no_sandbox,
+            )
+        )
+    if submission is None:
+        raise click.MissingParameter(param_hint="'FILE|NAME'", param_type="argument")
+    if tracks is not None:
+        raise click.UsageError("--tracks goes with --all; for one file give --track.")
+    opened = open_store(store)
     request = requested(
         submission,
         track,
@@ -113,7 +160,7 @@ def command(
         season=season,
         salt_file=salt_file,
         board=board,
-        store=Store(),
+        store=opened,
     )
     if request.season is not None and (said := caution()):
         click.echo(f"note: {said}", err=True)
@@ -122,8 +169,9 @@ def command(
         sandbox = _options.sandbox(unsafe_no_sandbox, request.poisoner.file)
     else:
         click.echo(f"labels only: {request.poisoner.source}", err=True)
-    folder = _output.records_folder(out, request.track)
+    records = _output.records_folder(out, request.track)
     _output.writable(keep_victims)
+    pool = nodes.engine(engine, workers, machine.resolved_device(device), address)
 
     def run(on: Track) -> tuple[Record, Path]:
         with _progress.reporter() as report:
@@ -133,18 +181,19 @@ def command(
                 quick=quick,
                 device=device,
                 workers=workers,
-                engine=engine,
+                engine=pool,
                 sandbox=sandbox,
+                store=opened,
                 keep_victims=keep_victims,
                 salt=request.salt,
                 season=request.season,
                 own_splits=own_splits,
                 on_progress=report,
             )
-        return made, _output.write(made, folder, as_json=as_json)
+        return made, _output.write(made, records, as_json=as_json)
 
     if budgets:
-        _curve(request.track, budgets, run, folder, as_json)
+        _curve(request.track, budgets, run, records, as_json)
         return
     result, path = run(request.track)
     _report.print_record(result)

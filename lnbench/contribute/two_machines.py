@@ -9,8 +9,6 @@ file says so. `random_flip` goes first, and unless its record may calibrate the 
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +16,20 @@ from pathlib import Path
 from lnbench import data, record
 from lnbench.board import add as add_to_board
 from lnbench.errors import LnbenchError, ProtocolError, RecordError
-from lnbench.evaluation import calibration, conductor, submissions
+from lnbench.evaluation import calibration, campaign, nodes
 from lnbench.evaluation.environment import environment
-from lnbench.evaluation.progress import OnProgress
+from lnbench.evaluation.progress import OnProgress, quietly
 from lnbench.evaluation.store import Store
+from lnbench.evaluation.units import Unit, reference_rows, submission_of
 from lnbench.poison.run import Submission
 from lnbench.protocol import Streams, Track
 from lnbench.protocol import track as tracks
 from lnbench.record.folder import records_in
 
+__all__ = ["GPU_TRACKS", "RowResult", "add", "labels", "reference_rows", "submission_of", "train"]
+
 GPU_TRACKS = ("mnist-0v1", "mnist-5to6", "mnist-9to0", "mnist-cyclic", "cifar10-9to0", "cifar10-9to0-at")
 """The tracks whose victims take too long on a CPU, the quickest first."""
-_LABEL = re.compile(r"([a-z0-9_-]+)(?:\((\w+=[^,()]+(?:, \w+=[^,()]+)*)\))?")
 
 
 @dataclass(frozen=True)
@@ -47,33 +47,6 @@ class RowResult:
     row: str | None
     path: Path | None = None
     error: LnbenchError | None = None
-
-
-def reference_rows(attacks: Path) -> list[str]:
-    """The rows that a folder's `strategies.toml` lists, as on the board.
-
-    Raises:
-        ProtocolError: if there is no such list.
-    """
-    path = attacks / "strategies.toml"
-    try:
-        strategies = tomllib.loads(path.read_text(encoding="utf-8"))["strategy"]
-        return [str(strategy["row"]) for strategy in strategies]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ProtocolError(f"{path} does not list rows: expected [[strategy]] tables, each with a `row`.") from None
-
-
-def submission_of(row: str) -> Submission:
-    """The bundled attack of a row such as `adversarial_path(bucket=far)`, with its parameters.
-
-    Raises:
-        ProtocolError: if this is not a row's name, or there is no such attack.
-    """
-    match = _LABEL.fullmatch(row)
-    if match is None:
-        raise ProtocolError(f"expected a row such as name or name(parameter=value), got {row!r}.")
-    settings = (pair.partition("=") for pair in (match[2] or "").split(", ") if pair)
-    return submissions.load(match[1], {name: value for name, _, value in settings})
 
 
 def labels(
@@ -94,10 +67,9 @@ def labels(
     Raises:
         ProtocolError: if there is no such track or attack.
     """
-    store = Store(folder / "store")
 
-    def make_labels(track: Track, attack: Submission) -> tuple[None, None]:
-        conductor.keep_labels(attack, track, workers=workers, store=store, on_progress=on_progress)
+    def make_labels(track: Track, row: str, attack: Submission) -> tuple[None, None]:
+        _one(track, row, attack, folder, "cpu", workers, on_progress, until=campaign.LABELS)
         return None, None
 
     return _each_row(names, rows, make_labels)
@@ -118,12 +90,11 @@ def train(
         ProtocolError: if there is no such track or attack.
         UnavailableError: if the device is not there.
     """
-    store = Store(folder / "store")
 
-    def make_record(track: Track, attack: Submission) -> tuple[Path, str | None]:
-        made = conductor.evaluate(
-            attack, track, device=device, workers=workers, stored_labels=True, store=store, on_progress=on_progress
-        )
+    def make_record(track: Track, row: str, attack: Submission) -> tuple[Path, str | None]:
+        made = _one(track, row, attack, folder, device, workers, on_progress, sandbox="stored")
+        if made is None:
+            raise RuntimeError("a campaign that ends with records made none")
         path = folder / "records" / track.name / made.filename
         record.write(made, path)
         return path, _uncalibrated(made)
@@ -158,8 +129,32 @@ def add(folder: Path, board: Path) -> Iterator[RowResult]:
             yield RowResult(name, made.label, records / name / made.filename)
 
 
+def _one(
+    track: Track,
+    row: str,
+    attack: Submission,
+    folder: Path,
+    device: str,
+    workers: int | None,
+    on_progress: OnProgress | None,
+    *,
+    sandbox: str = "auto",
+    until: str = campaign.RECORDS,
+) -> record.Record | None:
+    """A campaign of one row, on the folder's store; raises what came in between."""
+    pool, store = nodes.engine("local", workers, device), Store(folder / "store")
+    units, told = [Unit(row, attack, track)], on_progress or quietly
+    given = campaign.Campaign(
+        units, pool, store, device=device, workers=workers, sandbox=sandbox, until=until, on_progress=told
+    )
+    (result,) = given.run()
+    if result.error is not None:
+        raise result.error
+    return result.record
+
+
 def _each_row(
-    names: Sequence[str], rows: Sequence[str], stage: Callable[[Track, Submission], tuple[Path | None, str | None]]
+    names: Sequence[str], rows: Sequence[str], stage: Callable[[Track, str, Submission], tuple[Path | None, str | None]]
 ) -> Iterator[RowResult]:
     """What a stage makes of every row on every track.
 
@@ -176,7 +171,7 @@ def _each_row(
             continue
         for row, attack in attacks:
             try:
-                path, stop = stage(track, attack)
+                path, stop = stage(track, row, attack)
             except LnbenchError as error:
                 yield RowResult(track.name, row, error=error)
                 continue

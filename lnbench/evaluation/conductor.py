@@ -12,12 +12,12 @@ from pathlib import Path
 
 from lnbench import data, record
 from lnbench.errors import ProtocolError, UnavailableError
-from lnbench.evaluation import machine, plan, provenance, saved_victims
+from lnbench.evaluation import machine, nodes, plan, provenance, saved_victims
 from lnbench.evaluation.code_hash import code_sha256
-from lnbench.evaluation.engine import engine as make_engine
-from lnbench.evaluation.environment import environment
+from lnbench.evaluation.engine import Engine
+from lnbench.evaluation.label_runs import poison_split
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
-from lnbench.evaluation.stages import poison_all, poison_split, train_all
+from lnbench.evaluation.stages import poison_all, train_all
 from lnbench.evaluation.store import Store
 from lnbench.poison import sandbox as sandboxes
 from lnbench.poison.in_process import InProcess
@@ -27,7 +27,7 @@ from lnbench.protocol import OWN, PUBLIC_SALT, Flip, Streams, Track, changed, ow
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import thumbnails
 
-__all__ = ["CheckedSplit", "Progress", "check", "evaluate", "keep_labels"]
+__all__ = ["CheckedSplit", "Progress", "check", "evaluate"]
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
     quick: bool = False,
     device: str = "cpu",
     workers: int | None = None,
-    engine: str = "local",
+    engine: str | Engine = "local",
     sandbox: str = "auto",
     stored_labels: bool = False,
     salt: str = PUBLIC_SALT,
@@ -53,9 +53,10 @@ def evaluate(
         poisoner: a submission's file, read but not run; or, unranked, published labels or a class of this process.
         quick: the track's smaller replication; such a record cannot rank.
         device: `cpu`, `cuda` or `auto`, where victims are trained.
-        workers: processes at once; one per core, or one for a GPU, if None.
+        workers: processes at once; one per core, or one for each GPU, if None; as many as fit on a cluster.
+        engine: where cells run: `local`, `ray`, or one that is made already.
         sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
-        stored_labels: run no submission: take the labels that `keep_labels` put into the store, here or elsewhere.
+        stored_labels: run no submission: take the labels that a campaign put into the store, here or elsewhere.
         salt: seasons salt splits and seeds; any salt but the public one needs a season to rank.
         own_splits: let the salt that track, source and parameters give draw splits and seeds.
         store: where results are stored and looked up; the default store if None.
@@ -69,9 +70,12 @@ def evaluate(
     """
     clock, store, notify = provenance.Clock(), store or Store(), on_progress or quietly
     device = machine.resolved_device(device)
-    workers = machine.workers(workers, device)
-    pool, where = make_engine(engine, workers), environment(device, track)
-    mode = _sandbox(poisoner, "stored" if stored_labels else sandbox)
+    pool = nodes.engine(engine, workers, device) if isinstance(engine, str) else engine
+    if pool.name == "local":
+        workers = machine.workers(workers, device)
+    seen = nodes.survey(pool, track, device, salt)
+    where = seen.environment
+    mode = sandboxes.BUBBLEWRAP if stored_labels else _sandbox(poisoner, sandbox, seen)
     said = salt if salt == PUBLIC_SALT else None
     if own_splits:
         salt, said = _own_salt(poisoner, track, salt), OWN
@@ -85,8 +89,9 @@ def evaluate(
         poisoned, same = poisoner.poisoned(track, points, streams, twice=not quick)
     else:
         ask = _only_stored(notify) if stored_labels else notify
-        rest, apart = (points, streams, mode, workers, store, ask), season is not None
-        poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart)
+        rest, apart = (points, streams, mode, machine.workers(workers, "cpu"), store, ask), season is not None
+        there = pool if seen.boxes and mode == sandboxes.BUBBLEWRAP and not apart else None
+        poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart, engine=there)
 
     flips = plan.flips_of_arms(track, [p.labels for p in points], _flips(points, poisoned), streams, seeds)
     planned = plan.plan(track, streams, device, splits, seeds, flips)
@@ -116,35 +121,13 @@ def evaluate(
         fixed_test_set=data.fixed_test_set(track),
         flags=[flag for flag, raised in (("non-deterministic", not same), ("split-block", in_parts)) if raised],
         run=provenance.run_block(
-            clock, poisoned, where, device=device, engine=engine, workers=workers, command=command
+            clock, poisoned, where, device=device, engine=pool.name, workers=workers, command=command
         ),
     )
     if keep_victims is not None:
         saved_victims.save(cells, names, results, keep_victims, pool, notify)
         saved_victims.write_card(made, keep_victims)
     return made
-
-
-def keep_labels(
-    submission: Submission,
-    track: Track,
-    *,
-    workers: int | None = None,
-    store: Store | None = None,
-    on_progress: OnProgress | None = None,
-) -> None:
-    """Poison every split and store the labels, so that the store can go where the victims are trained.
-
-    Those of a full evaluation with the public salt, and of the run that asks whether they come out the same twice.
-
-    Raises:
-        SubmissionError: if the submission breaks the contract, on any split.
-        DataError, UnavailableError: if data or bubblewrap is missing here.
-    """
-    mode, store, streams = machine.resolved_sandbox("auto"), store or Store(), Streams(track.sha256)
-    points = [data.load(track, split, streams) for split in range(track.replication.splits)]
-    tell = on_progress or quietly
-    poison_all(submission, track, points, streams, mode, machine.workers(workers, "cpu"), store, tell, twice=True)
 
 
 @dataclass(frozen=True)
@@ -193,11 +176,11 @@ def check(
     return seen
 
 
-def _sandbox(poisoner: Submission | Published | InProcess, wish: str) -> str:
-    """The mode that the record names: what the poisoner runs in, or ran in where its labels are stored."""
+def _sandbox(poisoner: Submission | Published | InProcess, wish: str, seen: nodes.Survey | None = None) -> str:
+    """The mode that the record names: what the poisoner runs in."""
     if not isinstance(poisoner, Submission):
         return sandboxes.NONE
-    return sandboxes.BUBBLEWRAP if wish == "stored" else machine.resolved_sandbox(wish)
+    return seen.sandbox(wish) if seen is not None else machine.resolved_sandbox(wish)
 
 
 def _own_salt(poisoner: Submission | Published | InProcess, track: Track, salt: str) -> str:

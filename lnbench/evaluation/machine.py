@@ -15,8 +15,21 @@ def cores() -> int:
 
 
 def workers(wanted: int | None, device: str) -> int:
-    """Processes at once: as many as wanted, else one per core, or one for a GPU."""
-    return wanted or (cores() if device == "cpu" else 1)
+    """Processes at once: as many as wanted, else one per core, or one for each GPU."""
+    return wanted or (cores() if device == "cpu" else max(1, len(gpus())))
+
+
+def gpus() -> list[str]:
+    """The ids of the GPUs that processes here may use, as in `CUDA_VISIBLE_DEVICES`.
+
+    Only those of the first one's model: bits compare only between GPUs of one model.
+    """
+    import torch
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    listed = [word.strip() for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word.strip()]
+    ids = listed if len(listed) >= len(names) else [str(i) for i in range(len(names))]
+    return [ids[i] for i, name in enumerate(names) if name == names[0]]
 
 
 def resolved_device(device: str) -> str:

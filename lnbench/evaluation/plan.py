@@ -17,6 +17,7 @@ from lnbench.protocol import (
     Flip,
     Streams,
     Track,
+    VictimSpec,
     applied,
     arms_of,
     draws_of,
@@ -82,7 +83,7 @@ def plan(
     places = [[split, seed] for split in range(splits) for seed in range(seeds)]
     cells = []
     for victim in reversed(track.victims):
-        size = victim.stack if device == "cpu" else max(victim.stack, _STACK_ON_GPU)
+        size = stack_size(victim, device)
         for arm, draw in draws_of(track):
             for start in range(0, len(places), size):
                 some = places[start : start + size]
@@ -98,6 +99,11 @@ def plan(
                     cell["draw"] = draw
                 cells.append((arm, cell))
     return cells
+
+
+def stack_size(victim: VictimSpec, device: str) -> int:
+    """Victims that a cell of this architecture holds."""
+    return victim.stack if device == "cpu" else max(victim.stack, _STACK_ON_GPU)
 
 
 def merged(cells: Sequence[tuple[str, dict[str, Any]]], results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

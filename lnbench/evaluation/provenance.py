@@ -57,7 +57,7 @@ def run_block(
     *,
     device: str,
     engine: str,
-    workers: int,
+    workers: int | None,
     command: str | None,
 ) -> dict[str, Any]:
     """The record's `run` block: when, where and how long, all of it outside the hash.

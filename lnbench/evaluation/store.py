@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ class Store:
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = Path(root) if root is not None else default_root()
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: a folder or an address."""
+        return str(self.root)
+
+    def below(self, name: str) -> Store:
+        """The store in a folder of this one."""
+        return Store(self.root / name)
+
     def get(self, kind: str, name: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of this kind and name, or None; an entry that fails its checksum is removed.
 
@@ -52,15 +61,14 @@ class Store:
             return None
         except OSError as error:
             raise UnavailableError(f"the store {self.root} cannot be read: {_reason(error)}. {_ADVICE}") from None
-        try:
-            entry = json.loads(data)
-            value, stated = entry["value"], entry["name"]
-            if canonical_json(entry) == data and entry["sha256"] == sha256_json(value) and stated == dict(name):
-                return dict(value)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
-        path.unlink(missing_ok=True)
-        return None
+        value = value_of(data, name)
+        if value is None:
+            path.unlink(missing_ok=True)
+        return value
+
+    def get_all(self, kind: str, names: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+        """What `get` gives for each of these names."""
+        return [self.get(kind, name) for name in names]
 
     def put(self, kind: str, name: Mapping[str, Any], value: Mapping[str, Any]) -> None:
         """Keep a result; on return it survives a crash of the process or the machine.
@@ -68,8 +76,26 @@ class Store:
         Raises:
             UnavailableError: if the disk is full or the folder cannot be written; nothing half-written stays.
         """
-        path = self._path(kind, name)
-        data = canonical_json({"name": name, "value": value, "sha256": sha256_json(value)})
+        self._write(self._path(kind, name), entry_of(name, value))
+
+    def post(self, kind: str, name: Mapping[str, Any], value: Mapping[str, Any]) -> None:
+        """Put what is of use for the moment alone: to the place itself, without waiting for it.
+
+        Raises:
+            Exception: as the place says.
+        """
+        self.put(kind, name, value)
+
+    def keys(self, kind: str) -> set[str]:
+        """The keys of all entries of a kind; see `key_of`."""
+        return {path.stem for path in self.root.glob(f"{kind}/[0-9a-f][0-9a-f]/*.json") if len(path.stem) == 64}
+
+    def values(self, kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Name and value of every whole entry of a kind, by their keys."""
+        paths = sorted(self.root.glob(f"{kind}/[0-9a-f][0-9a-f]/*.json"))
+        return [whole for path in paths if (whole := whole_entry(_bytes(path), path.stem)) is not None]
+
+    def _write(self, path: Path, data: bytes) -> None:
         try:
             write_atomically(path, data, parents=True)
         except OSError as error:
@@ -102,8 +128,48 @@ class Store:
         return [path for path in files if _ENTRY.fullmatch(path.name) and path.is_file()]
 
     def _path(self, kind: str, name: Mapping[str, Any]) -> Path:
-        key = sha256_json(name)
-        return self.root / kind / key[:2] / f"{key}.json"
+        return self.root / place_of(kind, key_of(name))
+
+
+def key_of(name: Mapping[str, Any]) -> str:
+    """The key of an entry: the hash of its name."""
+    return sha256_json(dict(name))
+
+
+def place_of(kind: str, key: str) -> str:
+    """Where an entry lies below a store's root."""
+    return f"{kind}/{key[:2]}/{key}.json"
+
+
+def entry_of(name: Mapping[str, Any], value: Mapping[str, Any]) -> bytes:
+    """An entry's bytes."""
+    return canonical_json({"name": name, "value": value, "sha256": sha256_json(value)})
+
+
+def value_of(data: bytes, name: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The value in an entry's bytes, or None if they are damaged, cut off or another entry's."""
+    whole = whole_entry(data, key_of(name))
+    return whole[1] if whole is not None and whole[0] == dict(name) else None
+
+
+def whole_entry(data: bytes, key: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Name and value of the entry under a key, or None if the bytes are not a whole one."""
+    try:
+        entry = json.loads(data)
+        name, value = entry["name"], entry["value"]
+        if canonical_json(entry) == data and entry["sha256"] == sha256_json(value) and sha256_json(name) == key:
+            return dict(name), dict(value)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return None
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's bytes; nothing if it has gone or cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 _ENTRY = re.compile(r"[0-9a-f]{64}\.json|\.[0-9a-f]{64}\.json\..*")

@@ -11,8 +11,8 @@ from typing import Any
 from lnbench import data
 from lnbench.data.strangers import own_track
 from lnbench.errors import RecordError, SubmissionError
+from lnbench.evaluation.label_runs import poison_split
 from lnbench.evaluation.plan import plan
-from lnbench.evaluation.stages import poison_split
 from lnbench.poison.run import Submission
 from lnbench.protocol import Streams, Track, changed
 from lnbench.record.consistency import Check

@@ -212,7 +212,7 @@ def test_an_error_shows_the_end_of_the_log(track: Track, monkeypatch: pytest.Mon
         error.log = "\n".join(f"line {i}" for i in range(99))
         raise error
 
-    monkeypatch.setattr("lnbench.evaluation.stages.poison", fails)
+    monkeypatch.setattr("lnbench.evaluation.label_runs.poison", fails)
     with pytest.raises(SubmissionError) as caught:
         lnbench.check("random_flip", track)
     (note,) = caught.value.__notes__

@@ -49,7 +49,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         error.log = "\n".join(lines)
         raise error
 
-    monkeypatch.setattr("lnbench.evaluation.stages.poison", fails)
+    monkeypatch.setattr("lnbench.evaluation.label_runs.poison", fails)
     return lines
 
 

@@ -44,7 +44,7 @@ def no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a submission ran on the machine that only trains")
 
     monkeypatch.setattr(diagnosis, "mode", lambda: sandboxes.NONE)
-    monkeypatch.setattr("lnbench.evaluation.stages.poison", poisons)
+    monkeypatch.setattr("lnbench.evaluation.label_runs.poison", poisons)
 
 
 def done(outcomes: list[two_machines.RowResult]) -> list[tuple[str | None, str | None]]:

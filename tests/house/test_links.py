@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     path
-    for pattern in ("*.md", ".github/**/*.md", "leaderboard/*.md", "tests/**/*.md")
+    for pattern in ("*.md", "docs/*.md", ".github/**/*.md", "leaderboard/*.md", "tests/**/*.md")
     for path in ROOT.glob(pattern)
     if not any(part.startswith(".") and part != ".github" for part in path.relative_to(ROOT).parts)
 )

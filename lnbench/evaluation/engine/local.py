@@ -6,44 +6,38 @@ kills (memory) then costs one cell, which is tried once more, and not the run.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
+import collections
+import importlib
 import queue
-import subprocess
-import sys
+import socket
 import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 from lnbench import errors
-from lnbench.evaluation.engine import handover
 from lnbench.evaluation.engine.interface import Cell
+from lnbench.evaluation.engine.process import WorkerProcess
 
 _TRIES = 2
-_PACKAGE = Path(__file__).resolve().parents[2]
-_BOOT = """
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 
-folder = sys.argv.pop()
-spec = spec_from_file_location("lnbench", folder + "/__init__.py", submodule_search_locations=[folder])
-sys.modules["lnbench"] = module_from_spec(spec)
-spec.loader.exec_module(sys.modules["lnbench"])
-from lnbench.evaluation.engine.worker import main
-
-main()
-"""
-"""Not `-m`: the worker runs the caller's lnbench, from wherever that was imported, and no folder joins its path."""
+_Events = queue.Queue[tuple[int, float, Cell | None] | BaseException]
 
 
 class LocalEngine:
-    """`workers` subprocesses."""
+    """`workers` subprocesses.
 
-    def __init__(self, workers: int) -> None:
+    Args:
+        workers: processes at once.
+        gpus: ids as in `CUDA_VISIBLE_DEVICES`; worker i sees GPU i of them alone, in turn. Empty: all see what this
+            process sees.
+    """
+
+    name = "local"
+
+    def __init__(self, workers: int, gpus: Sequence[str] = ()) -> None:
         if workers < 1:
             raise errors.ProtocolError(f"the number of workers must be at least 1; got {workers}.")
-        self.workers = workers
+        self.workers, self.gpus = workers, tuple(gpus)
+        self._done: collections.Counter[str] = collections.Counter()
 
     def map(self, function: str, cells: Sequence[Cell]) -> Iterator[tuple[int, float, Cell | None]]:
         """Yield progress and results as they come; on any error, or when closed, every worker is killed.
@@ -56,8 +50,8 @@ class LocalEngine:
         todo: queue.Queue[int] = queue.Queue()
         for i in range(len(cells)):
             todo.put(i)
-        events: queue.Queue[tuple[int, float, Cell | None] | BaseException] = queue.Queue()
-        pool = [_Worker(function, cells, todo, events) for _ in range(min(self.workers, len(cells)))]
+        events: _Events = queue.Queue()
+        pool = [_Worker(function, cells, todo, events, self._sees(i)) for i in range(min(self.workers, len(cells)))]
         try:
             for worker in pool:
                 worker.start()
@@ -66,28 +60,41 @@ class LocalEngine:
                 event = events.get()
                 if isinstance(event, BaseException):
                     raise event
-                left -= event[2] is not None
+                if event[2] is not None:
+                    left -= 1
+                    self._done[socket.gethostname()] += 1
                 yield event
         finally:
             for worker in pool:
                 worker.stop()
 
+    def everywhere(self, function: str, cell: Cell) -> dict[str, Cell]:
+        """The function's result in this process, which is on the one machine that there is."""
+        module, _, name = function.partition(":")
+        return {socket.gethostname(): getattr(importlib.import_module(module), name)(cell)}
+
+    def done_by(self) -> Mapping[str, int]:
+        """How many cells were finished here."""
+        return self._done
+
+    def _sees(self, worker: int) -> dict[str, str]:
+        return {"CUDA_VISIBLE_DEVICES": self.gpus[worker % len(self.gpus)]} if self.gpus else {}
+
 
 class _Worker(threading.Thread):
-    """The parent's side of one worker process."""
+    """The thread that asks one worker process for cell after cell."""
 
     def __init__(
         self,
         function: str,
         cells: Sequence[Cell],
         todo: queue.Queue[int],
-        events: queue.Queue[tuple[int, float, Cell | None] | BaseException],
+        events: _Events,
+        variables: Mapping[str, str],
     ) -> None:
         super().__init__(daemon=True)
         self.function, self.cells, self.todo, self.events = function, cells, todo, events
-        self.process: subprocess.Popen[bytes] | None = None
-        self.stopped = False
-        self.lock = threading.Lock()
+        self.worker = WorkerProcess(variables)
 
     def run(self) -> None:
         try:
@@ -101,18 +108,15 @@ class _Worker(threading.Thread):
             self.events.put(error)
 
     def stop(self) -> None:
-        with self.lock:
-            self.stopped = True
-            if self.process is not None:
-                self.process.kill()
+        self.worker.stop()
         if self.ident is not None:
             self.join()
-        if self.process is not None:
-            _bury(self.process)
+        self.worker.bury()
 
     def _compute(self, index: int) -> None:
         for _ in range(_TRIES):
-            answer = self._ask(index)
+            report = lambda share: self.events.put((index, share, None))  # noqa: E731
+            answer = self.worker.ask(self.function, self.cells[index], report)
             if answer is None:
                 continue
             if "error" in answer:
@@ -120,63 +124,8 @@ class _Worker(threading.Thread):
                 raise (kind or RuntimeError)(answer["message"])
             self.events.put((index, 1.0, answer["result"]))
             return
-        status = self.process.returncode if self.process else None
+        status = self.worker.process.returncode if self.worker.process else None
         raise errors.UnavailableError(
             f"a worker process died twice on the same cell (exit status {status}; −9 usually means out of memory); "
             "what is finished is in the store: try again with fewer --workers."
         )
-
-    def _ask(self, index: int) -> Cell | None:
-        """The worker's answer, or None if it died."""
-        with self.lock:
-            if self.stopped:
-                raise RuntimeError("stopped")
-            if self.process is None or self.process.poll() is not None:
-                self.process = _spawn()
-            process = self.process
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a worker has no pipes")
-        try:
-            process.stdin.write(json.dumps({"function": self.function, "cell": self.cells[index]}).encode() + b"\n")
-            process.stdin.flush()
-        except OSError:
-            _bury(process)
-            return None
-        for line in process.stdout:
-            try:
-                answer: Cell = json.loads(line)
-            except ValueError:
-                break
-            if "share" in answer:
-                self.events.put((index, float(answer["share"]), None))
-            else:
-                return answer
-        _bury(process)
-        return None
-
-
-def _bury(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and give back what it held."""
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-
-
-def _spawn() -> subprocess.Popen[bytes]:
-    """A worker, whose code and arithmetic depend on no file of the working folder and no variable of the caller's."""
-    try:
-        os.fstat(2)
-        messages = None
-    except OSError:  # this process has no standard error that a worker could write to
-        messages = subprocess.DEVNULL
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", _BOOT, str(_PACKAGE)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=messages,
-        env=handover.environment(),
-        start_new_session=True,
-    )
