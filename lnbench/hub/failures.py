@@ -88,8 +88,8 @@ def _known(error: Exception, address: Address, doing: str, writing: bool) -> Lnb
     for name, sentence in {
         "OfflineModeIsEnabled": f"{here} needs the network, which HF_HUB_OFFLINE forbids; unset it.",
         "LocalTokenNotFoundError": _no_token(here),
-        "GatedRepoError": f"{address.repo} is gated: ask for access at {server}/datasets/{address.repo} first.",
-        "RepositoryNotFoundError": f"there is no dataset {address.repo} on {server}, or it is private and "
+        "GatedRepoError": f"{address.repo} is gated: ask for access at {server}/{address.page} first.",
+        "RepositoryNotFoundError": f"there is no {address.kind} {address.repo} on {server}, or it is private and "
         + ("there is no token: run `hf auth login` or set HF_TOKEN." if no_token else "this token may not see it."),
         "RevisionNotFoundError": f"{address.repo} has no revision {address.revision}: it was never there, or is gone.",
         "RemoteEntryNotFoundError": f"{here} failed: a file that was listed a moment ago is gone; run it again.",
