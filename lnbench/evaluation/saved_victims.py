@@ -63,7 +63,7 @@ def by_timm(track: Track, victim: str) -> bool:
 def save(
     cells: Sequence[dict[str, Any]],
     names: Sequence[Mapping[str, Any]],
-    results: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]] | None,
     folder: Path,
     engine: Engine,
     notify: OnProgress,
@@ -72,19 +72,20 @@ def save(
 
     Args:
         names: what each cell's result depends on.
-        results: what each cell measured: the saved victims must count the same.
+        results: what each cell measured: the saved victims must count the same. None where nothing was measured in this
+            environment, so that there is nothing to compare with.
         folder: made if it is not there.
 
     Raises:
         RecordError: if a victim counts otherwise than the cell did.
         UnavailableError: if the folder cannot be written.
     """
-    counts = [[_counts(victim) for victim in result["victims"]] for result in results]
+    counts = None if results is None else [[_counts(victim) for victim in result["victims"]] for result in results]
     timm = [by_timm(Track.from_document(cell["track"]), cell["victim"]) for cell in cells]
     jobs = [{"cell": cells[i], "name": dict(names[i]), "folder": str(folder.resolve())} for i in range(len(cells))]
 
     def check(i: int, result: Result) -> None:
-        if result["counts"] != counts[i]:
+        if counts is not None and result["counts"] != counts[i]:
             for path in _files(names[i], timm[i]):
                 (folder / path).unlink(missing_ok=True)
             raise RecordError(
@@ -94,8 +95,8 @@ def save(
 
     gather(
         "keeping",
-        [len(of_cell) for of_cell in counts],
-        load=lambda i: {"counts": counts[i]} if _there(folder, names[i], timm[i], counts[i]) else None,
+        [len(cell["places"]) for cell in cells],
+        load=lambda i: {} if _there(folder, names[i], timm[i], None if counts is None else counts[i]) else None,
         compute=lambda missing: engine.map(_SAVE, [jobs[i] for i in missing]),
         keep=check,
         notify=notify,
@@ -255,8 +256,8 @@ def _counts(victim: Mapping[str, Any]) -> list[int]:
     return [victim["train_correct"], victim["clean"]["correct"]]
 
 
-def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[int]]) -> bool:
-    """Whether the files of a cell are there already."""
+def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[int]] | None) -> bool:
+    """Whether the files of a cell are there already, with these counts if there are any to compare with."""
     paths = [folder / path for path in _files(name, timm)]
     try:
         stated = [facts(path) for path in paths]
@@ -264,4 +265,5 @@ def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[
         return False
     if timm and not all(_configured(path, said) for path, said in zip(paths, stated, strict=True)):
         return False
-    return all(one["name"] == dict(name) for one in stated) and [one["counts"] for one in stated] == counts
+    counted = [one["counts"] for one in stated]
+    return all(one["name"] == dict(name) for one in stated) and counts in (None, counted)

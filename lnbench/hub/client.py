@@ -121,6 +121,14 @@ def download(address: Address, entries: list[Entry]) -> Path:
     return folder
 
 
+def local(address: Address, path: str) -> Path | None:
+    """A file of a commit in the client's cache, or None; nothing is asked of the Hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(address.repo, path, repo_type=address.kind, revision=address.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
 def _forget(path: Path) -> None:
     """Remove a file from the client's cache: the link, and the content behind it."""
     content = path.resolve()
