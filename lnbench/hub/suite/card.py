@@ -63,8 +63,8 @@ def croissant_file(
     return croissant.render(
         address=address,
         name=address.repo.replace("/", "-"),
-        description=f"Poisoned, randomly flipped and clean labels of {names}, and victims trained on each: the best attack "
-        "of every calibrated track of lnbench, the benchmark for crafted label noise.",
+        description=f"Poisoned, randomly flipped and clean labels of {names}, and victims trained on each: the best "
+        "attack of every calibrated track of lnbench, the benchmark for crafted label noise.",
         terms=[licence(made.track.data.source) for made in records],
         date=max(made.started[:10] for made in records),
         creator="The lnbench developers",
@@ -72,10 +72,11 @@ def croissant_file(
         files=files,
         tables=tables,
         responsible=croissant.Responsible(
-            labels="In the column `label` some training labels of every split were changed on purpose by the best attack "
-            "on the board, in the other columns of labels as many at random; `clean_label` is true. Test labels are true.",
-            use="Testing defences against label noise, and comparing crafted with random noise. Train nothing on it that "
-            "you want to rely on.",
+            labels="In the column `label` some training labels of every split were changed on purpose by the best "
+            "attack on the board, in the other columns of labels as many at random; `clean_label` is true. Test labels "
+            "are true.",
+            use="Testing defences against label noise, and comparing crafted with random noise. Train nothing on it "
+            "that you want to rely on.",
             limits="It holds one attack a track. A defence that removes this one is not shown to remove others.",
             synthetic=True,
         ),

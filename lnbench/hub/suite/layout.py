@@ -52,13 +52,8 @@ def column(arm: str, seed: int, draw: int = 0) -> str:
 def columns(track: Track, seeds: int) -> dict[str, tuple[str, int, int]]:
     """The further columns of labels of a track's tables: name -> arm, seed and draw."""
     draws = {RANDOM: range(track.replication.random_draws), MATCHED: range(1)}
-    named = [
-        (arm, seed, draw)
-        for arm in (RANDOM, MATCHED)
-        if arm in arms_of(track)
-        for seed in range(seeds)
-        for draw in draws[arm]
-    ]
+    drawn = [arm for arm in (RANDOM, MATCHED) if arm in arms_of(track)]
+    named = [(arm, seed, draw) for arm in drawn for seed in range(seeds) for draw in draws[arm]]
     return {column(*one): one for one in named}
 
 
