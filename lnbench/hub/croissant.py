@@ -97,7 +97,7 @@ def render(
     name: str,
     description: str,
     terms: Sequence[Licence],
-    date: str,
+    date: str | None,
     creator: str,
     cite: str,
     files: Mapping[str, Mapping[str, Any]],
@@ -109,7 +109,7 @@ def render(
     Args:
         address: where the dataset will be.
         terms: the licences of its sources.
-        date: of publication, ISO 8601.
+        date: of publication, ISO 8601; None if it is not known.
         cite: how to cite it.
         files: path -> `bytes` and `sha256`; at least those of the tables.
         responsible: what makes the RAI fields.
@@ -124,7 +124,7 @@ def render(
         "url": url,
         "license": sorted({one.url or one.credit for one in terms}),
         "creator": {"@type": "sc:Person", "name": creator},
-        "datePublished": date,
+        **({} if date is None else {"datePublished": date}),
         "version": "1.0.0",
         "keywords": ["label noise", "data poisoning", "adversarial robustness", "benchmark"],
         "citeAs": cite,
