@@ -275,14 +275,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _job(self, owner: str, spec: dict[str, Any]) -> None:
         self.hub.jobs.append(spec)
-        status = {"stage": "RUNNING", "message": None}
-        made = {
-            "id": "1",
-            "createdAt": "2026-01-01T00:00:00.000Z",
-            "status": status,
-            "owner": {"id": "1", "name": owner},
-        }
-        self._send({**made, "type": "job", "dockerImage": spec.get("dockerImage"), "flavor": spec.get("flavor")})
+        made: dict[str, Any] = {"id": "1", "type": "job", "createdAt": "2026-01-01T00:00:00.000Z"}
+        made |= {"status": {"stage": "RUNNING", "message": None}, "owner": {"id": "1", "name": owner, "type": "user"}}
+        self._send({**made, "dockerImage": spec.get("dockerImage"), "flavor": spec.get("flavor")})
 
     def _list(self, query: dict[str, list[str]]) -> None:
         found = []
