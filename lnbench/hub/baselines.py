@@ -82,7 +82,7 @@ def build(
     paths = sorted((source / KIND).glob("[0-9a-f][0-9a-f]/*.json"))
     for number, path in enumerate(paths):
         name = _name(path)
-        if name is not None and _track(name, public) is not None and (value := read.get(KIND, name)) is not None:
+        if name is not None and shared(name, public) is not None and (value := read.get(KIND, name)) is not None:
             target.put(KIND, name, value)
         tell(number + 1, len(paths))
     counted = count(folder, public)
@@ -103,7 +103,7 @@ def count(folder: Path, public: Mapping[tuple[str, str], Track]) -> list[Counted
     found: dict[tuple[str, str], list[int]] = {}
     for path in sorted((folder / KIND).glob("[0-9a-f][0-9a-f]/*.json")):
         name = _name(path)
-        track = None if name is None else _track(name, public)
+        track = None if name is None else shared(name, public)
         if name is not None and track is not None:
             numbers = found.setdefault((track.name, str(name["environment"])), [0, 0])
             numbers[0] += 1
@@ -120,8 +120,16 @@ def _name(path: Path) -> dict[str, Any] | None:
     return name if isinstance(name, dict) else None
 
 
-def _track(name: Mapping[str, Any], public: Mapping[tuple[str, str], Track]) -> Track | None:
-    """The track of an entry that may be shared, or None."""
-    key = name.get("track"), name.get("salt")
-    right = name.get("arm") in (CLEAN, RANDOM) and all(isinstance(part, str) for part in key)
-    return public.get(key) if right else None  # type: ignore[call-overload,no-any-return]
+def shared(name: Mapping[str, Any], public: Mapping[tuple[str, str], Track]) -> Track | None:
+    """The track of an entry that may be shared, or None.
+
+    Args:
+        name: of an entry, whoever wrote it.
+        public: hash of a track and commitment of its public salt -> the track.
+    """
+    track, salt = name.get("track"), name.get("salt")
+    if name.get("arm") not in (CLEAN, RANDOM) or not isinstance(track, str) or not isinstance(salt, str):
+        return None
+    if not isinstance(name.get("places"), list) or not isinstance(name.get("environment"), str):
+        return None
+    return public.get((track, salt))
