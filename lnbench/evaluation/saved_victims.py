@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _SAVE = "lnbench.evaluation.saved_victims:save_cell"
 SUFFIX = ".safetensors"
 CARD = "README.md"
+RESULTS = ".eval_results/lnbench.yaml"
+"""Where the Hub reads the results of a model repository, which a folder of saved victims may become."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +204,7 @@ def load(path: str | Path) -> SavedVictim:
 
 
 def check_folder(folder: Path, record: Record) -> None:
-    """Raise RecordError unless a folder holds the card and victims of this record, and nothing else."""
+    """Raise RecordError unless a folder holds the card and victims of this record, and nothing else but results."""
     if not (folder / CARD).is_file():
         raise RecordError(f"{folder} holds no saved victims: there is no {CARD}.")
     document, count = record.document, 0
@@ -210,7 +212,7 @@ def check_folder(folder: Path, record: Record) -> None:
     of_record = {(v["architecture"], v["split"], v["seed"], _folder(v)): v for v in document["victims"]}
     for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
         where = path.relative_to(folder).as_posix()
-        if where == CARD or (path.name == CONFIG and path.with_name(WEIGHTS).is_file()):
+        if where in (CARD, RESULTS) or (path.name == CONFIG and path.with_name(WEIGHTS).is_file()):
             continue  # a configuration is checked with its weights
         said = facts(path)
         name, split, seed = said["name"], said["split"], said["seed"]

@@ -16,6 +16,7 @@ from lnbench.errors import RecordError
 from lnbench.hub import croissant as croissants
 from lnbench.hub import layout, manifest
 from lnbench.hub.address import Address
+from lnbench.hub.eval_results import paper_tags
 from lnbench.hub.licences import licence
 from lnbench.hub.manifest import Manifest
 from lnbench.protocol import ARMS
@@ -79,7 +80,7 @@ def render(record: Record, stated: Manifest, repo: str) -> str:
             flips=sum(entry["flips"] for entry in stated.document["splits"]),
             title=f"{plain(record.label, 80)} on {track.name} (poisoned labels)",
             size=size_category(track.data.train * len(stated.splits)),
-            tags=[TAG, track_tag(track.name), *TAGS],
+            tags=[TAG, track_tag(track.name), *TAGS, *paper_tags(record.poisoner.paper)],
             facts={"poisoner": plain(record.label, 120)} | _facts(stated),
             configs=layout.configs(stated),
             shares=_SHARES,

@@ -11,14 +11,16 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from lnbench.evaluation.saved_victims import RESULTS
 from lnbench.hub import layout
 from lnbench.hub.address import Address
 from lnbench.protocol import Track, arms_of
 from lnbench.record.record import Record
 from lnbench.text import interval, plain, points, probability
 
+__all__ = ["BENCHMARK", "RESULTS", "benchmark_yaml", "paper_tags", "poisoner_yaml", "victims_task", "victims_yaml"]
+
 BENCHMARK = "eval.yaml"
-RESULTS = ".eval_results/lnbench.yaml"
 FRAMEWORK = "lnbench"
 _ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})", re.IGNORECASE)
 DESCRIPTION = (

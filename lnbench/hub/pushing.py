@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lnbench.data import strangers
 from lnbench.errors import ProtocolError
-from lnbench.hub import build, layout, parquet, publishing
+from lnbench.hub import build, folders, layout, parquet, publishing
 from lnbench.hub.address import Address
 from lnbench.hub.build import OnSplit
 from lnbench.hub.failures import check_online
@@ -114,5 +114,5 @@ def _victims(record: Record, folder: Path | None) -> dict[str, Path]:
     from lnbench.evaluation import saved_victims
 
     saved_victims.check_folder(folder, record)
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {f"{layout.VICTIMS}/{path.relative_to(folder).as_posix()}": path for path in files}
+    paths = [path for path in folders.files_of(folder) if path != saved_victims.RESULTS]
+    return {f"{layout.VICTIMS}/{path}": folder / path for path in paths}

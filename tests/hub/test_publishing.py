@@ -15,6 +15,7 @@ from huggingface_hub import eval_result_entries_to_yaml, parse_eval_result_entri
 
 import factories
 import loopback
+import tiny
 from lnbench import data, record
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.evaluation.store import Store
@@ -304,6 +305,33 @@ def test_kept_victims_have_results_of_their_own(tmp_path: Path) -> None:
     assert (clean.task_id, clean.value) == ("digits-small-victims-clean", 85.0)
     assert (poisoned.task_id, poisoned.value) == ("digits-small-victims-poisoned", 25.0)
     assert "mean over 2 victims trained on the labels of the arm clean" in clean.notes
+
+
+@pytest.mark.slow  # an evaluation, and its victims once more
+def test_a_folder_of_kept_victims_becomes_a_model_repository(client: Any, hub: loopback.Hub, tmp_path: Path) -> None:
+    document = tiny.document() | {"name": "small", "calibrated": True}
+    document |= {"stealth": {"clean_pp": 100.0, "source_clean_pp": 100.0}}
+    tiny.write(tmp_path / "small.toml", document)
+    (tmp_path / "first.py").write_text(tiny.POISONER)
+    kept, out = tmp_path / "victims", tmp_path / "records"
+    options = ["--track", tmp_path / "small.toml", "--workers", "1", "--out", out, "--keep-victims", kept]
+    assert client.run("evaluate", tmp_path / "first.py", *options).code == 0
+    (path,) = out.glob("*.json")
+    made = record.read(path)
+    done = client.run("hub", "victims", path, kept, "--repo", "somebody/nets", "--benchmark", REPO)
+    assert done.code == 0, done.err
+    entries = {entry.task_id: entry for entry in _entries(kept / eval_results.RESULTS)}
+    assert list(entries) == [f"small-victims-{arm}" for arm in ("clean", "poisoned", "random")]
+    for arm in ("clean", "poisoned", "random"):
+        share = made.arms[arm].adv_acc
+        assert share is not None and entries[f"small-victims-{arm}"].value == pytest.approx(100 * share, abs=1e-3)
+        assert f"{arm}: adversarial accuracy {100 * share:.1f} %" in done.out
+    done = client.run("hub", "upload", kept, "--repo", "somebody/nets")
+    assert done.code == 0 and done.out.startswith(f"pushed: {hub.url}/somebody/nets: kept victims, 14 files"), done.err
+    # The folder still is one of victims, to be pushed beside a dataset.
+    done = client.run("push", path, "--repo", "somebody/data", "--victims", kept)
+    assert done.code == 0, done.err
+    assert sum(name.startswith("victims/") for name in hub.repos["somebody/data"].files) == 13
 
 
 def test_an_address_of_something_else_is_2(tmp_path: Path) -> None:
