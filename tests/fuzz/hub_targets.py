@@ -299,6 +299,7 @@ def _suite() -> tuple[Any, suite_manifest.SuiteManifest, dict[str, Entry]]:
     stems = [stem for split in (0, 1) for stem in (layout.train_stem(split), layout.test_stem(split, False))]
     paths = [f"{layout.of_track(name, stem)}-00000-of-00001.parquet" for stem in stems]
     victim = f"{suite_layout.victims_folder(name)}/mlp/split-00/random-seed-0.safetensors"
+    files: dict[str, Any]
     files = {path: {"bytes": 4096, "sha256": "a" * 64} for path in (*paths, victim, suite_layout.record_path(name))}
     stated = suite_manifest.make([made], {name: True}, {name: 1}, files)
     own = [Entry(path, 100, None, None) for path in (layout.CARD, suite_manifest.NAME)]
@@ -369,7 +370,12 @@ def baselines_entry() -> Target:
     from lnbench.hub import baselines
 
     track = tracks.load(tracks.DEFAULT)
-    name = {"track": track.sha256, "salt": Streams(track.sha256).commitment, "labels": "a" * 64, "victim": "mlp"}
+    name: dict[str, Any] = {
+        "track": track.sha256,
+        "salt": Streams(track.sha256).commitment,
+        "labels": "a" * 64,
+        "victim": "mlp",
+    }
     name |= {"places": [[0, 0]], "arm": "clean", "code": "c" * 64, "environment": "e" * 64}
     keys = {"name": name, "sha256": sha256_json({"victims": []}), "value": {"victims": []}}
     whole = canonical_json(keys)

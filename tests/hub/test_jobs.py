@@ -37,8 +37,8 @@ def job(hub: loopback.Hub, tmp_path: Path) -> list[str]:
         **{"PATH": os.pathsep.join([folder, os.environ["PATH"]]), "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path)},
         **{"HF_TOKEN": loopback.TOKEN, "COMMIT": COMMIT, "HF_HUB_DISABLE_TELEMETRY": "1"},
     }
-    command = [RECIPE, "somebody/rows", "mnist-9to0", "l4x1", "--name", "rows"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    recipe = [str(RECIPE), "somebody/rows", "mnist-9to0", "l4x1", "--name", "rows"]
+    done = subprocess.run(recipe, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (spec,) = hub.jobs
     assert (spec["flavor"], spec["dockerImage"], spec["timeoutSeconds"]) == ("l4x1", "python:3.12", 12 * 3600)

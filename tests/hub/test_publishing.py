@@ -20,6 +20,7 @@ from lnbench import data, record
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.evaluation.store import Store
 from lnbench.hub import baselines, benchmark, build, croissant, eval_results, kinds, model
+from lnbench.hub.address import Address
 from lnbench.hub.licences import Licence
 from lnbench.protocol import Streams
 from lnbench.record.record import Record
@@ -165,7 +166,7 @@ def test_papers_on_arxiv_become_tags() -> None:
 def _store(folder: Path, made: Record) -> Store:
     """A store with a poisoned, a clean and two random cells of a track, a season's one, and one of another track."""
     store, streams = Store(folder), Streams(made.track.sha256)
-    name = {"track": made.track.sha256, "salt": streams.commitment, "labels": "a" * 64, "victim": "mlp"}
+    name: dict[str, Any] = {"track": made.track.sha256, "salt": streams.commitment, "labels": "a" * 64, "victim": "mlp"}
     name |= {"places": [[0, 0], [1, 0]], "code": "c" * 64, "environment": "e" * 64}
     season = {"salt": Streams(made.track.sha256, "secret").commitment}
     for number, more in enumerate(
@@ -300,11 +301,11 @@ def test_a_job_that_is_no_publisher_is_told_so(client: Any, hub: loopback.Hub, t
 def test_kept_victims_have_results_of_their_own(tmp_path: Path) -> None:
     made = factories.make(factories.track(name="digits-small", replication=TWO_SPLITS))
     accuracies = {"clean": [0.9, 0.8], "poisoned": [0.25]}
-    listed = yaml.safe_load(eval_results.victims_yaml(made, accuracies, kinds.Address.parse(REPO), "https://x.org"))
+    listed = yaml.safe_load(eval_results.victims_yaml(made, accuracies, Address.parse(REPO), "https://x.org"))
     clean, poisoned = parse_eval_result_entries(listed)
     assert (clean.task_id, clean.value) == ("digits-small-victims-clean", 85.0)
     assert (poisoned.task_id, poisoned.value) == ("digits-small-victims-poisoned", 25.0)
-    assert "mean over 2 victims trained on the labels of the arm clean" in clean.notes
+    assert "mean over 2 victims trained on the labels of the arm clean" in (clean.notes or "")
 
 
 @pytest.mark.slow  # an evaluation, and its victims once more

@@ -16,6 +16,7 @@ import loopback
 from lnbench import data, record
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.evaluation import saved_victims
+from lnbench.hub import build as builds
 from lnbench.hub.suite import build, contents, layout, manifest
 from lnbench.protocol import applied, canonical_json
 from lnbench.record.record import Record
@@ -153,7 +154,7 @@ def _restate(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     change(document)
     for path in document["files"]:
         if (folder / path).is_file():
-            document["files"][path] = build.builds.stated(folder / path)
+            document["files"][path] = builds.stated(folder / path)
     (folder / manifest.NAME).write_bytes(canonical_json(document))
 
 

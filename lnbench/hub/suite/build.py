@@ -15,6 +15,7 @@ from lnbench.hub import layout as layouts
 from lnbench.hub.address import Address
 from lnbench.hub.client import Entry
 from lnbench.hub.licences import licence
+from lnbench.hub.pulling import check_hashes
 from lnbench.hub.suite import card, contents, layout, manifest, pulling, tables, victims
 from lnbench.hub.suite.manifest import SuiteManifest
 from lnbench.protocol import Streams, canonical_json
@@ -142,7 +143,7 @@ def check_as_pull_would(folder: Path) -> SuiteManifest:
     entries = pulling.check_listing(listed)
     stated = manifest.parse((folder / manifest.NAME).read_bytes())
     layouts.check_stated(stated.files, entries, manifest.NAME)
-    pulling.check_hashes(folder, stated.files, list(stated.files), manifest.NAME)
+    check_hashes(folder, stated.files, list(stated.files), manifest.NAME)
     for track in stated.tracks.values():
         pulling.check_record(stated, contents.read_record(folder, track), entries)
     return stated
