@@ -98,7 +98,10 @@ def test_a_suite_from_olah_is_what_was_committed(mirror: tuple[str, str, str], e
     assert done.stdout.startswith(f"hf://{SUITE}@{commit}\ndigits-small: strong, ")
     again = _lnbench(env | {"LNBENCH_OFFLINE": "1"}, "suite", "pull", f"{SUITE}@{commit}")
     assert again.returncode == 0 and "(pulled before)" in again.stdout
-    code = f"import lnbench\nprint(lnbench.load_suite({f'{SUITE}@{commit}'!r}).victim('digits-small', 'mlp').facts['split'])"
+    code = (
+        f"import lnbench\nsuite = lnbench.load_suite({f'{SUITE}@{commit}'!r})\n"
+        "print(suite.victim('digits-small', 'mlp').facts['split'])"
+    )
     done = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=300)
     assert done.stdout == "0\n", done.stderr
 
