@@ -62,17 +62,18 @@ def build(
     known = seasons.read(board / SEASONS)
     shown = {track.name: licence(track.data.source).images if images is None else images for track in chosen}
     written = list[str]()
+    (folder / eval_results.BENCHMARK).unlink(missing_ok=True)
     for track in chosen:
         written += _tables(track, folder, shown[track.name], notify)
     files = {path: builds.stated(folder / path) for path in written}
     small = {
         **{f"tracks/{track.name}.toml": (tracks.FOLDER / f"{track.name}.toml").read_bytes() for track in chosen},
-        eval_results.BENCHMARK: eval_results.benchmark_yaml(chosen),
         croissant.NAME: _croissant(address, chosen, shown, files),
         layout.CARD: _card(address, chosen, shown, known).encode(),
     }
     if (board / SEASONS).exists():
         small[SEASONS] = (board / SEASONS).read_bytes()
+    small[eval_results.BENCHMARK] = eval_results.benchmark_yaml(chosen)  # last: by it a folder is known to be whole
     for path, content in small.items():
         folders.write(folder, path, content)
     kept = sorted({*files, *small})

@@ -107,6 +107,19 @@ def test_the_benchmark_names_its_tasks_and_holds_the_splits(built_benchmark: Pat
     assert load(str(built_benchmark / "tracks/digits-small.toml")) == shipped.track
 
 
+def test_a_build_that_broke_off_is_not_uploaded(
+    built_benchmark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lnbench.hub.build.parquet.write", full)
+    with pytest.raises(OSError, match="No space left"):
+        benchmark.build(tmp_path / "board", built_benchmark, REPO)
+    with pytest.raises(ProtocolError, match="is nothing that lnbench publishes"):
+        kinds.of(built_benchmark)
+
+
 def test_images_stay_at_home_where_no_licence_is_known(
     shipped: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,8 @@ from lnbench import data, record
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.evaluation import saved_victims
 from lnbench.hub import build as builds
-from lnbench.hub.suite import build, contents, layout, manifest
+from lnbench.hub.client import Entry
+from lnbench.hub.suite import build, contents, layout, manifest, pulling, victims
 from lnbench.protocol import applied, canonical_json
 from lnbench.record.record import Record
 
@@ -219,6 +220,31 @@ def test_a_hostile_repository_is_1_and_leaves_nothing(
     asked = f"import lnbench\ntry:\n    lnbench.load_suite({REPO!r}).victim({NAME!r}, 'mlp', 0, 'clean')\n"
     code = asked + "except lnbench.RecordError as error:\n    result = str(error)"
     assert "suite.json states" in client.python(code, **fresh)
+
+
+@pytest.mark.parametrize(("path", "most"), [("suite.json", 8 << 20), (f"records/{NAME}.json", 64 << 20)])
+def test_what_is_too_large_is_not_downloaded(path: str, most: int) -> None:
+    sizes = {"README.md": 10, "suite.json": 10, f"records/{NAME}.json": 10}
+    pulling.check_listing([Entry(name, size, None, None) for name, size in sizes.items()])
+    with pytest.raises(RecordError, match=f"the most it may have are {most}"):
+        pulling.check_listing([Entry(name, size, None, None) for name, size in (sizes | {path: most + 1}).items()])
+
+
+def test_a_victim_in_anothers_place_is_refused(suite: Path) -> None:
+    made = _best(suite)
+    victim = saved_victims.load(suite / layout.victims_folder(NAME) / "mlp/split-00/poisoned-seed-0.safetensors")
+    victims.check_victim(victim, made, "mlp", 0, "poisoned", 0, 0)
+    for place in (
+        ("cnn", 0, "poisoned", 0),
+        ("mlp", 1, "poisoned", 0),
+        ("mlp", 0, "clean", 0),
+        ("mlp", 0, "poisoned", 1),
+    ):
+        with pytest.raises(RecordError, match="is another one"):
+            victims.check_victim(victim, made, *place, 0)
+    facts = {**victim.facts, "options": {"width": 4, "depth": 1}}
+    with pytest.raises(RecordError, match="the network of the victim mlp is not the one of the track"):
+        victims.check_victim(saved_victims.SavedVictim(victim.victims, facts), made, "mlp", 0, "poisoned", 0, 0)
 
 
 def test_a_folder_with_other_things_is_left_alone(small_board: Path, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ class Suite:
             local = client.download(address, [e for e in client.listing(address) if e.path == path]) / path
         check_hashes(local.parents[path.count("/")], self.manifest.files, [path], manifest.NAME)
         victim = saved_victims.load(local)
-        check_victim(victim, made, split, arm, seed, draw)
+        check_victim(victim, made, architecture, split, arm, seed, draw)
         return victim
 
     def _checked(self, track: str, split: int, arm: str, seed: int, draw: int) -> Record:

@@ -71,15 +71,18 @@ def _result(record: Record, arm: str, cell: Mapping[str, Any]) -> dict[str, Any]
     return {"victims": [entries[split, seed] for split, seed in cell["places"]]}
 
 
-def check_victim(victim: SavedVictim, record: Record, split: int, arm: str, seed: int, draw: int) -> None:
-    """Raise RecordError unless a victim's file says that it is the one of this place, and an architecture of the track.
+def check_victim(
+    victim: SavedVictim, record: Record, architecture: str, split: int, arm: str, seed: int, draw: int
+) -> None:
+    """Raise RecordError unless a victim's file says that it is the one of this place, and a network of the track.
 
     That it was trained on these labels is its maker's word: training it again is the only proof.
     """
     name = victim.facts["name"]
-    stated = name["track"], name["salt"], name["arm"], name.get("draw", 0), victim.facts["split"], victim.facts["seed"]
-    if stated != (record.track.sha256, record.salt_commitment, arm, draw, split, seed):
-        raise RecordError("it holds another victim than the one of its path.")
-    spec = record.track.spec(name["victim"])
+    stated = name["track"], name["salt"], name["victim"], name["arm"], name.get("draw", 0)
+    expected = record.track.sha256, record.salt_commitment, architecture, arm, draw
+    if (*stated, victim.facts["split"], victim.facts["seed"]) != (*expected, split, seed):
+        raise RecordError(f"the victim {architecture} of arm {arm}, split {split}, seed {seed} is another one.")
+    spec = record.track.spec(architecture)
     if (victim.facts["architecture"], victim.facts["options"]) != (spec.architecture, dict(spec.options)):
-        raise RecordError(f"the network of its victim {name['victim']} is not the one of the track.")
+        raise RecordError(f"the network of the victim {architecture} is not the one of the track.")
