@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from lnbench.hub import croissant, layout
+from lnbench.hub.manifest import LARGEST as MANIFEST_BYTES
 from lnbench.hub.suite import manifest
 from lnbench.protocol import MATCHED, RANDOM, Track, applied, arms_of
 from lnbench.record.record import LARGEST, Record
@@ -42,7 +43,7 @@ def tables(files: Mapping[str, object], track: str) -> list[str]:
 def most_bytes(path: str) -> int:
     """The most bytes that a file may have; the card and what datasets have too are bounded by `lnbench.hub.layout`."""
     if path == manifest.NAME:
-        return manifest.LARGEST
+        return MANIFEST_BYTES
     return LARGEST if _RECORD.fullmatch(path) else layout.VICTIM_BYTES
 
 
