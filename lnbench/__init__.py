@@ -27,6 +27,7 @@ _INDEX = {
     "load_track": "lnbench.protocol.track:load",
     "load_split": "lnbench.api.tracks",
     "load_poisoned": "lnbench.hub.dataset",
+    "load_suite": "lnbench.hub.suite.pulling:pull",
     "Poisoner": "lnbench.protocol.poisoner",
     "Problem": "lnbench.protocol.poisoner",
     "Threat": "lnbench.protocol.poisoner",
@@ -62,6 +63,7 @@ __all__ = [
     "evaluate",
     "load_poisoned",
     "load_split",
+    "load_suite",
     "load_track",
     "read_record",
     "verify",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from lnbench.api.tracks import load_split
     from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError, SubmissionError, UnavailableError
     from lnbench.hub.dataset import load_poisoned
+    from lnbench.hub.suite.pulling import pull as load_suite
     from lnbench.protocol.poisoner import Poisoner, Problem, Threat
     from lnbench.protocol.recipe import Recipe
     from lnbench.protocol.track import Track

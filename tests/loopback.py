@@ -1,7 +1,9 @@
 """A Hub on 127.0.0.1 for the real client: repositories, commits, large files, listing and search, and planned failures.
 
-It answers what huggingface_hub and datasets ask for datasets, with HF_HUB_DISABLE_XET=1; what it does not know is 404.
-Of model repositories it gives files away; the model `user/name` is its repository `models/user/name`.
+It answers what huggingface_hub and datasets ask for, with HF_HUB_DISABLE_XET=1; what it does not know is 404. The model
+`user/name` is its repository `models/user/name`, the Space `user/name` its `spaces/user/name`; datasets have no word
+before theirs. It exchanges the identity of a workflow's job for a token of one repository, and takes jobs without
+running them.
 """
 
 from __future__ import annotations
@@ -16,111 +18,15 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-TOKEN = "hf_loopback"
-PAGE = 2
-"""Datasets of one page of the list."""
-OWNER = "somebody"
+from loopback_state import IDENTITY, JOB_TOKEN, OWNER, PAGE, TOKEN, Failure, Hub, Repo, blob, entry, is_large, key, page
 
-
-@dataclass
-class Repo:
-    """One dataset repository: commits are whole snapshots, path -> content."""
-
-    private: bool = False
-    gated: bool = False
-    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    refs: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def commit(self, branch: str, files: dict[str, bytes]) -> str:
-        content = [(path, hashlib.sha256(data).hexdigest()) for path, data in sorted(files.items())]
-        oid = hashlib.sha1(repr((self.refs.get(branch), content)).encode()).hexdigest()
-        self.commits[oid], self.refs[branch] = dict(files), oid
-        return oid
-
-    def resolve(self, revision: str) -> str | None:
-        return self.refs.get(revision) or self.tags.get(revision) or (revision if revision in self.commits else None)
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """The newest files of main."""
-        return self.commits[self.refs["main"]]
-
-
-@dataclass
-class Failure:
-    """What happens to the next `times` requests whose `METHOD path` matches.
-
-    Attributes:
-        how: an HTTP status, or `drop` (no answer), `silence` (none for some seconds), `page` (the login page of a
-            hotel's network), `truncate` (half of the body), `short` (a shorter file), `alter` (another content of the
-            same length).
-    """
-
-    pattern: str
-    how: int | str
-    times: int = 1
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class Hub:
-    """The state behind the server."""
-
-    def __init__(self) -> None:
-        self.repos: dict[str, Repo] = {}
-        self.large: dict[str, bytes] = {}
-        self.log: list[str] = []
-        self.failures: list[Failure] = []
-        self.lock = threading.Lock()
-        self.url = ""
-
-    def add(self, name: str, files: dict[str, bytes], *, private: bool = False, gated: bool = False) -> str:
-        """A repository with one commit; its commit."""
-        self.repos[name] = Repo(private=private, gated=gated)
-        return self.repos[name].commit("main", {".gitattributes": b"*.parquet filter=lfs\n", **files})
-
-    def fail(self, pattern: str, how: int | str, times: int = 1, **headers: str) -> None:
-        """Plan a failure."""
-        self.failures.append(Failure(pattern, how, times, {k.replace("_", "-"): v for k, v in headers.items()}))
-
-    def failure(self, line: str) -> Failure | None:
-        """The failure planned for a request, used up once."""
-        for one in self.failures:
-            if one.times > 0 and re.search(one.pattern, line):
-                one.times -= 1
-                return one
-        return None
-
-    def took(self) -> list[str]:
-        """The requests since the last call."""
-        with self.lock:
-            taken, self.log = self.log, []
-        return taken
-
-
-def blob(data: bytes) -> str:
-    """Git's hash of a file."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-
-
-def is_large(path: str) -> bool:
-    """Whether a file goes to large storage."""
-    return path.endswith((".parquet", ".safetensors"))
-
-
-def entry(path: str, data: bytes) -> dict[str, Any]:
-    """A file in a listing."""
-    found: dict[str, Any] = {"type": "file", "path": path, "size": len(data), "oid": blob(data)}
-    if is_large(path):
-        found["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
-    return found
+__all__ = ["IDENTITY", "JOB_TOKEN", "OWNER", "TOKEN", "Failure", "Hub", "Repo", "serving"]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -190,16 +96,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _known(self) -> bool:
-        return self.headers.get("authorization") == f"Bearer {TOKEN}"
+        return self.headers.get("authorization") == f"Bearer {TOKEN}" or self._scope is not None
+
+    @property
+    def _scope(self) -> str | None:
+        """The one repository that a token of a trusted publisher is for, as in `datasets/user/name`."""
+        scope = (self.headers.get("authorization") or "").removeprefix("Bearer hf_oidc:")
+        return scope if scope in self.hub.publishers else None
 
     def _route(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         writing = self.command not in ("GET", "HEAD") and not path.startswith("/large/") and "paths-info" not in path
+        if path == "/identity":
+            right = self.headers.get("authorization") == f"bearer {JOB_TOKEN}" and "api-version" in query
+            right &= query.get("audience") == [self.hub.url]
+            return self._send({"value": IDENTITY}) if right else self._error(401, "", "not a job")
+        if path == "/oauth/token":
+            return self._exchange(json.loads(body))
         if self.headers.get("authorization") and not self._known:
             return self._error(401, "", "Invalid credentials in Authorization header")
         if path == "/api/validate-yaml":
             return self._send({"errors": [], "warnings": []})
         if writing and not self._known:
             return self._error(401, "", "Invalid username or password.")
+        if writing and self._scope is not None and self._scope not in re.sub(r"^/api/models/", "", path):
+            return self._error(403, "", f"this token is for {self._scope} alone")
         if path == "/api/whoami-v2":
             return self._send({"type": "user", "name": OWNER, "orgs": [], "auth": {"accessToken": {"role": "write"}}})
         if path == "/api/repos/create":
@@ -208,16 +128,16 @@ class _Handler(BaseHTTPRequestHandler):
             return self._list(query)
         if match := re.fullmatch(r"/large/([0-9a-f]{64})", path):
             return self._large(match[1], body)
-        if match := re.fullmatch(r"/datasets/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+        if match := re.fullmatch(r"/api/jobs/([^/]+)", path):
+            return self._job(match[1], json.loads(body))
+        if re.fullmatch(r"/(?:datasets/|spaces/)?[^/]+/[^/]+\.git/info/lfs/objects/batch", path):
             return self._batch(json.loads(body))
-        if match := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/(refs/pr/\d+|[^/]+)/(.+)", path):
-            return self._file(*match.groups())
-        if match := re.fullmatch(r"/(?!api/|datasets/)([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-            return self._file(f"models/{match[1]}", match[2], match[3])
+        if match := re.fullmatch(r"/(datasets/|spaces/|)([^/]+/[^/]+)/resolve/(refs/pr/\d+|[^/]+)/(.+)", path):
+            return self._file(key(match[1] or "models/", match[2]), match[3], match[4])
         if match := re.fullmatch(
-            r"/api/datasets/([^/]+/[^/]+?)(?:/([a-z-]+)(?:/(refs/pr/\d+|[^/]+)(?:/(.*))?)?)?", path
+            r"/api/(datasets/|models/|spaces/)([^/]+/[^/]+?)(?:/([a-z-]+)(?:/(refs/pr/\d+|[^/]+)(?:/(.*))?)?)?", path
         ):
-            return self._about(match[1], match[2], match[3], match[4], query=query, body=body)
+            return self._about(key(match[1], match[2]), match[3], match[4], match[5], query=query, body=body)
         self._error(404, "", f"no such route: {path}")
 
     def _repo(self, name: str) -> Repo | None:
@@ -228,12 +148,25 @@ class _Handler(BaseHTTPRequestHandler):
         return repo
 
     def _create(self, wish: dict[str, Any]) -> None:
-        name = f"{wish.get('organization') or OWNER}/{wish['name']}"
-        url = f"{self.hub.url}/datasets/{name}"
+        kind = f"{wish.get('type') or 'model'}s/"
+        name = key(kind, f"{wish.get('organization') or OWNER}/{wish['name']}")
+        url = f"{self.hub.url}/{kind if kind != 'models/' else ''}{wish.get('organization') or OWNER}/{wish['name']}"
         if name in self.hub.repos:
             return self._send({"error": "You already created this dataset repo", "url": url}, 409)
         self.hub.add(name, {}, private=bool(wish.get("private")) or wish.get("visibility") == "private")
         self._send({"url": url, "name": name, "id": "1"})
+
+    def _exchange(self, wish: dict[str, str]) -> None:
+        """A job's identity for a token of one repository, if that has the job as a trusted publisher."""
+        if wish["subject_token"] != IDENTITY or wish["resource"] not in self.hub.publishers:
+            return self._send({"error": "invalid_grant", "error_description": "no publisher matches"}, 400)
+        self._send({"access_token": f"hf_oidc:{wish['resource']}", "token_type": "bearer", "expires_in": 3600})
+
+    def _job(self, owner: str, spec: dict[str, Any]) -> None:
+        self.hub.jobs.append(spec)
+        made: dict[str, Any] = {"id": "1", "type": "job", "createdAt": "2026-01-01T00:00:00.000Z"}
+        made |= {"status": {"stage": "RUNNING", "message": None}, "owner": {"id": "1", "name": owner, "type": "user"}}
+        self._send({**made, "dockerImage": spec.get("dockerImage"), "flavor": spec.get("flavor")})
 
     def _list(self, query: dict[str, list[str]]) -> None:
         found = []
@@ -241,7 +174,11 @@ class _Handler(BaseHTTPRequestHandler):
             header = repo.files.get("README.md", b"").decode().split("---\n")
             card = yaml.safe_load(header[1]) if len(header) > 2 else {}
             tags = card.get("tags", [])
-            if not repo.private and set(query.get("filter", [])) <= set(tags):
+            if (
+                not name.startswith(("models/", "spaces/"))
+                and not repo.private
+                and set(query.get("filter", [])) <= set(tags)
+            ):
                 found.append({"_id": "1", "id": name, "sha": repo.refs["main"], "cardData": card, "tags": tags})
         start = int(query.get("cursor", ["0"])[0])
         rest = urllib.parse.urlencode({**query, "cursor": start + PAGE}, doseq=True)
@@ -301,7 +238,16 @@ class _Handler(BaseHTTPRequestHandler):
             return self._error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         files = repo.commits[oid]
         if what in (None, "revision"):
-            info = {"_id": "1", "id": name, "sha": oid, "private": repo.private, "gated": repo.gated, "tags": []}
+            plain = name.removeprefix("models/").removeprefix("spaces/")
+            info = {
+                "_id": "1",
+                "id": plain,
+                "modelId": plain,
+                "sha": oid,
+                "private": repo.private,
+                "gated": repo.gated,
+                "tags": [],
+            }
             return self._send({**info, "siblings": [{"rfilename": path} for path in files]})
         if what == "tree":
             return self._tree(files, (rest or "").rstrip("/"), "true" in str(query.get("recursive", "")).lower())
@@ -353,7 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._error(412, "", "A commit has happened since. Please refresh and try again.")
         target = f"refs/pr/{1 + sum(ref.startswith('refs/pr/') for ref in repo.refs)}" if pull_request else branch
         oid = repo.commit(target, files)
-        url = f"{self.hub.url}/datasets/{name}"
+        url = f"{self.hub.url}/{name if name.startswith('spaces/') else page(name)}"
         more = {"pullRequestUrl": f"{url}/discussions/{target.rsplit('/', 1)[-1]}"} if pull_request else {}
         self._send({"success": True, "commitOid": oid, "commitUrl": f"{url}/commit/{oid}", "hookOutput": "", **more})
 

@@ -36,6 +36,8 @@ VERBS = {
     "push": "Publish a record's poisoned dataset on the Hugging Face Hub.",
     "pull": "Download a poisoned dataset from the Hub and check everything in it.",
     "search": "List the poisoned datasets on the Hub.",
+    "suite": "Build and pull the poisoned suite: what a defence is tested on.",
+    "hub": "Build what the project publishes on the Hub, and upload it.",
     "cache": "Where results and data are stored, how large they are, and how to clear them.",
     "doctor": "Say what this machine can evaluate and what it lacks.",
 }

@@ -92,6 +92,34 @@ def board_option(function: F) -> F:
     )(function)
 
 
+def repo_option(function: F) -> F:
+    """`--repo`: where something that is built will be published; nothing is asked of the Hub for it."""
+    return click.option(
+        "--repo", required=True, metavar="USER/NAME", help="The repository it will be in, for its card and links."
+    )(function)
+
+
+def images_option(function: F) -> F:
+    """`--labels-only` and `--images`; None means as the licence of the base data says."""
+    return click.option(
+        "--labels-only/--images",
+        "labels_only",
+        default=None,
+        help="Without or with the images of the base data. [default: with, where its licence is known to allow it]",
+    )(function)
+
+
+def number(text: str, option: str, what: str) -> int:
+    """The number in an option's text.
+
+    Args:
+        what: was expected besides `all`, for the sentence.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 4:
+        raise click.BadParameter(f"expected {what} or 'all', got {text!r}.", param_hint=option)
+    return int(text)
+
+
 def season(function: F) -> F:
     """`--season`, the file of its salt, and the board that knows its commitment."""
     for decorate in (

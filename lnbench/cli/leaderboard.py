@@ -80,6 +80,27 @@ def add(records: tuple[Path, ...], folder: Path, submissions: Path | None) -> No
         click.echo(f"changed: {path}")
 
 
+@command.command("export")
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@_folder
+def export(out: Path, folder: Path) -> None:
+    """Write every row to OUT as *Every Eval Ever* has evaluations: a shared schema with intervals and direction.
+
+    OUT/data/lnbench/lnbench/NAME/UUID.json is where its datastore wants them. Files of rows that are no longer on the
+    board are removed.
+    """
+    from lnbench import board
+    from lnbench.board import every_eval_ever
+    from lnbench.cli import _output
+
+    files = every_eval_ever.files(board.load(folder / "records"))
+    for path, content in files.items():
+        _output.write_file(out / path, content)
+    for left in set((out / "data" / "lnbench").rglob("*.json")) - {out / path for path in files}:
+        left.unlink()
+    click.echo(f"exported: {len(files)} rows to {out}, schema {every_eval_ever.SCHEMA}")
+
+
 def _tell(sentence: str) -> None:
     click.echo(f"unchecked: {marked(sentence)}", err=True)
 

@@ -13,12 +13,7 @@ from lnbench.cli import _options
 @click.argument("record", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--repo", required=True, metavar="USER/NAME", help="The dataset repository; made if it is not there.")
 @click.option("--private", is_flag=True, help="Make it a private one.")
-@click.option(
-    "--labels-only/--images",
-    "labels_only",
-    default=None,
-    help="Without or with the images of the base data. [default: with, where its licence is known to allow it]",
-)
+@_options.images_option
 @click.option("--split", metavar="W|all", default="all", show_default=True, help="One split, or all of them.")
 @click.option("--create-pr", is_flag=True, help="Propose the commit as a pull request to a repository that is there.")
 @click.option("--salt", default=None, help="The salt, for records whose salt is neither public nor revealed.")
@@ -62,7 +57,7 @@ def command(
         repo,
         private=private,
         images=None if labels_only is None else not labels_only,
-        splits=None if split == "all" else [_number(split)],
+        splits=None if split == "all" else [_options.number(split, "--split", "the number of a split")],
         create_pr=create_pr,
         salt=salt or seasons.salt_of(seasons.read(board / "seasons.toml"), made.season),
         victims=victims,
@@ -78,9 +73,3 @@ def command(
     click.echo(f"tag:    {pushed.tag}")
     click.echo(f"commit: {pushed.commit}")
     click.echo(f"score it again: lnbench evaluate hf://{pushed.repo}@{pushed.commit}")
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 4:
-        raise click.BadParameter(f"expected the number of a split or 'all', got {text!r}.", param_hint="--split")
-    return int(text)

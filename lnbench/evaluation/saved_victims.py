@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _SAVE = "lnbench.evaluation.saved_victims:save_cell"
 SUFFIX = ".safetensors"
 CARD = "README.md"
+RESULTS = ".eval_results/lnbench.yaml"
+"""Where the Hub reads the results of a model repository, which a folder of saved victims may become."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ def by_timm(track: Track, victim: str) -> bool:
 def save(
     cells: Sequence[dict[str, Any]],
     names: Sequence[Mapping[str, Any]],
-    results: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]] | None,
     folder: Path,
     engine: Engine,
     notify: OnProgress,
@@ -72,19 +74,20 @@ def save(
 
     Args:
         names: what each cell's result depends on.
-        results: what each cell measured: the saved victims must count the same.
+        results: what each cell measured: the saved victims must count the same. None where nothing was measured in this
+            environment, so that there is nothing to compare with.
         folder: made if it is not there.
 
     Raises:
         RecordError: if a victim counts otherwise than the cell did.
         UnavailableError: if the folder cannot be written.
     """
-    counts = [[_counts(victim) for victim in result["victims"]] for result in results]
+    counts = None if results is None else [[_counts(victim) for victim in result["victims"]] for result in results]
     timm = [by_timm(Track.from_document(cell["track"]), cell["victim"]) for cell in cells]
     jobs = [{"cell": cells[i], "name": dict(names[i]), "folder": str(folder.resolve())} for i in range(len(cells))]
 
     def check(i: int, result: Result) -> None:
-        if result["counts"] != counts[i]:
+        if counts is not None and result["counts"] != counts[i]:
             for path in _files(names[i], timm[i]):
                 (folder / path).unlink(missing_ok=True)
             raise RecordError(
@@ -94,8 +97,8 @@ def save(
 
     gather(
         "keeping",
-        [len(of_cell) for of_cell in counts],
-        load=lambda i: {"counts": counts[i]} if _there(folder, names[i], timm[i], counts[i]) else None,
+        [len(cell["places"]) for cell in cells],
+        load=lambda i: {} if _there(folder, names[i], timm[i], None if counts is None else counts[i]) else None,
         compute=lambda missing: engine.map(_SAVE, [jobs[i] for i in missing]),
         keep=check,
         notify=notify,
@@ -201,7 +204,7 @@ def load(path: str | Path) -> SavedVictim:
 
 
 def check_folder(folder: Path, record: Record) -> None:
-    """Raise RecordError unless a folder holds the card and victims of this record, and nothing else."""
+    """Raise RecordError unless a folder holds the card and victims of this record, and nothing else but results."""
     if not (folder / CARD).is_file():
         raise RecordError(f"{folder} holds no saved victims: there is no {CARD}.")
     document, count = record.document, 0
@@ -209,7 +212,7 @@ def check_folder(folder: Path, record: Record) -> None:
     of_record = {(v["architecture"], v["split"], v["seed"], _folder(v)): v for v in document["victims"]}
     for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
         where = path.relative_to(folder).as_posix()
-        if where == CARD or (path.name == CONFIG and path.with_name(WEIGHTS).is_file()):
+        if where in (CARD, RESULTS) or (path.name == CONFIG and path.with_name(WEIGHTS).is_file()):
             continue  # a configuration is checked with its weights
         said = facts(path)
         name, split, seed = said["name"], said["split"], said["seed"]
@@ -255,8 +258,8 @@ def _counts(victim: Mapping[str, Any]) -> list[int]:
     return [victim["train_correct"], victim["clean"]["correct"]]
 
 
-def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[int]]) -> bool:
-    """Whether the files of a cell are there already."""
+def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[int]] | None) -> bool:
+    """Whether the files of a cell are there already, with these counts if there are any to compare with."""
     paths = [folder / path for path in _files(name, timm)]
     try:
         stated = [facts(path) for path in paths]
@@ -264,4 +267,5 @@ def _there(folder: Path, name: Mapping[str, Any], timm: bool, counts: list[list[
         return False
     if timm and not all(_configured(path, said) for path, said in zip(paths, stated, strict=True)):
         return False
-    return all(one["name"] == dict(name) for one in stated) and [one["counts"] for one in stated] == counts
+    counted = [one["counts"] for one in stated]
+    return all(one["name"] == dict(name) for one in stated) and counts in (None, counted)

@@ -13,11 +13,11 @@ from lnbench import data
 from lnbench.board.figures import all_of
 from lnbench.board.tables import Row, Table
 from lnbench.errors import ProtocolError, RecordError
-from lnbench.hub import card, layout, manifest, parquet
+from lnbench.hub import card, croissant, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.licences import class_names
 from lnbench.hub.manifest import Manifest
-from lnbench.protocol import Streams, applied, sha256
+from lnbench.protocol import Streams, Track, applied, sha256
 from lnbench.record.consistency import checks
 from lnbench.record.record import Record
 
@@ -73,28 +73,56 @@ def build(
         RecordError: if the record's labels are not those of its hashes on the base data.
         ProtocolError: if images were asked for and the inputs are not images.
     """
-    streams, fixed = Streams(record.track.sha256, salt), data.fixed_test_set(record.track)
-    written: list[str] = []
-    for number, split in enumerate(splits):
-        points = data.load(record.track, split, streams)
-        if images and not parquet.drawable(points.inputs.shape[1:], points.bounds):
-            raise ProtocolError(f"the inputs of {record.track.name} are not images; push it with --labels-only.")
-        train, test = _rows(record, split, points)
-        written += parquet.write(folder, layout.train_stem(split), train, images)
-        if number == 0 or not fixed:
-            written += parquet.write(folder, layout.test_stem(split, fixed), test, images)
-        del points, train, test  # before the next split is loaded: two would not fit
-        if on_split is not None:
-            on_split(number + 1, len(splits))
-    files = {path: _stated(folder / path) for path in written}
-    files |= {path: _stated(file) for path, file in (extra or {}).items()}
+    streams = Streams(record.track.sha256, salt)
+    written = tables(
+        folder, record.track, streams, splits, images, lambda split, points: _rows(record, split, points), on_split
+    )
+    files = {path: stated(folder / path) for path in written}
+    files |= {path: stated(file) for path, file in (extra or {}).items()}
     _write(folder / layout.FIGURE, _figure(record))
-    files[layout.FIGURE] = _stated(folder / layout.FIGURE)
+    files[layout.FIGURE] = stated(folder / layout.FIGURE)
+    (folder / croissant.NAME).write_bytes(card.croissant(record, repo, files, images))
+    files[croissant.NAME] = stated(folder / croissant.NAME)
     made = manifest.make(record, salt=salt, images=images, splits=splits, files=files)
     (folder / manifest.NAME).write_bytes(made.data)
     _write(folder / layout.CARD, card.render(record, made, repo))
     _check_as_pull_would(folder, made)
     return made
+
+
+def tables(
+    folder: Path,
+    track: Track,
+    streams: Streams,
+    splits: list[int],
+    images: bool,
+    rows: Callable[[int, data.Split], tuple[parquet.Rows, parquet.Rows]],
+    on_split: OnSplit | None = None,
+    place: Callable[[str], str] = str,
+) -> list[str]:
+    """Write the tables of some splits of a track; their paths, relative to `folder`.
+
+    Args:
+        rows: training and test rows of a split.
+        on_split: called with the number of splits written and in all.
+        place: where in the folder a stem of `lnbench.hub.layout` lies.
+
+    Raises:
+        ProtocolError: if images were asked for and the inputs are not images.
+    """
+    fixed, written = data.fixed_test_set(track), list[str]()
+    for number, split in enumerate(splits):
+        points = data.load(track, split, streams)
+        if images and not parquet.drawable(points.inputs.shape[1:], points.bounds):
+            raise ProtocolError(f"the inputs of {track.name} are not images; publish it with --labels-only.")
+        train, test = rows(split, points)
+        written += parquet.write(folder, place(layout.train_stem(split)), train, images)
+        if number == 0 or not fixed:
+            written += parquet.write(folder, place(layout.test_stem(split, fixed)), test, images)
+        del points, train, test  # before the next split is loaded: two would not fit
+        if on_split is not None:
+            on_split(number + 1, len(splits))
+    return written
 
 
 def _check_as_pull_would(folder: Path, made: Manifest) -> None:
@@ -136,7 +164,7 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _stated(path: Path) -> dict[str, Any]:
+def stated(path: Path) -> dict[str, Any]:
     """Size and hash of a file, as the manifest has them."""
     hashed = hashlib.sha256()
     with path.open("rb") as file:

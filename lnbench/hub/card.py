@@ -6,20 +6,26 @@ import html
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
+
+from jinja2 import Environment
 
 from lnbench import templates
 from lnbench.errors import RecordError
+from lnbench.hub import croissant as croissants
 from lnbench.hub import layout, manifest
+from lnbench.hub.address import Address
+from lnbench.hub.eval_results import paper_tags
 from lnbench.hub.licences import licence
 from lnbench.hub.manifest import Manifest
 from lnbench.protocol import ARMS
 from lnbench.record.record import Record, meaning
-from lnbench.text import Markdown, plain, steers
+from lnbench.text import Markdown, interval, plain, points, steers
 
 TAG = "lnbench"
 """The tag that every lnbench dataset has."""
-_TAGS = ("label-noise", "data-poisoning", "adversarial-robustness", "poisoned")
+TAGS = ("label-noise", "data-poisoning", "adversarial-robustness", "poisoned")
 _HTML = re.compile(r"<[A-Za-z/!?]")
 _DEEPEST = 16
 """Levels of a card's header; PyYAML takes minutes for a few kilobytes of nested brackets."""
@@ -42,6 +48,13 @@ def track_tag(name: str) -> str:
     return f"lnbench-track-{name}"
 
 
+def environment() -> Environment:
+    """The templates of cards, with the filters that they use."""
+    made = templates.markdown("lnbench.hub")
+    made.filters.update(yaml=_yaml_of, literal=_literal, bibtex=_bibtex)
+    return made
+
+
 def render(record: Record, stated: Manifest, repo: str) -> str:
     """The card of a dataset.
 
@@ -49,30 +62,60 @@ def render(record: Record, stated: Manifest, repo: str) -> str:
         stated: the dataset's manifest.
         repo: `user/name`.
     """
-    environment = templates.markdown("lnbench.hub")
-    environment.filters.update(yaml=_yaml_of, literal=_literal, bibtex=_bibtex)
     track, terms = record.track, licence(record.track.data.source)
-    return environment.get_template("card.md.jinja").render(
-        record=record,
-        track=track,
-        poisoner=record.document["poisoner"],
+    return (
+        environment()
+        .get_template("card.md.jinja")
+        .render(
+            record=record,
+            track=track,
+            poisoner=record.document["poisoner"],
+            terms=terms,
+            credit=Markdown(terms.credit),
+            repo=repo,
+            splits=stated.splits,
+            first=layout.config(stated.splits[0]),
+            last=layout.config(stated.splits[-1]),
+            images=stated.images,
+            flips=sum(entry["flips"] for entry in stated.document["splits"]),
+            title=f"{plain(record.label, 80)} on {track.name} (poisoned labels)",
+            size=size_category(track.data.train * len(stated.splits)),
+            tags=[TAG, track_tag(track.name), *TAGS, *paper_tags(record.poisoner.paper)],
+            facts={"poisoner": plain(record.label, 120)} | _facts(stated),
+            configs=layout.configs(stated),
+            shares=_SHARES,
+            arms=ARMS,
+            figure=Markdown(layout.FIGURE),
+            meaning=meaning,
+        )
+    )
+
+
+def croissant(record: Record, repo: str, files: Mapping[str, Mapping[str, Any]], images: bool) -> bytes:
+    """The Croissant file of a dataset.
+
+    Args:
+        files: path -> `bytes` and `sha256`, at least of the tables.
+    """
+    terms = [licence(record.track.data.source)]
+    return croissants.render(
+        address=Address(repo),
+        name=repo.replace("/", "-"),
+        description=f"Labels of {record.track.name}, poisoned on purpose by {plain(record.label, 120)} and scored by "
+        f"lnbench: {points(record.score.drop_pp)} percentage points {interval(record.score.ci95_pp)}.",
         terms=terms,
-        credit=Markdown(terms.credit),
-        repo=repo,
-        splits=stated.splits,
-        first=layout.config(stated.splits[0]),
-        last=layout.config(stated.splits[-1]),
-        images=stated.images,
-        flips=sum(entry["flips"] for entry in stated.document["splits"]),
-        title=f"{plain(record.label, 80)} on {track.name} (poisoned labels)",
-        size=_size(track.data.train * len(stated.splits)),
-        tags=[TAG, track_tag(track.name), *_TAGS],
-        facts={"poisoner": plain(record.label, 120)} | _facts(stated),
-        configs=layout.configs(stated),
-        shares=_SHARES,
-        arms=ARMS,
-        figure=Markdown(layout.FIGURE),
-        meaning=meaning,
+        date=record.started[:10],
+        creator=plain(record.poisoner.author, 100) or "anonymous",
+        cite=plain(record.poisoner.paper, 300) or f"lnbench record {record.sha256}",
+        files=files,
+        tables=layout.croissant_tables(files, images),
+        responsible=croissants.Responsible(
+            labels=f"At most {record.track.noise.budget} training labels of every split were changed on purpose by a "
+            "program, so that models trained on them are easier to attack; `flipped` marks them. Test labels are true.",
+            use="Research on label noise and on defences against it. Train nothing on it that you want to rely on.",
+            limits="The score is that of one track's victims, adversary and radius; it says nothing about others.",
+            synthetic=True,
+        ),
     )
 
 
@@ -106,7 +149,7 @@ def _facts(stated: Manifest) -> dict[str, Any]:
     }
 
 
-def _size(rows: int) -> str:
+def size_category(rows: int) -> str:
     """The Hub's size category."""
     steps = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")]
     return next((name for most, name in steps if rows < most), "10M<n<100M")

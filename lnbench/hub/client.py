@@ -10,7 +10,6 @@ from lnbench.errors import RecordError, UnavailableError
 from lnbench.hub.address import COMMIT, Address
 from lnbench.hub.failures import ask
 
-KIND = "dataset"
 FILES = 20_000
 """The most entries of a repository that are looked at."""
 
@@ -51,7 +50,8 @@ def commit_of(address: Address) -> str:
     def newest() -> str | None:
         from huggingface_hub import HfApi
 
-        return HfApi().dataset_info(address.repo, revision=address.revision or "main").sha
+        info = HfApi().repo_info(address.repo, repo_type=address.kind, revision=address.revision or "main")
+        return info.sha
 
     commit = ask(address, "pulling", newest)
     if not isinstance(commit, str) or COMMIT.fullmatch(commit) is None:
@@ -73,10 +73,10 @@ def listing(address: Address) -> list[Entry]:
         from huggingface_hub.hf_api import RepoFile
 
         entries = []
-        tree = HfApi().list_repo_tree(address.repo, repo_type=KIND, revision=address.revision, recursive=True)
+        tree = HfApi().list_repo_tree(address.repo, repo_type=address.kind, revision=address.revision, recursive=True)
         for number, entry in enumerate(tree):
             if number >= FILES:
-                raise RecordError(f"{address}: it lists more than {FILES} files; an lnbench dataset has fewer.")
+                raise RecordError(f"{address}: it lists more than {FILES} files; what lnbench publishes has fewer.")
             if isinstance(entry, RepoFile):
                 large = entry.lfs.sha256 if entry.lfs is not None else None
                 entries.append(Entry(entry.path, int(entry.size or 0), entry.blob_id, large))
@@ -103,7 +103,7 @@ def download(address: Address, entries: list[Entry]) -> Path:
         from huggingface_hub import snapshot_download
 
         return snapshot_download(
-            address.repo, repo_type=KIND, revision=address.revision, allow_patterns=paths, etag_timeout=30
+            address.repo, repo_type=address.kind, revision=address.revision, allow_patterns=paths, etag_timeout=30
         )
 
     folder = Path(ask(address, "pulling", fetch))
@@ -119,6 +119,14 @@ def download(address: Address, entries: list[Entry]) -> Path:
             "run it again, and if it stays so, something between here and the Hub alters files."
         )
     return folder
+
+
+def local(address: Address, path: str) -> Path | None:
+    """A file of a commit in the client's cache, or None; nothing is asked of the Hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(address.repo, path, repo_type=address.kind, revision=address.revision)
+    return Path(found) if isinstance(found, str) else None
 
 
 def _forget(path: Path) -> None:

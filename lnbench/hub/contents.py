@@ -19,7 +19,7 @@ from lnbench.hub import card, layout, manifest, parquet
 from lnbench.hub.build import rows_of
 from lnbench.hub.manifest import Manifest
 from lnbench.poison.labels import check_labels
-from lnbench.protocol import Flip, canonical_json, changed, sha256
+from lnbench.protocol import Flip, Streams, Track, canonical_json, changed, sha256
 
 ROOM = 1 << 30
 """Bytes of memory that reading a stranger's card or one split's tables may add to what this process has."""
@@ -60,16 +60,14 @@ def checked(
 
 def _split(folder: Path, stated: Manifest, entry: Mapping[str, Any], *, first: bool) -> list[Flip]:
     split, track = entry["split"], stated.track
-    try:
-        points, fixed = _points(stated, split), data.fixed_test_set(track)
-    except _UNFIT as error:
-        raise RecordError(f"the data of its track cannot be drawn ({str(error)[:160]}).") from None
+    points, fixed = points_of(track, stated.streams, split, stated.images), data.fixed_test_set(track)
+    files = stated.document["files"]
     train, test = rows_of(track.data.source, track.data.classes, points, points.labels)
     with bounded():
-        labels = parquet.read(folder, layout.tables_of(stated, layout.train_stem(split)), train, stated.images)
+        labels = parquet.read(folder, layout.tables_of(files, layout.train_stem(split)), train, stated.images)
         if first or not fixed:
             stem = layout.test_stem(split, fixed)
-            tested = parquet.read(folder, layout.tables_of(stated, stem), test, stated.images)
+            tested = parquet.read(folder, layout.tables_of(files, stem), test, stated.images)
             if (tested != points.test_labels).any():
                 raise RecordError(f"{stem}: it changes labels of test points.")
     try:
@@ -88,15 +86,22 @@ def _split(folder: Path, stated: Manifest, entry: Mapping[str, Any], *, first: b
     return flips
 
 
-def _points(stated: Manifest, split: int) -> data.Split:
-    """The split's base data, with images as bytes if they are to be compared, and without them if not."""
-    points = data.load_bytes(stated.track, split, stated.streams)
-    if points is None:
-        points = data.load(stated.track, split, stated.streams)
-        if stated.images:
-            inputs, tests = parquet.as_bytes(points.inputs), parquet.as_bytes(points.test_inputs)
-            return dataclasses.replace(points, inputs=inputs, test_inputs=tests)
-    if stated.images:
+def points_of(track: Track, streams: Streams, split: int, images: bool) -> data.Split:
+    """A split's base data, with images as bytes if they are to be compared, and without them if not.
+
+    Raises:
+        RecordError: if a stranger's track does not fit its data.
+    """
+    try:
+        points = data.load_bytes(track, split, streams)
+        if points is None:
+            points = data.load(track, split, streams)
+            if images:
+                inputs, tests = parquet.as_bytes(points.inputs), parquet.as_bytes(points.test_inputs)
+                return dataclasses.replace(points, inputs=inputs, test_inputs=tests)
+    except _UNFIT as error:
+        raise RecordError(f"the data of its track cannot be drawn ({str(error)[:160]}).") from None
+    if images:
         return points
     nothing = [np.empty((len(labels), 0), np.uint8) for labels in (points.labels, points.test_labels)]
     return dataclasses.replace(points, inputs=nothing[0], test_inputs=nothing[1])

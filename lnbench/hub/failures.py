@@ -8,6 +8,7 @@ cannot be). Nothing is asked when a variable forbids the network. No sentence ho
 from __future__ import annotations
 
 import errno
+import os
 import re
 import time
 from collections.abc import Callable
@@ -88,11 +89,12 @@ def _known(error: Exception, address: Address, doing: str, writing: bool) -> Lnb
     for name, sentence in {
         "OfflineModeIsEnabled": f"{here} needs the network, which HF_HUB_OFFLINE forbids; unset it.",
         "LocalTokenNotFoundError": _no_token(here),
-        "GatedRepoError": f"{address.repo} is gated: ask for access at {server}/datasets/{address.repo} first.",
-        "RepositoryNotFoundError": f"there is no dataset {address.repo} on {server}, or it is private and "
+        "GatedRepoError": f"{address.repo} is gated: ask for access at {server}/{address.page} first.",
+        "RepositoryNotFoundError": f"there is no {address.kind} {address.repo} on {server}, or it is private and "
         + ("there is no token: run `hf auth login` or set HF_TOKEN." if no_token else "this token may not see it."),
         "RevisionNotFoundError": f"{address.repo} has no revision {address.revision}: it was never there, or is gone.",
         "RemoteEntryNotFoundError": f"{here} failed: a file that was listed a moment ago is gone; run it again.",
+        "OIDCError": f"{here} failed: {str(error).splitlines()[0][:200] if str(error) else 'no identity of this job'}",
         "FileMetadataError": f"{here} failed: {server} names no etag or size for a file; "
         "if a login page of the network answered, log in there first, then run it again.",
     }.items():
@@ -102,6 +104,12 @@ def _known(error: Exception, address: Address, doing: str, writing: bool) -> Lnb
         return ProtocolError(f"the Hub allows no repository called {address.repo!r}.")
     if isinstance(error, OSError) and "Consistency check" in str(error):
         return UnavailableError(f"{here} failed: a download was truncated; run it again, it goes on where it stopped.")
+    if status is not None and _url(error).endswith("/oauth/token"):
+        where = os.environ.get("HF_OIDC_RESOURCE", "")[:200]
+        return UnavailableError(
+            f"{here} failed: {server} has no trusted publisher for this job on {where} (HF_OIDC_RESOURCE); its "
+            "settings name the workflow's repository, branch and file, all of which must match."
+        )
     if status is not None:
         return UnavailableError(_refused(status, here, server, writing and no_token))
     why = network.reason(error, network.endpoint(), hub=True)
@@ -112,6 +120,11 @@ def _known(error: Exception, address: Address, doing: str, writing: bool) -> Lnb
 def _is(error: BaseException, name: str) -> bool:
     """Whether an error is of a class of this name: the client's module of errors cannot always be imported."""
     return any(kind.__name__ == name for kind in type(error).__mro__)
+
+
+def _url(error: BaseException) -> str:
+    """The address of the request that an error is about, or an empty text."""
+    return str(getattr(getattr(error, "response", None), "url", ""))
 
 
 def _token() -> str | None:

@@ -14,12 +14,14 @@ class Licence:
         images: whether it allows passing the images on.
         credit: whom to name, one sentence.
         hub: the data set's own name on the Hub, or an empty text.
+        url: of the licence's text, or an empty text.
     """
 
     id: str
     images: bool
     credit: str
     hub: str = ""
+    url: str = ""
 
 
 _KNOWN = {
@@ -28,9 +30,14 @@ _KNOWN = {
         True,
         "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998, "
         "CC BY 4.0, as bundled with scikit-learn.",
+        url="https://creativecommons.org/licenses/by/4.0/",
     ),
     "mnist": Licence(
-        "cc-by-sa-3.0", True, "MNIST, Y. LeCun, C. Cortes and C. J. C. Burges, 1998, CC BY-SA 3.0.", "ylecun/mnist"
+        "cc-by-sa-3.0",
+        True,
+        "MNIST, Y. LeCun, C. Cortes and C. J. C. Burges, 1998, CC BY-SA 3.0.",
+        "ylecun/mnist",
+        "https://creativecommons.org/licenses/by-sa/3.0/",
     ),
     "cifar10": Licence(
         "unknown", False, "CIFAR-10, A. Krizhevsky, 2009; its authors state no licence.", "uoft-cs/cifar10"

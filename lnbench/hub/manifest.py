@@ -35,8 +35,11 @@ _Value = Annotated[
     | Annotated[str, Meta(max_length=200)],
     Meta(description="a number, true, false or a text of at most 200 characters"),
 ]
-_Path = Annotated[
+RepoPath = Annotated[
     str, Meta(pattern=whole("[A-Za-z0-9][a-zA-Z0-9_./-]{0,199}"), description="a path inside the repository")
+]
+Versions = Annotated[
+    dict[Annotated[str, Meta(max_length=100)], Annotated[str, Meta(max_length=40)]], Meta(max_length=20)
 ]
 
 
@@ -96,10 +99,8 @@ class ManifestDocument(Part, frozen=True):
     poisoner: PoisonerClaim
     images: bool
     splits: Annotated[tuple[SplitEntry, ...], Meta(min_length=1, max_length=1000)]
-    files: Annotated[dict[_Path, FileEntry], Meta(max_length=20_000)]
-    versions: Annotated[
-        dict[Annotated[str, Meta(max_length=100)], Annotated[str, Meta(max_length=40)]], Meta(max_length=20)
-    ]
+    files: Annotated[dict[RepoPath, FileEntry], Meta(max_length=20_000)]
+    versions: Versions
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,16 +1,17 @@
 """The table of a poisoned dataset as parquet, written and read in small pieces: whole images never fill the memory.
 
 Columns: `image` (PNG bytes, if images are included), `label` (what victims are trained on), `clean_label`, `flipped`,
-`index` (the row's place in the base data for training rows, in the test set for test rows). The schema's metadata says
-to the `datasets` library which column is an image and what the classes are called.
+`index` (the row's place in the base data for training rows, in the test set for test rows), and further columns of
+labels where a table has some. The schema's metadata says to the `datasets` library which column is an image and what
+the classes are called.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Rows:
         inputs: (n, channel, height, width) float32 in `bounds`, or its bytes: see `as_bytes`.
         names: of the classes.
         bounds: smallest and largest value of an input.
+        more: further columns of labels by name, (n,) int64 each.
     """
 
     labels: np.ndarray
@@ -46,6 +48,7 @@ class Rows:
     inputs: np.ndarray
     names: list[str]
     bounds: tuple[float, float] | None
+    more: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,8 +85,12 @@ def file_names(stem: str, rows: int, images: bool) -> list[str]:
     return [f"{stem}-{i:05d}-of-{count:05d}.parquet" for i in range(count)]
 
 
-def schema(names: list[str], images: bool) -> Any:
-    """The arrow schema, with what `datasets` wants to know in its metadata."""
+def schema(names: list[str], images: bool, more: Iterable[str] = ()) -> Any:
+    """The arrow schema, with what `datasets` wants to know in its metadata.
+
+    Args:
+        more: names of further columns of labels.
+    """
     import pyarrow as pa
 
     label = {"names": names, "_type": "ClassLabel"}
@@ -93,9 +100,11 @@ def schema(names: list[str], images: bool) -> Any:
         "clean_label": label,
         "flipped": {"dtype": "bool", "_type": "Value"},
         "index": {"dtype": "int64", "_type": "Value"},
+        **dict.fromkeys(more, label),
     }
     image = [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))] if images else []
     columns = [("label", pa.int64()), ("clean_label", pa.int64()), ("flipped", pa.bool_()), ("index", pa.int64())]
+    columns += [(name, pa.int64()) for name in more]
     return pa.schema([*image, *columns], metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
@@ -104,7 +113,7 @@ def write(folder: Path, stem: str, rows: Rows, images: bool) -> list[str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    form, paths = schema(rows.names, images), file_names(stem, len(rows), images)
+    form, paths = schema(rows.names, images, rows.more), file_names(stem, len(rows), images)
     for (start, stop), path in zip(shards(len(rows), images), paths, strict=True):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +135,8 @@ def _columns(rows: Rows, part: slice, images: bool) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if images:
         columns["image"] = [{"bytes": png(image), "path": None} for image in _images(rows.inputs[part])]
-    return columns | {"label": labels, "clean_label": clean, "flipped": labels != clean, "index": rows.index[part]}
+    columns |= {"label": labels, "clean_label": clean, "flipped": labels != clean, "index": rows.index[part]}
+    return columns | {name: values[part] for name, values in rows.more.items()}
 
 
 def _images(inputs: np.ndarray) -> Iterator[np.ndarray]:
@@ -183,7 +193,7 @@ def _read(path: Path, rows: Rows, images: bool, labels: np.ndarray, done: int) -
 
 def _check_form(file: Any, rows: Rows, images: bool, left: int) -> None:
     """Everything a file says about itself before its pages are touched."""
-    form, came = schema(rows.names, images), file.schema_arrow
+    form, came = schema(rows.names, images, rows.more), file.schema_arrow
     if not came.remove_metadata().equals(form.remove_metadata()):
         columns = ", ".join(f"{field.name[:40]}: {str(field.type)[:60]}" for field in list(came)[:8])
         wanted = ", ".join(f"{field.name}: {field.type}" for field in form)
@@ -207,15 +217,16 @@ def _check_form(file: Any, rows: Rows, images: bool, left: int) -> None:
 
 
 def _check_batch(batch: Any, rows: Rows, part: slice, images: bool) -> np.ndarray:
-    if not batch.schema.remove_metadata().equals(schema(rows.names, images).remove_metadata()):
+    if not batch.schema.remove_metadata().equals(schema(rows.names, images, rows.more).remove_metadata()):
         raise RecordError("its rows are of other types than its schema.")
     if part.stop > len(rows):
         raise RecordError(f"it has more rows than the {len(rows)} of the base data.")
     if any(column.null_count for column in batch.columns):
         raise RecordError(f"some of rows {part.start} … {part.stop - 1} have no value in a column.")
-    values = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in ("label", "clean_label", "index")}
+    known = {"clean_label": rows.clean, "index": rows.index, **rows.more}
+    values = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in ("label", *known)}
     flipped = batch.column("flipped").to_numpy(zero_copy_only=False)
-    for name, expected in (("clean_label", rows.clean), ("index", rows.index)):
+    for name, expected in known.items():
         wrong = np.flatnonzero(values[name] != expected[part])
         if len(wrong):
             i = int(wrong[0])

@@ -19,7 +19,6 @@ from lnbench.evaluation import engine
 from lnbench.evaluation.store import Store
 from lnbench.hub import client, layout, manifest, parquet
 from lnbench.hub.address import SCHEME, Address
-from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
 from lnbench.poison.published import Published
 from lnbench.protocol import Flip, Track, canonical_json
@@ -123,7 +122,7 @@ def _checked(address: Address, track: Track | None, on_share: OnShare | None) ->
     strangers.check_data(stated.track, track)
     tables = layout.check_tables(stated, entries)
     client.download(address, tables)
-    _check_hashes(folder, stated, tables)
+    check_hashes(folder, stated.document["files"], [entry.path for entry in tables], manifest.NAME)
     job = {"folder": str(folder), "manifest": dict(stated.document)}
     for _, share, result in engine.engine("local", 1).map(_CHECK, [job]):
         if result is not None:
@@ -133,12 +132,19 @@ def _checked(address: Address, track: Track | None, on_share: OnShare | None) ->
     raise RecordError("its tables were not checked.")
 
 
-def _check_hashes(folder: Path, stated: Manifest, entries: list[Entry]) -> None:
-    for entry in entries:
-        with (folder / entry.path).open("rb") as file:
+def check_hashes(folder: Path, files: Mapping[str, Mapping[str, Any]], paths: Sequence[str], name: str) -> None:
+    """Raise RecordError unless files are what a manifest states.
+
+    Args:
+        files: path -> `bytes` and `sha256`, as it states them.
+        paths: the files to look at.
+        name: of the manifest's file.
+    """
+    for path in paths:
+        with (folder / path).open("rb") as file:
             came = hashlib.file_digest(file, "sha256").hexdigest()
-        if came != stated.document["files"][entry.path]["sha256"]:
-            raise RecordError(f"{entry.path} has sha256 {came[:12]}…, {manifest.NAME} states another.")
+        if came != files[path]["sha256"]:
+            raise RecordError(f"{path} has sha256 {came[:12]}…, {name} states another.")
 
 
 def _name(address: Address) -> dict[str, Any]:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lnbench.data import network, strangers
-from lnbench.errors import ProtocolError, UnavailableError
-from lnbench.hub import build, client, layout, manifest, parquet
+from lnbench.data import strangers
+from lnbench.errors import ProtocolError
+from lnbench.hub import build, folders, layout, parquet, publishing
 from lnbench.hub.address import Address
 from lnbench.hub.build import OnSplit
-from lnbench.hub.failures import ask, check_online
+from lnbench.hub.failures import check_online
 from lnbench.hub.licences import licence
 from lnbench.protocol import Track
 from lnbench.record.record import Record
-
-_DOING = "pushing to"
 
 
 @dataclass(frozen=True)
@@ -56,9 +53,6 @@ def push(
 ) -> PushResult:
     """Publish the labels of a record.
 
-    Files are content-addressed: what an interrupted push has uploaded is not uploaded again, and nothing shows in the
-    repository before the one commit that holds everything.
-
     Args:
         private: make the repository a private one; it is an error if it exists and is public.
         images: include the images; None means if the licence of the base data is known to allow it.
@@ -85,14 +79,24 @@ def push(
     if images is None:
         images = licence(record.track.data.source).images
     extra = _victims(record, victims)
-    check_online(address, _DOING)
+    check_online(address, publishing.DOING)
     with tempfile.TemporaryDirectory(prefix="lnbench-push-") as scratch:
         folder = Path(scratch)
         made = build.build(
             record, folder, address.repo, salt=drawn, images=images, splits=chosen, extra=extra, on_split=on_split
         )
         files = {path: extra.get(path, folder / path) for path in (*made.document["files"], *layout.UNSTATED)}
-        return _publish(record, address, made, files, private, create_pr)
+        pushed = publishing.publish(
+            address,
+            files,
+            message=f"{record.name} on {record.track.name}, record {record.sha256[:8]}",
+            foreign=lambda there: next((path for path in there if not layout.ours(path)), None),
+            what="A poisoned dataset",
+            tag=made.tag,
+            private=private,
+            create_pr=create_pr,
+        )
+    return PushResult(address.repo, pushed.commit, pushed.tag, pushed.url, made.images, pushed.changed)
 
 
 def _splits(record: Record, asked_for: list[int] | None) -> list[int]:
@@ -110,79 +114,5 @@ def _victims(record: Record, folder: Path | None) -> dict[str, Path]:
     from lnbench.evaluation import saved_victims
 
     saved_victims.check_folder(folder, record)
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {f"{layout.VICTIMS}/{path.relative_to(folder).as_posix()}": path for path in files}
-
-
-def _publish(
-    record: Record,
-    address: Address,
-    made: manifest.Manifest,
-    files: dict[str, Path],
-    private: bool,
-    create_pr: bool,
-) -> PushResult:
-    api, repo = ask(address, _DOING, _api, writing=True), address.repo
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-    if not create_pr:
-        ask(
-            address,
-            _DOING,
-            lambda: api.create_repo(repo, repo_type=client.KIND, exist_ok=True, private=private or None),
-            writing=True,
-        )
-    info = ask(address, _DOING, lambda: api.dataset_info(repo), writing=True)
-    if private and not info.private:
-        raise ProtocolError(f"{repo} exists and is public; nothing was pushed. Choose another name for --private.")
-    head = str(info.sha)
-    there = [e.path for e in client.listing(address.at(head))]
-    foreign = [path for path in there if not layout.ours(path)]
-    if foreign:
-        raise ProtocolError(
-            f"{repo} holds other things already ({foreign[0][:100]!r}); nothing was pushed. A poisoned dataset needs a "
-            "repository of its own."
-        )
-    stale = [path for path in there if path not in files and path != ".gitattributes"]
-    operations: list[Any] = [CommitOperationAdd(path, str(file)) for path, file in files.items()]
-    operations += [CommitOperationDelete(path) for path in stale]
-    commit = ask(
-        address,
-        _DOING,
-        lambda: api.create_commit(
-            repo,
-            operations,
-            commit_message=f"{record.name} on {record.track.name}, record {record.sha256[:8]}",
-            repo_type=client.KIND,
-            parent_commit=head,
-            create_pr=create_pr,
-        ),
-        writing=True,
-    )
-    if create_pr:
-        return PushResult(repo, commit.oid, None, str(commit.pr_url), made.images, True)
-    _tag(api, address, made.tag, commit.oid)
-    page = f"{network.shown(api.endpoint)}/datasets/{repo}"
-    return PushResult(repo, commit.oid, made.tag, page, made.images, commit.oid != head)
-
-
-def _api() -> Any:
-    """The client; some settings make its import fail."""
-    from huggingface_hub import HfApi
-
-    return HfApi()
-
-
-def _tag(api: Any, address: Address, tag: str, commit: str) -> None:
-    """Tag the commit. The tag names the content, so one that exists already is right."""
-    try:
-        ask(
-            address,
-            _DOING,
-            lambda: api.create_tag(address.repo, tag=tag, revision=commit, repo_type=client.KIND, exist_ok=True),
-            writing=True,
-        )
-    except UnavailableError as error:
-        raise UnavailableError(
-            f"{address.repo} holds the dataset as commit {commit}, but it could not be tagged: {error}"
-        ) from None
+    paths = [path for path in folders.files_of(folder) if path != saved_victims.RESULTS]
+    return {f"{layout.VICTIMS}/{path}": folder / path for path in paths}

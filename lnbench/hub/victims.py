@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from lnbench.errors import ProtocolError, RecordError
+from lnbench.errors import ProtocolError
 from lnbench.evaluation import saved_victims
 from lnbench.evaluation.saved_victims import SavedVictim
-from lnbench.hub import client, layout
+from lnbench.hub import client, layout, manifest
 from lnbench.hub.address import Address
-from lnbench.hub.pulling import pull
+from lnbench.hub.pulling import check_hashes, pull
 from lnbench.protocol import Track
 
 
@@ -44,7 +42,5 @@ def load_victim(
         raise ProtocolError(f"{pulled.repo} holds no victim {architecture} of arm {arm}, split {split}, seed {seed}.")
     address = Address(pulled.repo, pulled.commit)
     folder = client.download(address, [entry for entry in client.listing(address) if entry.path == path])
-    with (folder / path).open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != stated["sha256"]:
-            raise RecordError(f"{address}: {path} is not what its manifest states.")
+    check_hashes(folder, pulled.manifest.document["files"], [path], manifest.NAME)
     return saved_victims.load(folder / path)

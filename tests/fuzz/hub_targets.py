@@ -8,6 +8,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ from lnbench.hub import card, layout, manifest, parquet, searching
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
 from lnbench.hub.pulling import PullResult
+from lnbench.hub.suite import contents as suite_contents
+from lnbench.hub.suite import layout as suite_layout
+from lnbench.hub.suite import manifest as suite_manifest
+from lnbench.hub.suite import pulling as suites
+from lnbench.protocol import Streams, canonical_json, sha256_json
+from lnbench.protocol import track as tracks
 from lnbench.protocol.track import Parquet
 
 _REPO, _COMMIT = "somebody/poisoned", "c" * 40
@@ -285,7 +292,108 @@ def data_parquet() -> Target:
     return Target(read, (whole,), tapes(lambda tape: _table(tape, columns, schema), 64), (DataError,), 2 * len(whole))
 
 
+def _suite() -> tuple[Any, suite_manifest.SuiteManifest, dict[str, Entry]]:
+    """A record, the manifest of a suite with it, and the listing of that."""
+    made, _ = _document()
+    name = made.track.name
+    stems = [stem for split in (0, 1) for stem in (layout.train_stem(split), layout.test_stem(split, False))]
+    paths = [f"{layout.of_track(name, stem)}-00000-of-00001.parquet" for stem in stems]
+    victim = f"{suite_layout.victims_folder(name)}/mlp/split-00/random-seed-0.safetensors"
+    files: dict[str, Any]
+    files = {path: {"bytes": 4096, "sha256": "a" * 64} for path in (*paths, victim, suite_layout.record_path(name))}
+    stated = suite_manifest.make([made], {name: True}, {name: 1}, files)
+    own = [Entry(path, 100, None, None) for path in (layout.CARD, suite_manifest.NAME)]
+    listed = [Entry(path, entry["bytes"], None, None) for path, entry in files.items()]
+    return made, stated, {entry.path: entry for entry in (*listed, *own)}
+
+
+def hub_suite() -> Target:
+    """`suite.json`, and all that is derived from it before a table is downloaded."""
+    made, stated, _ = _suite()
+    keys = json.loads(stated.data)
+
+    def read(data: bytes) -> None:
+        theirs = suite_manifest.parse(data)
+        listed = [Entry(path, entry["bytes"], None, None) for path, entry in theirs.files.items()]
+        own = [Entry(path, 100, None, None) for path in (layout.CARD, suite_manifest.NAME)]
+        entries = suites.check_listing([*listed, *own])
+        layout.check_stated(theirs.files, entries, suite_manifest.NAME)
+        if made.track.name in theirs.tracks:
+            suites.check_record(theirs, made, entries)
+        slim = {name: made for name in theirs.tracks}
+        suite = suites.Suite(_REPO, _COMMIT, theirs, slim, cached=False)
+        repr((theirs.tag, suite.source, suite.tracks))
+
+    def almost(tape: Tape) -> bytes:
+        return spliced(tape, stated.data) if tape.below(4) == 3 else text(changed(tape, keys))
+
+    return Target(read, (stated.data,), tapes(almost), (RecordError,), 2 * len(stated.data))
+
+
+def hub_suite_record() -> Target:
+    """The record of a suite's track, with a manifest that a forger made fit it, up to the base data."""
+    made, stated, entries = _suite()
+    whole = canonical_json(made.document)
+    slim = {**made.to_dict(), "victims": made.to_dict()["victims"][:1]}
+    folder = FOLDER / "suite"
+    (folder / "records").mkdir(parents=True, exist_ok=True)
+
+    def read(data: bytes) -> None:
+        (folder / suite_layout.record_path(made.track.name)).write_bytes(data)
+        document = json.loads(stated.data)
+        try:
+            came = json.loads(data)
+            document["tracks"][0].update(record=came["sha256"], sha256=came["track"]["sha256"])
+            theirs = suite_manifest.parse(canonical_json(document))
+        except (ValueError, TypeError, KeyError, RecursionError, RecordError):
+            theirs = stated
+        track = theirs.tracks[made.track.name]
+        record = suite_contents.read_record(folder, track)
+        suites.check_record(theirs, record, entries)
+        for split in range(min(track.splits, 2)):
+            for arm in ("poisoned", "random"):
+                suite_layout.labels_of(record, np.zeros(record.track.data.train, dtype=np.int64), split, arm)
+
+    def almost(tape: Tape) -> bytes:
+        if tape.below(4) == 3:
+            return spliced(tape, whole)
+        document = changed(tape, slim)
+        if isinstance(document, dict):
+            document["sha256"] = sha256_json({k: v for k, v in document.items() if k not in ("run", "sha256")})
+        return canonical_json(document)
+
+    return Target(read, (whole,), tapes(almost), (RecordError, DataError), 2 * len(whole))
+
+
+def baselines_entry() -> Target:
+    """An entry of a store that somebody else filled, on its way into the shared baselines."""
+    from lnbench.hub import baselines
+
+    track = tracks.load(tracks.DEFAULT)
+    name: dict[str, Any] = {
+        "track": track.sha256,
+        "salt": Streams(track.sha256).commitment,
+        "labels": "a" * 64,
+        "victim": "mlp",
+    }
+    name |= {"places": [[0, 0]], "arm": "clean", "code": "c" * 64, "environment": "e" * 64}
+    keys = {"name": name, "sha256": sha256_json({"victims": []}), "value": {"victims": []}}
+    whole = canonical_json(keys)
+    source, path = FOLDER / "baselines", Path("cells") / "00" / f"{'0' * 64}.json"
+    (source / path.parent).mkdir(parents=True, exist_ok=True)
+
+    def read(data: bytes) -> None:
+        (source / path).write_bytes(data)
+        found = baselines._name(source / path)
+        known = {(track.sha256, Streams(track.sha256).commitment): track}
+        if found is not None and baselines.shared(found, known) is not None:
+            baselines.count(source, known)
+
+    return Target(read, (whole,), tapes(lambda tape: text(changed(tape, keys))), (), 2 * len(whole))
+
+
 ALL: tuple[Callable[[], Target], ...] = (
     *(hub_manifest, hub_card, hub_search, hub_images, hub_labels, hub_png),
+    *(hub_suite, hub_suite_record, baselines_entry),
     data_parquet,
 )

@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 
 import factories
+import here
 import loopback
+import tiny
 from lnbench import record
 from lnbench.hub import build
+from lnbench.hub.suite import build as suites
 from lnbench.record.record import Record
 
 pytest.importorskip("pyarrow", reason="datasets on the Hub need pyarrow: pip install 'lnbench[hub]'")
@@ -106,6 +109,8 @@ def hub(_server: loopback.Hub) -> loopback.Hub:
     _server.repos.clear()
     _server.large.clear()
     _server.failures.clear()
+    _server.publishers.clear()
+    _server.jobs.clear()
     _server.took()
     return _server
 
@@ -161,3 +166,36 @@ def pushed(client: Client, hub: loopback.Hub, path: Path) -> Callable[..., str]:
         return hub.repos[repo].refs["main"]
 
     return push
+
+
+@pytest.fixture(scope="session")
+def small_board(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board with two rows of one small track, the second of which is better."""
+    replication = {"splits": 2, "seeds": 2, "quick_splits": 2, "quick_seeds": 1, "random_draws": 2}
+    track = factories.track(name="digits-small", replication=replication, victims=tiny.document()["victims"])
+    board = tmp_path_factory.mktemp("board")
+    for name, effect in (("weak", 0.05), ("strong", 0.3)):
+        row = factories.make(track, name=name, source=f'"""{name}."""\n', effect=effect)
+        record.write(row, board / "records" / track.name / row.filename)
+    return board
+
+
+@pytest.fixture(scope="session")
+def built_suite(small_board: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The suite of that board, with the victims of every split."""
+    folder = tmp_path_factory.mktemp("suite")
+    (row,) = {made.track.sha256: made.track for made in _rows(small_board)}.values()
+    with pytest.MonkeyPatch.context() as patch, here.no_workers():
+        factories.ship(patch, tmp_path_factory.mktemp("tracks"), row)
+        suites.build(small_board / "records", folder, "somebody/suite", workers=1)
+    return folder
+
+
+def _rows(board: Path) -> list[Record]:
+    return [record.read(path) for path in sorted((board / "records").glob("*/*.json"))]
+
+
+@pytest.fixture
+def suite(built_suite: Path, tmp_path: Path) -> Path:
+    """A copy of the suite, to spoil or upload."""
+    return Path(shutil.copytree(built_suite, tmp_path / "suite"))

@@ -17,7 +17,7 @@ import pytest
 from lnbench.hub import build
 from lnbench.record.record import Record
 
-REPO = "somebody/poisoned"
+REPO, SUITE = "somebody/poisoned", "somebody/suite"
 OLAH = os.environ.get("LNBENCH_OLAH") or shutil.which("olah-cli")
 SETTINGS = """
 [basic]
@@ -39,18 +39,16 @@ offline = true
 
 
 @pytest.fixture(scope="module")
-def mirror(made: Record, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """olah serving the dataset from a git repository: its address, and the commit."""
+def mirror(made: Record, built_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, str]]:
+    """olah serving a dataset and a suite from git repositories: its address, and the commits."""
     if OLAH is None or not Path(OLAH).exists():
         pytest.skip("olah is not here: pip install olah in an environment of its own, and set LNBENCH_OLAH to olah-cli")
     folder = tmp_path_factory.mktemp("olah")
-    repository = folder / "mirrors" / "datasets" / REPO
+    repository, suite = (folder / "mirrors" / "datasets" / name for name in (REPO, SUITE))
     repository.mkdir(parents=True)
     build.build(made, repository, REPO, salt="public", images=True, splits=[0, 2])
-    me = ["-c", "user.email=somebody@example.org", "-c", "user.name=somebody"]
-    for args in (["init", "-q", "-b", "main"], ["add", "-A"], [*me, "commit", "-q", "-m", "poisoned"]):
-        subprocess.run(["git", "-C", repository, *args], check=True)
-    head = subprocess.run(["git", "-C", repository, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    shutil.copytree(built_suite, suite)
+    heads = [_committed(place) for place in (repository, suite)]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,21 +64,54 @@ def mirror(made: Record, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
                 except OSError:
                     assert server.poll() is None, (folder / "out").read_text()
                     time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}", head.stdout.strip()
+            yield f"http://127.0.0.1:{port}", heads[0], heads[1]
         finally:
             server.terminate()
 
 
+def _committed(repository: Path) -> str:
+    """The commit of a folder that becomes a git repository."""
+    me = ["-c", "user.email=somebody@example.org", "-c", "user.name=somebody"]
+    for args in (["init", "-q", "-b", "main"], ["add", "-A"], [*me, "commit", "-q", "-m", "poisoned"]):
+        subprocess.run(["git", "-C", repository, *args], check=True)
+    head = subprocess.run(["git", "-C", repository, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return head.stdout.strip()
+
+
+def _lnbench(env: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "lnbench", *args]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture
+def env(mirror: tuple[str, str, str], client: Any, fresh: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The environment of a client of the mirror."""
+    made: dict[str, str] = client.env | fresh | {"HF_ENDPOINT": mirror[0], "HF_HOME": str(tmp_path / "hf")}
+    made.pop("HF_TOKEN")
+    return made
+
+
+def test_a_suite_from_olah_is_what_was_committed(mirror: tuple[str, str, str], env: dict[str, str]) -> None:
+    commit = mirror[2]
+    done = _lnbench(env, "suite", "pull", SUITE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"hf://{SUITE}@{commit}\ndigits-small: strong, ")
+    again = _lnbench(env | {"LNBENCH_OFFLINE": "1"}, "suite", "pull", f"{SUITE}@{commit}")
+    assert again.returncode == 0 and "(pulled before)" in again.stdout
+    code = (
+        f"import lnbench\nsuite = lnbench.load_suite({f'{SUITE}@{commit}'!r})\n"
+        "print(suite.victim('digits-small', 'mlp').facts['split'])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_a_pull_from_olah_is_what_was_committed(
-    mirror: tuple[str, str], client: Any, made: Record, fresh: dict[str, str], tmp_path: Path
+    mirror: tuple[str, str, str], made: Record, env: dict[str, str]
 ) -> None:
-    url, commit = mirror
-    env = client.env | fresh | {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "hf")}
-    env.pop("HF_TOKEN")
+    commit = mirror[1]
     for name in (REPO, f"{REPO}@{commit}"):
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "lnbench", "pull", name], env=env, capture_output=True, text=True, timeout=300
-        )
+        done = _lnbench(env, "pull", name)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"hf://{REPO}@{commit}")
         flips = sum(len(made.document["flips"]["poisoned"][split]) for split in (0, 2))

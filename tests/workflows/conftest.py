@@ -23,6 +23,7 @@ _COMMANDS = {
     "pip": """#!/bin/bash
 set -eu
 for folder; do :; done
+folder=${folder%%[*}
 site={site}
 rm -rf "$site" && mkdir "$site" && cp -r "$folder/lnbench" "$site"
 cat > "{commands}/lnbench" <<EOF
@@ -107,7 +108,7 @@ class World:
         return sorted(Path(name).name.rpartition("-")[0] for name in every if "random_flip" not in name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """This working tree as a project of its own, whose default track takes seconds."""
     folder = tmp_path_factory.mktemp("world")

@@ -19,7 +19,7 @@ from lnbench.contribute import pull_request
 GITHUB = Path(__file__).resolve().parents[2] / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 TRUSTED = re.compile(
-    r"\$\{\{ (matrix\.(python|mark|submission|track|versions)|github\.event\.pull_request\.number|github\.ref) \}\}"
+    r"\$\{\{ (matrix\.(python|what|mark|submission|track|versions)|github\.(event\.pull_request\.number|ref)) \}\}"
 )
 
 
@@ -36,7 +36,7 @@ def jobs(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 def test_the_workflows_are_the_ones_that_are_known() -> None:
     names = [path.stem for path in WORKFLOWS]
-    assert names == ["check-submission", "ci", "evaluate", "nightly", "pages", "release"]
+    assert names == ["check-submission", "ci", "evaluate", "hub", "nightly", "pages", "release"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -45,7 +45,10 @@ def test_a_workflow_has_no_rights_but_those_a_job_asks_for(path: Path) -> None:
     for name, job in jobs(path):
         assert 0 < job["timeout-minutes"] <= 1440, f"{path.stem}.{name} may hang"
         writes = {right for right, level in job["permissions"].items() if level == "write"}
-        may = {"publish": {"contents", "pull-requests"}, "deploy": {"pages", "id-token"}, "pypi": {"id-token"}}
+        may = {
+            **{"publish": {"contents", "pull-requests"}, "deploy": {"pages", "id-token"}},
+            **{"pypi": {"id-token"}, "hub": {"id-token"}},
+        }
         assert writes <= may.get(name, {"contents"} if (path.stem, name) == ("release", "github") else set())
 
 
@@ -102,7 +105,7 @@ def test_the_scripts_that_workflows_call_can_be_called() -> None:
         called |= set(
             re.findall(r"\.github/([\w.-]+)", "\n".join(s.get("run", "") for _, j in jobs(path) for s in j["steps"]))
         )
-    assert called == {"changed.py", "evaluate", "publish", "report", "try-wheel"}
+    assert called == {"changed.py", "evaluate", "hub", "publish", "report", "site", "try-wheel"}
     for name in called - {"changed.py"}:
         assert (GITHUB / name).stat().st_mode & 0o111, f"{name} is not executable"
         subprocess.run(["bash", "-n", str(GITHUB / name)], check=True)

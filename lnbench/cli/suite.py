@@ -1,0 +1,104 @@
+"""`lnbench suite`: the canonical poisoned suite, built from the board and pulled from the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lnbench.cli import _options
+
+
+@click.group("suite")
+def command() -> None:
+    """The poisoned suite: of every calibrated track the best attack's labels, as many random flips, and clean ones.
+
+    It is what somebody who builds a defence needs first, with victims trained on each. `lnbench.load_suite()` gives it
+    to Python.
+    """
+
+
+@command.command("build")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@_options.repo_option
+@_options.board_option
+@click.option("--track", "tracks", metavar="TRACK", multiple=True, help="Only this track; may be repeated.")
+@click.option(
+    "--victims",
+    metavar="N|all",
+    default="all",
+    show_default=True,
+    help="Of how many splits to keep victims, 0 for none. They are trained in stacks, and whole stacks are kept.",
+)
+@_options.images_option
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "auto"]),
+    default="cpu",
+    show_default=True,
+    help="Where victims train.",
+)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+def build(
+    folder: Path,
+    repo: str,
+    board: Path,
+    tracks: tuple[str, ...],
+    victims: str,
+    labels_only: bool | None,
+    device: str,
+    workers: int | None,
+) -> None:
+    """Write the suite to FOLDER, ready for `lnbench hub upload`.
+
+    The first row of every calibrated track's table on the board gives the labels. A build that is stopped goes on where
+    it was: victims that are there and right are not trained again.
+    """
+    from lnbench.cli import _progress
+    from lnbench.hub.suite import build as builds
+    from lnbench.text import marked
+
+    with _progress.reporter() as report:
+        made = builds.build(
+            board / "records",
+            folder,
+            repo,
+            only=tracks,
+            victim_splits=None if victims == "all" else _options.number(victims, "--victims", "a number of splits"),
+            images=None if labels_only is None else not labels_only,
+            device=device,
+            workers=workers,
+            notify=report,
+            tell=lambda sentence: click.echo(f"note: {marked(sentence)}", err=True),
+        )
+    for track in made.tracks.values():
+        what = "images and labels" if track.images else "labels only"
+        click.echo(f"{track.name}: record {track.record[:8]}, {track.splits} splits, {what}, {track.victims} victims")
+    click.echo(f"built: {folder}, {len(made.files) + 2} files, tag {made.tag}")
+    click.echo(f"publish it: lnbench hub upload {folder} --repo {repo}")
+
+
+@command.command("pull")
+@click.argument("suite", metavar="[USER/NAME[@REVISION]]", required=False)
+def pull(suite: str | None) -> None:
+    """Download a suite's records and tables and check everything in them.
+
+    The repository is a stranger's: none of it is run, records are derived anew from their own bits, and labels and
+    random flips are made again on the pinned base data. Exit code 1 if anything differs. A commit that was pulled
+    before is not asked for again. Victims are downloaded when `lnbench.load_suite().victim(…)` asks for one.
+    """
+    from lnbench.cli import _progress
+    from lnbench.evaluation.progress import Progress
+    from lnbench.hub.suite import pulling
+    from lnbench.text import interval, plain, points
+
+    with _progress.reporter() as report:
+        pulled = pulling.pull(
+            suite or pulling.REPO, on_share=lambda share: report(Progress("checking", 100 * share, 100, 0, None))
+        )
+    click.echo(f"{pulled.source}{' (pulled before)' if pulled.cached else ''}")
+    for name, made in pulled.records.items():
+        stated = pulled.manifest.tracks[name]
+        score = f"{points(made.score.drop_pp)} pp {interval(made.score.ci95_pp)}"
+        click.echo(f"{name}: {plain(made.label, 60)}, {score}, {stated.splits} splits, {stated.victims} victims")
+    click.echo(f"load it: lnbench.load_suite({f'{pulled.repo}@{pulled.commit}'!r})")
