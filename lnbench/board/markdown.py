@@ -94,6 +94,8 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         "damage rank": lambda row: ranks(row.damage_ranks),
         "damages": lambda row: _verdict(row.damages, row.damage_p_holm),
         "beats search": lambda row: row.above_search or "–",
+        "of the optimum, %": lambda row: optimal(row),
+        "worth random flips": lambda row: worth(row),
         "worst architecture": _worst,
         "targeted AA c / r / p": lambda row: _arms(row, "adv_acc"),
         "untargeted AA c / r / p": lambda row: _arms(row, "untargeted_adv_acc"),
@@ -107,6 +109,9 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
     }
     if not any(row.own for row in table.rows):
         del columns["own splits, pp"]
+    for name, given in (("of the optimum, %", "optimal"), ("worth random flips", "worth")):
+        if all(getattr(row, given) is None for row in table.rows):
+            del columns[name]
     if table.track.damage is None:
         for name in ("damage, pp", "damage rank", "damages"):
             del columns[name]
@@ -124,6 +129,21 @@ def _own(row: Row, records: str) -> Markdown:
     score = row.own.score
     shown = Markdown("**{}** {}").format(points(score["drop_pp"]), interval(score["ci95_pp"]))
     return Markdown("{} ({})").format(shown, _LINK.format(row.own.sha256[:8], _path(f"{records}/{row.own_path}")))
+
+
+def optimal(row: Row) -> Markdown:
+    """The share of the largest drop that any flips have on a nearest neighbour, in percent, with its interval."""
+    if row.optimal is None or row.optimal.mean is None or row.optimal.ends is None:
+        return Markdown("–")
+    low, high = (f"{100 * end:.0f}".replace("-", "−") for end in row.optimal.ends)
+    return Markdown("{} [{}, {}]").format(f"{100 * row.optimal.mean:.0f}".replace("-", "−"), low, high)
+
+
+def worth(row: Row) -> Markdown:
+    """How many random flips do to a nearest neighbour what the row's flips do, with its interval."""
+    if row.worth is None:
+        return Markdown("–")
+    return Markdown("{} [{}, {}]").format(f"{row.worth.flips:.1f}", f"{row.worth.low:.1f}", f"{row.worth.high:.1f}")
 
 
 def _damage(row: Row) -> Markdown:

@@ -13,8 +13,10 @@ from lnbench.board import levels
 from lnbench.errors import RecordError
 from lnbench.protocol import OWN, Track
 from lnbench.protocol import track as tracks
-from lnbench.record import seasons, statement
+from lnbench.record import optimum, seasons, statement
+from lnbench.record.exchange import Exchange, exchange_rate, share_of_optimum
 from lnbench.record.folder import records_in
+from lnbench.record.optimum import Optimum
 from lnbench.record.record import Record, read
 from lnbench.record.score import Interval, holm, rank_intervals, t_interval
 from lnbench.record.statement import Statement
@@ -42,6 +44,9 @@ class Row:
             shown`, Holm-corrected over the rows that are so compared; None where there is no such search.
         season_open: whether its splits were drawn by a salt that is still secret.
         statements: of those who made it again.
+        optimal: on a nearest neighbour, its flips' share of the largest drop that any flips have; None where the
+            track's optimum has not been solved for.
+        worth: likewise, how many random flips do what its flips do.
     """
 
     record: Record
@@ -57,6 +62,8 @@ class Row:
     above_search: str | None = None
     season_open: bool = False
     statements: tuple[Statement, ...] = ()
+    optimal: Interval | None = None
+    worth: Exchange | None = None
 
     @property
     def drop(self) -> float:
@@ -213,6 +220,8 @@ def load(records_dir: str | Path) -> Board:
     history: list[Table] = []
     for (name, _, sha256, season), group in sorted(groups.items()):
         old = name not in shipped or shipped[name].sha256 != sha256
+        best = None if old or season else optimum.of_track(tracks_of[sha256])
+        group = [_beside_optimum(row, best) for row in group]
         table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group))
         (history if old else current).append(table)
     seen = {table.track.name for table in current}
@@ -261,6 +270,17 @@ def _with_own(row: Row, own: dict[tuple[str, ...], tuple[str, Record]]) -> Row:
     """A row with its record on own splits, which is taken out of `own`."""
     found = own.pop(_poisoner(row.record), None)
     return row if found is None else dataclasses.replace(row, own=found[1], own_path=found[0])
+
+
+def _beside_optimum(row: Row, best: Optimum | None) -> Row:
+    """A row with what its flips do to a nearest neighbour, beside the best flips and beside random ones."""
+    flips = row.record.document["flips"]["poisoned"]
+    if best is None or len(flips) != len(best.splits):
+        return row
+    own, random = best.accuracies(flips), best.random
+    share = share_of_optimum(random[:, best.budget], own, best.best)
+    worth = exchange_rate(range(random.shape[1]), random, own)
+    return dataclasses.replace(row, optimal=share, worth=worth)
 
 
 def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:
