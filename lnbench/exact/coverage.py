@@ -35,11 +35,12 @@ class Coverage:
     @property
     def degrees(self) -> np.ndarray:
         """How many single flips break each example, (example,) int64; all of them if it is broken without one."""
-        return np.where(self.base, self.reach.shape[1], self.reach.sum(1))
+        return np.asarray(np.where(self.base, self.reach.shape[1], self.reach.sum(1)))
 
     def random(self, budget: int) -> float:
         """Mean adversarial accuracy over all sets of `budget` flips."""
-        return 1.0 - float(expected_broken(self.degrees, self.reach.shape[1], budget).mean())
+        broken = expected_broken(self.degrees, self.reach.shape[1], budget)
+        return 1.0 - float(np.where(self.base, 1.0, broken).mean())
 
     def random_curve(self) -> np.ndarray:
         """`random` of 0, 1, … eligible flips, (eligible + 1,)."""

@@ -9,9 +9,10 @@ import numpy as np
 
 from lnbench.errors import RecordError
 from lnbench.protocol import unpack
+from lnbench.record.schema import Reached
 
 
-def base_and_reach(reached: Mapping[str, Any], points: int, scored: int) -> tuple[np.ndarray, np.ndarray]:
+def base_and_reach(reached: Reached | Mapping[str, Any], points: int, scored: int) -> tuple[np.ndarray, np.ndarray]:
     """Which examples are broken without a flip, (example,) bool, and by which single flip, (example, eligible) bool.
 
     Args:

@@ -68,7 +68,8 @@ def build(
         raise ProtocolError(f"{track.name}: a table is of networks, on splits of one pair each.")
     names = [v.name for v in track.victims]
     wanted = list(architectures or names)
-    strange = sorted(set(wanted) - set(names)) or [s for s in splits if not 0 <= s < track.replication.splits]
+    strange: list[Any] = sorted(set(wanted) - set(names))
+    strange += [split for split in splits if not 0 <= split < track.replication.splits]
     if strange:
         raise ProtocolError(
             f"{track.name} has no {strange[0]!r}: its victims are {', '.join(names)}, its splits 0 to "

@@ -1,4 +1,4 @@
-"""One cell of a table: victims of one architecture on flips of their own, attacked at the score's radius; in a worker."""
+"""One cell of a table: victims of one architecture, each on its own flips, trained and attacked in a worker."""
 
 from __future__ import annotations
 
