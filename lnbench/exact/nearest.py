@@ -51,16 +51,31 @@ class Cells:
         To reach cell i, x′ must be as near to point i as to j: a half-space, which x misses by
         (‖x − p_i‖² − ‖x − p_j‖²) / (2 ‖p_i − p_j‖_*). The bound is the largest of these over j.
         """
-        x, n = _flat(x), len(self.points)
-        squares = ((x**2).sum(1)[:, None] - 2 * x @ self.points.T + self._squares)[:, None, :]
+        return self._bounds(_flat(x), of, None)
+
+    def left_out(self, which: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """`lower_bounds` of some of the points, each taken out of the others for it, (m, cell); 0 to its own cell.
+
+        Args:
+            which: (m,) places of points.
+        """
+        bounds = self._bounds(self.points[which], of, which)
+        bounds[which[:, None] == of[None]] = 0.0
+        return bounds
+
+    def _bounds(self, x: np.ndarray, of: np.ndarray, without: np.ndarray | None) -> np.ndarray:
+        """The bounds of inputs (m, d), with one point missing for each if `without` says so."""
+        squares = (x**2).sum(1)[:, None] - 2 * x @ self.points.T + self._squares
         bounds = np.zeros((len(x), len(of)))
-        step = max(1, _CHUNK // (n * self.points.shape[1]))
+        step = max(1, _CHUNK // self.points.size)
         for start in range(0, len(of), step):
             some = of[start : start + step]
             sizes = 2 * dual_norms(self.points[some][:, None] - self.points[None], self.norm)
             sizes[sizes == 0] = np.inf  # itself, and equal points
             for row in range(len(x)):
-                misses = (squares[row, 0, some][:, None] - squares[row]) / sizes
+                misses = (squares[row, some][:, None] - squares[row]) / sizes
+                if without is not None:
+                    misses[:, without[row]] = 0.0
                 bounds[row, start : start + step] = misses.max(1)
         return np.maximum(bounds, 0.0)
 

@@ -1,4 +1,4 @@
-"""The nearest neighbour's adversary: against brute force, against search, and where cells, points and labels coincide."""
+"""The nearest neighbour's adversary: brute force, search, and where cells, points and labels coincide."""
 
 from __future__ import annotations
 

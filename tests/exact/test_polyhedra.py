@@ -88,7 +88,7 @@ def test_a_linear_programme_that_fails_is_an_error(norm: Norm, monkeypatch: pyte
     for status in (1, 3, 4):
         failed = SimpleNamespace(status=status, message="numerical difficulties", x=None)
         monkeypatch.setattr(scipy.optimize, "linprog", lambda *a, made=failed, **k: made)
-        with pytest.raises(UnavailableError, match="numerical difficulties.*nothing was counted"):
+        with pytest.raises(UnavailableError, match=r"numerical difficulties.*nothing was counted"):
             distance(*args, norm=norm, most=0.3)
 
     def full(*args: Any, **options: Any) -> None:
