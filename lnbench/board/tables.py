@@ -114,11 +114,13 @@ class Table:
         track: the track they ran on.
         season: the salt's season, or None for the public salt.
         rows: by falling score; but none leads without proof, where another row has it.
+        optimum: the best flips of its splits on a nearest neighbour, if they have been solved for.
     """
 
     track: Track
     season: str | None
     rows: tuple[Row, ...]
+    optimum: Optimum | None = None
 
     @property
     def leader(self) -> Row | None:
@@ -222,7 +224,7 @@ def load(records_dir: str | Path) -> Board:
         old = name not in shipped or shipped[name].sha256 != sha256
         best = None if old or season else optimum.of_track(tracks_of[sha256])
         group = [_beside_optimum(row, best) for row in group]
-        table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group))
+        table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group), best)
         (history if old else current).append(table)
     seen = {table.track.name for table in current}
     return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))

@@ -107,7 +107,7 @@ def optimum(name: str, workers: int | None) -> None:
     \b
       lnbench tracks optimum digits-exact
     """
-    import numpy as np
+    from statistics import fmean
 
     from lnbench.evaluation import machine
     from lnbench.evaluation import optimum as solver
@@ -121,7 +121,7 @@ def optimum(name: str, workers: int | None) -> None:
         made = solver.best_flips(track, engine("local", machine.workers(workers, "cpu")), Store(), report)
     solver.write(made, beside)
     shares = {
-        key: 100 * float(np.mean([split[f"{key}_accuracy"] for split in made["splits"]]))
+        key: 100 * fmean(split[f"{key}_accuracy"] for split in made["splits"])
         for key in ("clean", "random", "greedy", "best")
     }
     click.echo(

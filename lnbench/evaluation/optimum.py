@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lnbench import data
 from lnbench.errors import UnavailableError
@@ -13,9 +16,14 @@ from lnbench.evaluation.exact_stage import tables
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.store import Store
 from lnbench.exact.best import greedy, optimum
+from lnbench.exact.coverage import Coverage
 from lnbench.files import write_atomically
 from lnbench.protocol import Streams, Track, canonical_json, eligible, pack, sha256_json
 from lnbench.protocol.exactness import CLOSED_FORM
+from lnbench.record.exchange import exchange_rate
+
+_MOST = 8
+"""Largest budget of which it is said how many random flips it is worth."""
 
 
 def best_flips(track: Track, engine: Engine, store: Store, notify: OnProgress) -> dict[str, Any]:
@@ -58,8 +66,21 @@ def best_flips(track: Track, engine: Engine, store: Store, notify: OnProgress) -
         "epsilon": levels[scored],
         "budget": track.noise.budget,
         "splits": splits,
+        "worth": _worth([coverages(table)[scored] for table in made]),
     }
     return {**document, "sha256": sha256_json(document)}
+
+
+def _worth(covers: Sequence[Coverage]) -> list[dict[str, Any]]:
+    """How many random flips the best 1, 2, … `_MOST` are worth."""
+    m = min(cover.reach.shape[1] for cover in covers)
+    random = np.stack([cover.random_curve()[: m + 1] for cover in covers])
+    found = []
+    for budget in range(1, min(_MOST, m) + 1):
+        best = np.array([cover.accuracy(optimum(cover, budget)) for cover in covers])
+        rate = exchange_rate(range(m + 1), random, best)
+        found.append({"budget": budget, **{k: round(getattr(rate, k), 4) for k in ("flips", "low", "high")}})
+    return found
 
 
 def write(document: dict[str, Any], path: Path) -> None:

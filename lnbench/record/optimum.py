@@ -18,7 +18,7 @@ from lnbench.errors import RecordError
 from lnbench.files import parse_canonical
 from lnbench.protocol import Track, sha256_json, unpack
 from lnbench.protocol import track as tracks
-from lnbench.protocol.documents import AtLeastOne, Count, Part, Positive, Sha256, Share, WrongError, read
+from lnbench.protocol.documents import AtLeastOne, Count, NotNegative, Part, Positive, Sha256, Share, WrongError, read
 from lnbench.protocol.exactness import expected_broken
 
 _LARGEST = 1 << 26
@@ -54,6 +54,15 @@ class OptimumSplit(Part, frozen=True, kw_only=True):
         return unpack(self.base, self.points), unpack(self.reach, self.points * m).reshape(self.points, m)
 
 
+class Worth(Part, frozen=True, kw_only=True):
+    """How many random flips the best `budget` flips are worth, with its interval over splits."""
+
+    budget: AtLeastOne
+    flips: NotNegative
+    low: NotNegative
+    high: NotNegative
+
+
 class Optimum(Part, frozen=True, kw_only=True, dict=True):
     """The file.
 
@@ -61,6 +70,7 @@ class Optimum(Part, frozen=True, kw_only=True, dict=True):
         track, track_sha256: whose splits they are, of the public salt.
         epsilon, budget: the adversary's radius and the number of flips.
         splits: one each.
+        worth: of the best 1, 2, … flips.
         sha256: of the canonical JSON of all else.
     """
 
@@ -69,6 +79,7 @@ class Optimum(Part, frozen=True, kw_only=True, dict=True):
     epsilon: Positive
     budget: AtLeastOne
     splits: Annotated[tuple[OptimumSplit, ...], Meta(min_length=1)]
+    worth: Annotated[tuple[Worth, ...], Meta(min_length=1)]
     sha256: Sha256
 
     def accuracies(self, flips: Sequence[Sequence[Sequence[int]]]) -> np.ndarray:
@@ -92,7 +103,7 @@ class Optimum(Part, frozen=True, kw_only=True, dict=True):
     def random(self) -> np.ndarray:
         """Mean accuracy over all sets of so many flips, (split, 0 … flips), up to the smallest number of eligible."""
         most = min(len(split.indices) for split in self.splits)
-        return np.stack([_curve(base, reach, most) for base, reach in self._flags])
+        return np.stack([mean_curve(base, reach, most) for base, reach in self._flags])
 
     @cached_property
     def best(self) -> np.ndarray:
@@ -141,14 +152,21 @@ def parse(data: bytes, where: str) -> Optimum:
             raise RecordError(f"{where}: split {number}: its best flips are none that may be made.")
         said = [split.clean_accuracy, split.random_accuracy, split.best_accuracy, split.greedy_accuracy]
         sets: list[Sequence[int]] = [split.best, split.greedy]
-        random = _curve(base, reach, made.budget)[-1]
+        random = mean_curve(base, reach, made.budget)[-1]
         found = [1 - base.mean(), random, *(1 - (base | reach[:, list(s)].any(1)).mean() for s in sets)]
         if not np.allclose(said, found, rtol=0, atol=1e-8) or split.best_accuracy > split.greedy_accuracy + 1e-9:
             raise RecordError(f"{where}: split {number}: its accuracies are not those of its flags.")
+    if [point.budget for point in made.worth] != list(range(1, len(made.worth) + 1)):
+        raise RecordError(f"{where}: worth: expected budgets of 1, 2, … in order.")
     return made
 
 
-def _curve(base: np.ndarray, reach: np.ndarray, most: int) -> np.ndarray:
+def coupons(regions: int) -> float:
+    """k·(1 + 1/2 + … + 1/k): random flips that it takes on the mean to hit each of k equal regions; k at least 1."""
+    return regions * sum(1 / i for i in range(1, regions + 1))
+
+
+def mean_curve(base: np.ndarray, reach: np.ndarray, most: int) -> np.ndarray:
     """Mean accuracy over all sets of 0 … `most` flips, (most + 1,)."""
     m = reach.shape[1]
     degrees = np.where(base, m, reach.sum(1))

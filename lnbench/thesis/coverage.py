@@ -30,48 +30,26 @@ that makes its dominating set the right algorithm is *the ball meets the cell*.
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Sequence
 
 from lnbench.errors import ProtocolError
+from lnbench.protocol.exactness import expected_broken
 
 
-def missed(eligible: int, reaching: int, budget: int) -> Fraction:
-    """C(m − d, k) / C(m, k): how likely k flips drawn evenly from m break an example that d of them would break.
+def random_accuracy(reaching: Sequence[int], eligible: int, budget: int) -> float:
+    """Mean adversarial accuracy of the statement, over all sets of k flips: the mean of C(m − d, k) / C(m, k).
 
-    >>> missed(90, 0, 4), missed(4, 1, 1), missed(4, 1, 4)
-    (Fraction(1, 1), Fraction(3, 4), Fraction(0, 1))
+    >>> random_accuracy([0, 1], 4, 1), random_accuracy([0, 1], 4, 4)
+    (0.875, 0.5)
 
     Args:
+        reaching: d of each test point, at most m; m if it is broken without a flip.
         eligible: m ≥ 1.
-        reaching: d, at most m.
-        budget: k, at most m.
+        budget: k ≥ 1, at most m.
 
     Raises:
         ProtocolError: if a number is out of its range.
     """
-    from math import comb
-
-    if not (eligible >= 1 and 0 <= reaching <= eligible and 0 <= budget <= eligible):
-        raise ProtocolError(f"expected 0 ≤ d, k ≤ m and m ≥ 1; got m = {eligible}, d = {reaching}, k = {budget}.")
-    return Fraction(comb(eligible - reaching, budget), comb(eligible, budget))
-
-
-def coupons(regions: int) -> float:
-    """|ζ|·(1 + 1/2 + … + 1/|ζ|) ≈ |ζ|·(ln |ζ| + .577): random flips that it takes on the mean to hit |ζ| equal regions.
-
-    Crafted flips take one a region. So if k crafted flips just cover k regions of equal mass that make up the class,
-    they are worth this many random ones, k·ln k of them by theorem 1's `sample_size` to leading order. Regions that
-    overlap, or hold only a part of the class, change that: what is measured stands beside it.
-
-    >>> round(coupons(1), 6), round(coupons(4), 2)
-    (1.0, 8.33)
-
-    Args:
-        regions: |ζ| ≥ 1.
-
-    Raises:
-        ProtocolError: if it is less.
-    """
-    if regions < 1:
-        raise ProtocolError(f"expected at least one region, got {regions}.")
-    return regions * sum(1 / i for i in range(1, regions + 1))
+    if not (1 <= budget <= eligible and reaching and 0 <= min(reaching) <= max(reaching) <= eligible):
+        raise ProtocolError(f"expected 1 ≤ k ≤ m and test points with 0 ≤ d ≤ m; got k = {budget}, m = {eligible}.")
+    return 1.0 - float(expected_broken(reaching, eligible, budget).mean())
