@@ -28,6 +28,7 @@ _INDEX = {
     "load_split": "lnbench.api.tracks",
     "load_poisoned": "lnbench.hub.dataset",
     "load_suite": "lnbench.hub.suite.pulling:pull",
+    "ground_truth": "lnbench.truth.ground_truth",
     "Poisoner": "lnbench.protocol.poisoner",
     "Problem": "lnbench.protocol.poisoner",
     "Threat": "lnbench.protocol.poisoner",
@@ -61,6 +62,7 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "ground_truth",
     "load_poisoned",
     "load_split",
     "load_suite",
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     from lnbench.protocol.track import Track
     from lnbench.protocol.track import load as load_track
     from lnbench.record.record import Record
+    from lnbench.truth.ground_truth import ground_truth
 
 
 def __getattr__(name: str) -> Any:

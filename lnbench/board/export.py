@@ -65,6 +65,7 @@ def _row(row: Row) -> dict[str, Any]:
         "damages": row.damages,
         "beats_search": row.above_search,
         "audit": _audit(row),
+        **_exact(row),
         "proven": row.proven,
         "own_splits": _own(row),
         "trust": row.trust,
@@ -80,6 +81,18 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _audit(row: Row) -> dict[str, Any] | None:
     return None if row.audit is None else dataclasses.asdict(row.audit)
+
+
+def _exact(row: Row) -> dict[str, Any]:
+    """What the row's flips do to a nearest neighbour; all null where the track's optimum has not been solved for."""
+    share, worth = row.optimal, row.worth
+    ends = None if share is None or share.ends is None else [round(end, 9) for end in share.ends]
+    return {
+        "share_of_optimum": None if share is None or share.mean is None else round(share.mean, 9),
+        "share_of_optimum_ci95": ends,
+        "worth_random_flips": None if worth is None else round(worth.flips, 9),
+        "worth_random_flips_ci95": None if worth is None else [round(worth.low, 9), round(worth.high, 9)],
+    }
 
 
 def _own(row: Row) -> dict[str, Any] | None:
@@ -112,6 +125,7 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "area_pp": score["area_pp"],
         "untargeted_drop_pp": score["untargeted_drop_pp"],
         **_damage(row),
+        **{name: value for name, value in _exact(row).items() if not name.endswith("ci95")},
         "own_splits_drop_pp": row.own.score["drop_pp"] if row.own else None,
         "own_splits_sha256": row.own.sha256 if row.own else None,
         "audit_drop_pp": row.audit.drop_pp if row.audit else None,

@@ -52,7 +52,7 @@ def scores(table: Table) -> Markup:
     """Scores with their 95 % intervals, by rank, and the pitch of random flips at 0."""
     ends = [row.record.score["ci95_pp"] for row in table.rows]
     low, high = min(0.0, *(e[0] for e in ends)), max(0.0, *(e[1] for e in ends))
-    step = _step(high - low)
+    step = ticks_apart(high - low)
     low, high = step * (low // step), -step * (-high // step)
     width, top, pitch = 800, 34, 22
     bottom = top + pitch * len(table.rows)
@@ -143,7 +143,7 @@ def _panel(
     return body + [path(main.record.arms[arm]["curve"][name], arm, 2) for arm in ARMS]
 
 
-def _step(span: float) -> float:
+def ticks_apart(span: float) -> float:
     """A round distance of ticks, so that there are about six."""
     for step in (0.5, 1.0, 2.0, 5.0, 10.0, 20.0):
         if span <= 7 * step:

@@ -94,6 +94,8 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         "damage rank": lambda row: ranks(row.damage_ranks),
         "damages": lambda row: _verdict(row.damages, row.damage_p_holm),
         "beats search": lambda row: row.above_search or "–",
+        "of the optimum, %": lambda row: optimal(row),
+        "worth random flips": lambda row: worth(row),
         "worst architecture": _worst,
         "audit, pp": audit,
         "found, %": found,
@@ -111,6 +113,9 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         del columns["own splits, pp"]
     if not any(row.audit for row in table.rows):
         del columns["audit, pp"], columns["found, %"]
+    for name, given in (("of the optimum, %", "optimal"), ("worth random flips", "worth")):
+        if all(getattr(row, given) is None for row in table.rows):
+            del columns[name]
     if table.track.damage is None:
         for name in ("damage, pp", "damage rank", "damages"):
             del columns[name]
@@ -143,6 +148,21 @@ def found(row: Row) -> Markdown:
     if row.audit is None or row.audit.found is None or row.audit.found_random is None:
         return Markdown("–")
     return Markdown("{} (random {})").format(share(row.audit.found), share(row.audit.found_random))
+
+
+def optimal(row: Row) -> Markdown:
+    """The share of the largest drop that any flips have on a nearest neighbour, in percent, with its interval."""
+    if row.optimal is None or row.optimal.mean is None or row.optimal.ends is None:
+        return Markdown("–")
+    low, high = (f"{100 * end:.0f}".replace("-", "−") for end in row.optimal.ends)
+    return Markdown("{} [{}, {}]").format(f"{100 * row.optimal.mean:.0f}".replace("-", "−"), low, high)
+
+
+def worth(row: Row) -> Markdown:
+    """How many random flips do to a nearest neighbour what the row's flips do, with its interval."""
+    if row.worth is None:
+        return Markdown("–")
+    return Markdown("{} [{}, {}]").format(f"{row.worth.flips:.1f}", f"{row.worth.low:.1f}", f"{row.worth.high:.1f}")
 
 
 def _damage(row: Row) -> Markdown:

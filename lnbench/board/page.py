@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from lnbench import templates
 from lnbench.board import figures
 from lnbench.board.levels import statement_is_signed
-from lnbench.board.markdown import about, audit, found, reading, source_link, title
+from lnbench.board.markdown import about, audit, found, optimal, reading, source_link, title, worth
 from lnbench.board.png import png
 from lnbench.board.tables import Board, Row, Table
 from lnbench.protocol import ARMS
@@ -37,6 +37,8 @@ _COLUMNS = (
     "damage rank",
     "damages",
     "beats search",
+    "of the optimum, %",
+    "worth random flips",
     "worst architecture",
     "audit, pp",
     "found, %",
@@ -105,6 +107,8 @@ def columns(table: Table) -> list[str]:
         absent.add("own splits, pp")
     if not any(row.audit for row in table.rows):
         absent |= {"audit, pp", "found, %"}
+    if all(row.optimal is None for row in table.rows):
+        absent |= {"of the optimum, %", "worth random flips"}
     return [name for name in _COLUMNS if name not in absent]
 
 
@@ -130,6 +134,8 @@ def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell
         (ranks(row.damage_ranks), row.damage_ranks[0] if row.damage_ranks else ""),
         (f"{row.damages or '–'} ({probability(row.damage_p_holm)})", row.damage_p_holm),
         (row.above_search or "–", row.above_search),
+        (optimal(row), row.optimal.mean if row.optimal else None),
+        (worth(row), row.worth.flips if row.worth else None),
         (f"{worst['name']} {points(worst['drop_pp'])}" if worst else "–", worst["drop_pp"] if worst else None),
         (audit(row), row.audit.drop_pp if row.audit else None),
         (found(row), row.audit.found if row.audit else None),

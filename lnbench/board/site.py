@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lnbench.board import admission, export, figures, markdown, page, tables
+from lnbench.board import admission, exchange, export, figures, markdown, page, tables
 from lnbench.board.admission import DataCheck, Entries, Entry, Tell
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.files import write_atomically
@@ -226,6 +226,9 @@ def _render(records_dir: Path, out: Path) -> dict[str, bytes]:
     }
     for table in shown.tables:
         files |= {f"{_FIGURES}/{name}": svg for name, svg in figures.all_of(table).items()}
+        if table.optimum is not None:
+            drawn = exchange.figure(table.optimum, table.rows, f"Random flips that crafted ones are worth, {table.id}")
+            files[f"{_FIGURES}/{table.id}-exchange.svg"] = figures.alone(drawn)
     return {"board.json": export.as_json(shown), **{name: text.encode() for name, text in files.items()}}
 
 

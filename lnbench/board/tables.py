@@ -13,9 +13,11 @@ from lnbench.board import levels
 from lnbench.errors import RecordError
 from lnbench.protocol import OWN, Track
 from lnbench.protocol import track as tracks
-from lnbench.record import audits, seasons, statement
+from lnbench.record import audits, optimum, seasons, statement
 from lnbench.record.audits import AuditSummary
+from lnbench.record.exchange import Exchange, exchange_rate, share_of_optimum
 from lnbench.record.folder import audit_beside, records_in
+from lnbench.record.optimum import Optimum
 from lnbench.record.record import Record, read
 from lnbench.record.score import Interval, holm, rank_intervals, t_interval
 from lnbench.record.statement import Statement
@@ -44,6 +46,9 @@ class Row:
         season_open: whether its splits were drawn by a salt that is still secret.
         statements: of those who made it again.
         audit: what the strong adversary left of the score, if that was looked at.
+        optimal: on a nearest neighbour, its flips' share of the largest drop that any flips have; None where the
+            track's optimum has not been solved for.
+        worth: likewise, how many random flips do what its flips do.
     """
 
     record: Record
@@ -60,6 +65,8 @@ class Row:
     season_open: bool = False
     statements: tuple[Statement, ...] = ()
     audit: AuditSummary | None = None
+    optimal: Interval | None = None
+    worth: Exchange | None = None
 
     @property
     def drop(self) -> float:
@@ -110,11 +117,13 @@ class Table:
         track: the track they ran on.
         season: the salt's season, or None for the public salt.
         rows: by falling score; but none leads without proof, where another row has it.
+        optimum: the best flips of its splits on a nearest neighbour, if they have been solved for.
     """
 
     track: Track
     season: str | None
     rows: tuple[Row, ...]
+    optimum: Optimum | None = None
 
     @property
     def leader(self) -> Row | None:
@@ -217,7 +226,9 @@ def load(records_dir: str | Path) -> Board:
     history: list[Table] = []
     for (name, _, sha256, season), group in sorted(groups.items()):
         old = name not in shipped or shipped[name].sha256 != sha256
-        table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group))
+        best = None if old or season else optimum.of_track(tracks_of[sha256])
+        group = [_beside_optimum(row, best) for row in group]
+        table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group), best)
         (history if old else current).append(table)
     seen = {table.track.name for table in current}
     return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))
@@ -265,6 +276,17 @@ def _with_own(row: Row, own: dict[tuple[str, ...], tuple[str, Record]]) -> Row:
     """A row with its record on own splits, which is taken out of `own`."""
     found = own.pop(_poisoner(row.record), None)
     return row if found is None else dataclasses.replace(row, own=found[1], own_path=found[0])
+
+
+def _beside_optimum(row: Row, best: Optimum | None) -> Row:
+    """A row with what its flips do to a nearest neighbour, beside the best flips and beside random ones."""
+    flips = row.record.document["flips"]["poisoned"]
+    if best is None or len(flips) != len(best.splits):
+        return row
+    own, random = best.accuracies(flips), best.random
+    share = share_of_optimum(random[:, best.budget], own, best.best)
+    worth = exchange_rate(range(random.shape[1]), random, own)
+    return dataclasses.replace(row, optimal=share, worth=worth)
 
 
 def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:

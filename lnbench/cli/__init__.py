@@ -29,6 +29,7 @@ VERBS = {
     "audit": "Attack a record's victims again with the strong adversary.",
     "power": "How many splits and seeds an effect takes on a track.",
     "plan": "Reckon what many submissions, or a board of many records, will take.",
+    "truth": "Build and read tables of what every flip, or set of flips, does to networks.",
     "reproduce": "Run experiments of the thesis again, draw them and check its claims.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",
     "rows": "Make the rows of the reference attacks on tracks that need a GPU.",

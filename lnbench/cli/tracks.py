@@ -95,6 +95,43 @@ def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, devi
         raise click.exceptions.Exit(1)
 
 
+@command.command("optimum")
+@click.argument("name", metavar="TRACK|FILE")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+def optimum(name: str, workers: int | None) -> None:
+    """Solve for the best flips of every split of TRACK, on a nearest neighbour.
+
+    What it finds is proven, and written beside the track, as NAME.optimum.json: the board then says which share of the
+    best possible drop each row gets. It takes some seconds a split; a run that was stopped goes on where it was.
+
+    \b
+      lnbench tracks optimum digits-exact
+    """
+    from statistics import fmean
+
+    from lnbench.evaluation import machine
+    from lnbench.evaluation import optimum as solver
+    from lnbench.evaluation.engine import engine
+    from lnbench.evaluation.store import Store
+    from lnbench.record import optimum as optima
+
+    track, beside = _options.load_track(name), optima.place(name)
+    _output.writable(beside.parent)
+    with _progress.reporter() as report:
+        made = solver.best_flips(track, engine("local", machine.workers(workers, "cpu")), Store(), report)
+    solver.write(made, beside)
+    shares = {
+        key: 100 * fmean(split[f"{key}_accuracy"] for split in made["splits"])
+        for key in ("clean", "random", "greedy", "best")
+    }
+    click.echo(
+        f"{track.name}: AA of a nearest neighbour at ε = {made['epsilon']:g}, mean over {len(made['splits'])} splits, "
+        f"in %: no flips {shares['clean']:.1f}, {made['budget']} random {shares['random']:.1f}, greedy "
+        f"{shares['greedy']:.1f}, best {shares['best']:.1f}."
+    )
+    click.echo(f"optimum: {beside}", err=True)
+
+
 def _calibrate(name: str, track: Track, path: Path | None, device: str, workers: int | None) -> list[str]:
     """Run, print and write the calibration of one track; returns why it may not be called calibrated."""
     from lnbench.evaluation import calibration, calibration_run

@@ -16,11 +16,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lnbench.protocol.exactness import is_exact
 from lnbench.protocol.hashes import sha256, sha256_json
 from lnbench.protocol.track import Track
 
 _ROOT = Path(__file__).parents[1]
-_FOR_POISONERS = ("protocol", "victims", "adversary", "kernels", "graphs.py", "surrogates.py", "metagradients.py")
+_FOR_POISONERS = (
+    "protocol",
+    "victims",
+    "adversary",
+    "exact",
+    "kernels",
+    "graphs.py",
+    "surrogates.py",
+    "metagradients.py",
+)
 _MODULE = re.compile(r"lnbench(\.[a-z_0-9]+)*[.:]?")
 
 
@@ -30,13 +40,14 @@ def code_sha256(track: Track) -> str:
     Imports are followed from the cells, the track's data source and its architectures, so that a new attack, source or
     architecture leaves the results of other tracks in the store.
     """
+    exact = is_exact(track)
+    folder = "lnbench.exact" if exact else "lnbench.victims.architectures"
     return sha256_json(
         {
-            "cells": module_sha256("lnbench.evaluation.cells"),
+            "cells": module_sha256("lnbench.evaluation.exact_cells" if exact else "lnbench.evaluation.cells"),
             "data": module_sha256(f"lnbench.data.{track.data.source}"),
             "architectures": {
-                name: module_sha256(f"lnbench.victims.architectures.{name}")
-                for name in {victim.architecture for victim in track.victims}
+                name: module_sha256(f"{folder}.{name}") for name in {victim.architecture for victim in track.victims}
             },
         }
     )

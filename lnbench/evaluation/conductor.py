@@ -15,6 +15,7 @@ from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.evaluation import machine, nodes, plan, provenance, saved_victims
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.engine import Engine
+from lnbench.evaluation.exact_stage import train_exact
 from lnbench.evaluation.label_runs import poison_split
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
 from lnbench.evaluation.stages import poison_all, train_all
@@ -24,6 +25,7 @@ from lnbench.poison.in_process import InProcess
 from lnbench.poison.published import Published
 from lnbench.poison.run import PoisonedLabels, Submission
 from lnbench.protocol import OWN, PUBLIC_SALT, Flip, Streams, Track, changed, own_salt, sha256
+from lnbench.protocol.exactness import is_exact
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import thumbnails
 
@@ -69,6 +71,8 @@ def evaluate(
         DataError, UnavailableError: if data, a sandbox, a device or stored labels are missing here.
     """
     clock, store, notify = provenance.Clock(), store or Store(), on_progress or quietly
+    if keep_victims is not None and is_exact(track):
+        raise ProtocolError(f"{track.name}'s victims are no networks: there is nothing to keep of them.")
     device = machine.resolved_device(device)
     pool = nodes.engine(engine, workers, device) if isinstance(engine, str) else engine
     if pool.name == "local":
@@ -97,7 +101,10 @@ def evaluate(
     planned = plan.plan(track, streams, device, splits, seeds, flips)
     cells = [cell for _, cell in planned]
     names = [plan.cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in planned]
-    results = train_all(cells, names, pool, store, notify)
+    if is_exact(track):
+        results = train_exact(track, streams, cells, names, pool, store, notify)
+    else:
+        results = train_all(cells, names, pool, store, notify)
 
     in_parts = any(result["in_parts"] for result in results)
     command = provenance.command(poisoner, track, quick=quick, season=season, own_splits=own_splits)

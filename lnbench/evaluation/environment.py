@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lnbench.errors import UnavailableError
+from lnbench.protocol.exactness import is_exact
 from lnbench.protocol.hashes import sha256_json
 from lnbench.protocol.track import Track
 
@@ -19,15 +20,19 @@ def environment(device: str = "cpu", track: Track | None = None) -> dict[str, An
     """`{"id": …, "parts": …}`: bits compare only between equal ids. PyTorch is imported for a GPU only.
 
     Args:
-        track: whose victims it is for: timm's version counts where one of them is timm's.
+        track: whose victims it is for: timm's version counts where one of them is timm's, SciPy's where the adversary
+            is exact.
 
     Raises:
         UnavailableError: if the device is not there.
     """
     timm = track is not None and any(v.architecture == "timm" for v in track.victims)
+    solver = track is not None and is_exact(track)
     parts: dict[str, Any] = {
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "libraries": {name: importlib.metadata.version(name) for name in ("numpy", "torch", *["timm"] * timm)},
+        "libraries": {
+            name: importlib.metadata.version(name) for name in ("numpy", "torch", *["timm"] * timm, *["scipy"] * solver)
+        },
         "system": f"{platform.system()} {platform.machine()}",
         "device": device,
         "precision": "float32",

@@ -14,6 +14,7 @@ from lnbench import data
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.protocol import (
     MATCHED,
+    RANDOM,
     Flip,
     Streams,
     Track,
@@ -25,6 +26,7 @@ from lnbench.protocol import (
     random_draw,
     sha256,
 )
+from lnbench.protocol.exactness import CLOSED_FORM, is_exact
 
 _STACK_ON_GPU = 64
 """Victims a cell holds on a GPU, where a track's own number, meant for a CPU's caches, is smaller."""
@@ -97,6 +99,8 @@ def plan(
                 }
                 if draw is not None:
                     cell["draw"] = draw
+                if arm == RANDOM and victim.architecture == CLOSED_FORM:
+                    cell["expected"] = True
                 cells.append((arm, cell))
     return cells
 
@@ -113,6 +117,11 @@ def merged(cells: Sequence[tuple[str, dict[str, Any]]], results: Sequence[dict[s
         for (arm, cell), result in zip(cells, results, strict=True)
         for entry in result["victims"]
     ]
+
+
+def worker(track: Track) -> str:
+    """What a worker calls on a cell of this track."""
+    return f"lnbench.evaluation.{'exact_cells' if is_exact(track) else 'cells'}:run"
 
 
 def draw_of(cell: Mapping[str, Any]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from lnbench.poison.installation import PACKAGE
 NAMES = ("Poisoner", "Problem", "Recipe", "Threat")
 """What a submission may take from `lnbench` itself."""
 
-TOOLBOXES = ("adversary", "graphs", "kernels", "metagradients", "surrogates", "victims")
+TOOLBOXES = ("adversary", "exact", "graphs", "kernels", "metagradients", "surrogates", "victims")
 """The modules of lnbench that a submission may use, with all that is public below."""
 
 _CONTRACT = ("protocol", "poisoner")

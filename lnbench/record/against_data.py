@@ -8,11 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from lnbench import data
 from lnbench.data import Split, strangers
 from lnbench.errors import ProtocolError, RecordError
-from lnbench.protocol import MATCHED, Flip, Streams, Track, applied, matched_flips, random_draw, sha256
+from lnbench.protocol import (
+    MATCHED,
+    RANDOM,
+    Flip,
+    Streams,
+    Track,
+    applied,
+    eligible,
+    matched_flips,
+    random_draw,
+    sha256,
+    unpack,
+)
+from lnbench.protocol.exactness import CLOSED_FORM
 from lnbench.record.consistency import Check
+from lnbench.record.reached import base_and_reach, broken_by
 from lnbench.record.record import Record
 from lnbench.record.thumbnails import MOST, thumbnails
 
@@ -78,7 +94,11 @@ class Comparison:
         self._fixed = document["score"]["fixed_test_set"]
         self._stated, self._drawn = document.get("thumbnails"), dict[str, Any]()
         self._tested: dict[int, set[tuple[int, int]]] = {}
+        self._exact: dict[int, list[dict[str, Any]]] = {}
         for victim in document["victims"]:
+            if self._track.spec(victim["architecture"]).architecture == CLOSED_FORM:
+                fields = ("architecture", "arm", "seed", "bits", "reached")
+                self._exact.setdefault(victim["split"], []).append({k: victim[k] for k in fields if k in victim})
             counts = victim["clean"]["points"], victim["clean"]["source_points"]
             self._tested.setdefault(victim["split"], set()).add(counts)
         if (last := max(self._tested)) >= self.splits:
@@ -96,6 +116,7 @@ class Comparison:
         self._run("data", lambda: self._compare_tests(split, points))
         self._run("labels", lambda: self._compare_labels(split, points))
         self._run("random arm", lambda: self._compare_random(split, points, streams))
+        self._run("labels", lambda: self._compare_reached(split, points))
 
     def checks(self) -> list[Check]:
         """The outcome, once every split was compared."""
@@ -146,6 +167,21 @@ class Comparison:
     def _compare_pictures(self) -> None:
         if self._stated is not None and self._stated != self._drawn:
             raise RecordError("its pictures are not those of the data's points that it flipped.")
+
+    def _compare_reached(self, split: int, points: Split) -> None:
+        """On a nearest neighbour the bits of every arm follow from its flips and what single flips reach."""
+        of_random = {(v["architecture"], v["seed"]): v["reached"] for v in self._exact.get(split, ()) if "reached" in v}
+        may, sources = eligible(points.labels, self._track.pairs(split)), [s for s, _ in self._track.pairs(split)]
+        tests = int(np.isin(points.test_labels, sources).sum())
+        for victim in self._exact.get(split, ()):
+            name, seed, arm = victim["architecture"], victim["seed"], victim["arm"]
+            reached, given = of_random[name, seed], self._flips.get(arm, {split: ()})[split]
+            flips = given[seed] if arm == RANDOM else given
+            if reached["eligible"] != len(may):
+                raise RecordError(f"split {split} has {len(may)} points to flip, it states {reached['eligible']}.")
+            base, reach = base_and_reach(reached, tests, self._track.scored_index(name))
+            if (unpack(victim["bits"]["targeted"], tests) != broken_by(base, reach, may, flips)).any():
+                raise RecordError(f"arm {arm} of split {split} is broken elsewhere than its flips can reach.")
 
     def _compare_random(self, split: int, points: Split, streams: Streams) -> None:
         track, draws = self._track, self._track.replication.random_draws

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lnbench.errors import RecordError
-from lnbench.protocol import MATCHED, OWN, POISONED, PUBLIC_SALT, RANDOM, allocation, arms_of, sha256, unpack
+from lnbench.protocol import CLEAN, MATCHED, OWN, POISONED, PUBLIC_SALT, RANDOM, allocation, arms_of, sha256, unpack
 from lnbench.protocol.documents import difference
 from lnbench.record import salts
 from lnbench.record.flags import FLAGS
+from lnbench.record.reached import base_and_reach
 from lnbench.record.record import Record
 from lnbench.record.schema import Victim
 
@@ -173,6 +174,21 @@ def _bits(record: Record) -> str:
     return "every count at the score's radius is the number of its bits."
 
 
+def _reached(record: Record) -> str:
+    track, known = record.track, {v.key[:3]: v for v in record.tables.victims if v.reached}
+    for key, victim in known.items():
+        if victim.reached:
+            points, scored = victim.clean.source_points, track.scored_index(victim.architecture)
+            try:
+                base, _ = base_and_reach(victim.reached, points, scored)
+            except RecordError as error:
+                raise RecordError(f"victim {victim.key}: {error}") from None
+            for other in record.tables.victims:
+                if other.key[:4] == (*key, CLEAN) and (unpack(other.bits.targeted, points) != base).any():
+                    raise RecordError(f"victim {other.key} is broken elsewhere than single flips say.")
+    return "what single flips reach is counted as its bits say." if known else "no victim has single flips."
+
+
 def _curve(record: Record) -> str:
     for victim in record.tables.victims:
         points = victim.clean.source_points
@@ -239,6 +255,7 @@ _CHECKS: dict[str, Callable[[Record], str]] = {
     "victims": _victims,
     "thumbnails": _thumbnails,
     "bits": _bits,
+    "reached": _reached,
     "curve": _curve,
     "score": _score,
     "arms": _arms,

@@ -32,6 +32,7 @@ _Seconds = Annotated[
     Annotated[int, Meta(ge=0, le=LARGEST)] | Annotated[float, Meta(ge=0, le=1e12)],
     Meta(description="a number of seconds"),
 ]
+_Degrees = Annotated[tuple[Count, ...], Meta(min_length=1, max_length=1 << 16)]
 _FlipList = Annotated[tuple[tuple[Count, Count, Count], ...], Meta(max_length=1 << 20)]
 _FlipsBySeed = Annotated[
     tuple[Annotated[tuple[_FlipList, ...], Meta(min_length=1, max_length=1000)], ...],
@@ -152,8 +153,33 @@ class Bits(Part, frozen=True):
     damage: _PackedBits | UnsetType = UNSET
 
 
+class Reached(Part, frozen=True):
+    """What single flips do to a nearest neighbour, from which the mean over all sets of random flips follows.
+
+    Attributes:
+        eligible: points that may be flipped.
+        clean: of each source-class test point, how many single flips make it the target without an attack; all of them
+            if it is the target without a flip.
+        targeted, untargeted: of each such point, how many single flips break it, at each radius of the curve; all of
+            them if it is broken without a flip.
+        bits: which flips break which point by the targeted adversary at the score's radius, none for those that are
+            broken without one: point by point, a bit for each eligible point.
+    """
+
+    eligible: AtLeastOne
+    clean: _Degrees
+    targeted: Annotated[tuple[_Degrees, ...], Meta(min_length=1, max_length=1000)]
+    untargeted: Annotated[tuple[_Degrees, ...], Meta(min_length=1, max_length=1000)]
+    bits: _PackedBits
+
+
 class Victim(Part, frozen=True):
-    """What was counted on one trained network; `draw` is that of its random flips, where a seed has several."""
+    """What was counted on one trained network.
+
+    Attributes:
+        draw: that of its random flips, where a seed has several.
+        reached: what single flips do, for the random arm of nearest neighbours alone.
+    """
 
     architecture: Name
     split: Count
@@ -170,6 +196,7 @@ class Victim(Part, frozen=True):
     zero_gradient: ZeroGradient
     bits: Bits
     draw: Count | UnsetType = UNSET
+    reached: Reached | UnsetType = UNSET
 
     @property
     def key(self) -> tuple[str, int, int, str, int | None]:

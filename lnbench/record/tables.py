@@ -12,7 +12,8 @@ from msgspec import UNSET
 
 from lnbench.errors import RecordError
 from lnbench.protocol import RANDOM, Track, arms_of, draws_of, unpack
-from lnbench.record.schema import SplitsAndSeeds, Victim
+from lnbench.protocol.exactness import CLOSED_FORM, expected_broken
+from lnbench.record.schema import Reached, SplitsAndSeeds, Victim
 from lnbench.record.score import Counts
 
 
@@ -20,6 +21,11 @@ def expected_victims(track: Track, splits: int, seeds: int) -> list[tuple[str, i
     """(architecture, split, seed, arm, draw) of every victim of a record, in the record's order."""
     places = product([v.name for v in track.victims], range(splits), range(seeds), draws_of(track))
     return [(name, split, seed, *draw) for name, split, seed, draw in places]
+
+
+def _degrees(reached: Reached) -> list[tuple[int, ...]]:
+    """All lists of degrees."""
+    return [reached.clean, *reached.targeted, *reached.untargeted]
 
 
 class Tables:
@@ -54,6 +60,19 @@ class Tables:
             raise RecordError(
                 "a count of the damage attack belongs to every victim of a track that has one, and there."
             )
+        closed = {v.name for v in track.victims if v.architecture == CLOSED_FORM}
+        if any(bool(v.reached) != (v.arm == RANDOM and v.architecture in closed) for v in victims):
+            raise RecordError(
+                "what single flips reach belongs to the random arm's victims of a nearest neighbour, and there."
+            )
+        for victim in victims:
+            if victim.reached and not (
+                len(victim.reached.targeted) == len(victim.reached.untargeted) == lengths[victim.architecture]
+                and all(max(degrees) <= victim.reached.eligible for degrees in _degrees(victim.reached))
+            ):
+                raise RecordError(
+                    f"what single flips reach of victim {victim.key} does not fit its curve or its flips."
+                )
         points = self.every("clean.source_points")
         self.points = points[0, 0, :, 0]
         if not (points == self.points[:, None]).all():
@@ -76,8 +95,29 @@ class Tables:
     def _curve(self, a: int, goal: str) -> np.ndarray:
         """As `curve`, but (draw of any arm, split, seed, epsilon)."""
         block = len(self.victims) // len(self.names)
-        values = np.array([v.broken[goal] for v in self.victims[a * block : (a + 1) * block]], dtype=np.int64)
+        some = self.victims[a * block : (a + 1) * block]
+        values = np.array([v.broken[goal] if not v.reached else self._expected(v.reached, goal) for v in some])
         return np.moveaxis(values.reshape(*self.shape[1:], -1), 2, 0)
+
+    def _expected(self, reached: Reached, goal: str) -> list[float]:
+        """How many examples random flips break on the mean over all of their sets, at each radius of the curve."""
+        budget, m = self.track.noise.budget, reached.eligible
+        return [float(expected_broken(degrees, m, budget).sum()) for degrees in reached[goal]]
+
+    def _expected_flags(self, reached: Reached, name: str) -> np.ndarray:
+        """With which probability random flips break each example at the score's radius, (example,)."""
+        degrees = reached.targeted[self.track.scored_index(name)]
+        return expected_broken(degrees, reached.eligible, self.track.noise.budget)
+
+    def _to_target(self) -> np.ndarray:
+        """Source-class test points that are the target without an attack, as `table`."""
+        values = self.table("clean.source_to_target")
+        expected = [
+            expected_broken(v.reached.clean, v.reached.eligible, self.track.noise.budget).sum() if v.reached else -1.0
+            for v in self.victims
+        ]
+        means = self._merged(np.moveaxis(np.array(expected).reshape(self.shape), -1, 0))
+        return np.where(means >= 0, means, values)
 
     def _merged(self, values: np.ndarray) -> np.ndarray:
         """Draws of an arm along the first axis as their mean; unchanged where every arm has one."""
@@ -105,7 +145,12 @@ class Tables:
             if len(set(self.points.tolist())) != 1:
                 raise RecordError("the test set is fixed, yet its source-class points differ in number by split.")
             try:
-                flagged = [unpack(v.bits.targeted, int(self.points[0])) for v in self.victims]
+                flagged = [
+                    self._expected_flags(v.reached, v.architecture)
+                    if v.reached
+                    else unpack(v.bits.targeted, int(self.points[0]))
+                    for v in self.victims
+                ]
             except ValueError as error:
                 raise RecordError(f"the targeted bits of a victim are broken: {error}.") from None
             broken = self._merged(np.moveaxis(np.stack(flagged).reshape(*self.shape, -1), 3, 0))
@@ -115,7 +160,7 @@ class Tables:
             points=self.points,
             targeted=np.stack([c[..., i] for c, i in zip(curves["targeted"], at, strict=True)], axis=1),
             untargeted=np.stack([c[..., i] for c, i in zip(curves["untargeted"], at, strict=True)], axis=1),
-            to_target=self.table("clean.source_to_target"),
+            to_target=self._to_target(),
             curve=tuple(curves["targeted"]),
             valid=self.valid,
             broken=broken,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lnbench import __version__, data
-from lnbench.errors import UnavailableError
+from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
@@ -25,6 +25,7 @@ from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.stages import train_all
 from lnbench.evaluation.store import Store
 from lnbench.protocol import Streams, Track, arms_of, pack, sha256_json
+from lnbench.protocol.exactness import is_exact
 from lnbench.record.derived import derive, rounded
 from lnbench.record.record import Record
 from lnbench.trust import detectability
@@ -68,7 +69,10 @@ def audit(
 
     Raises:
         RecordError: if the record's salt is not known.
+        ProtocolError: if the record's adversary is exact.
     """
+    if is_exact(record.track):
+        raise ProtocolError(f"the adversary of {record.track.name} is exact: there is no stronger one to audit it by.")
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     where, streams, store = environment(device, record.track), streams_of(record, salt), store or Store()
     track, splits = record.track, record.document["replication"]["splits"]

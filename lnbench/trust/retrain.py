@@ -13,6 +13,7 @@ from lnbench.data.strangers import own_track
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
+from lnbench.evaluation.plan import worker
 from lnbench.protocol import MATCHED, Track
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
@@ -81,7 +82,7 @@ def retrain(
     same = alike and code_sha256(record.track) == record.document["code_sha256"]
     again: list[_CellAgain] = []
     requests = [cells[i][1] for i in chosen]
-    for at, _, result in make_engine("local", workers).map("lnbench.evaluation.cells:run", requests):
+    for at, _, result in make_engine("local", workers).map(worker(record.track), requests):
         if result is None:
             continue
         again.append(_compared(record, *cells[chosen[at]], result["victims"]))

@@ -1,0 +1,163 @@
+"""What a table says: the best flips of networks, what chance and rules leave of them, and where harm comes from.
+
+Harm is AA(clean) − AA(flipped), of victims with the same seed. Choosing the best of many noisy means finds noise too,
+so an optimum is chosen by half of the seeds and measured on the other half, both ways; that is a little below the true
+one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lnbench.record.score import Interval, t_interval
+from lnbench.truth.ground_truth import GroundTruth
+
+Scores = Mapping[int, Mapping[str, np.ndarray]]
+"""Split -> score -> one number for each single flip, in the order of `GroundTruth.sets`."""
+
+
+def summary(truth: GroundTruth, scores: Scores | None = None) -> dict[str, Any]:
+    """The findings of a table, by architecture; in percentage points, intervals over splits.
+
+    Args:
+        scores: of single flips, for table a.
+    """
+    return {name: _of_architecture(truth, name, scores or {}) for name in truth.architectures}
+
+
+def _of_architecture(truth: GroundTruth, name: str, scores: Scores) -> dict[str, Any]:
+    sizes = sorted({len(some) for some in truth.sets(truth.splits[0])})
+    found: dict[str, Any] = {
+        "clean_adv_acc": _shown(t_interval(np.array([truth.accuracy(name, s) for s in truth.splits])), 1)
+    }
+    for size in sizes:
+        harms = {split: _of_size(truth, name, split, size) for split in truth.splits}
+        best = np.array([_best(values) for values in harms.values()])
+        mean = np.array([values.mean() for values in harms.values()])
+        found[f"best_{size}"] = {
+            "sets": int(np.mean([len(values) for values in harms.values()])),
+            "best": _shown(t_interval(best)),
+            "best_as_measured": _shown(t_interval(np.array([values.mean(1).max() for values in harms.values()]))),
+            "random": _shown(t_interval(mean)),
+            "variance": _variances(list(harms.values())),
+        }
+    if {1, 2} <= set(sizes):
+        found["pairs"] = _pairs(truth, name)
+    if scores and 1 in sizes:
+        found["scores"] = _by_score(truth, name, scores)
+    return found
+
+
+def _of_size(truth: GroundTruth, name: str, split: int, size: int) -> np.ndarray:
+    """Harms of the sets of a size, (set, seed), in points."""
+    sets, harms = truth.sets(split), truth.harms(name, split)
+    return np.asarray(100.0 * harms[[len(some) == size for some in sets]])
+
+
+def _best(values: np.ndarray) -> float:
+    """The harm of the best set, chosen by one half of the seeds and measured by the other, both ways; (set, seed)."""
+    half = values.shape[1] // 2
+    if not half:
+        return float(values.max())
+    first, second = values[:, :half].mean(1), values[:, half:].mean(1)
+    return float((second[first.argmax()] + first[second.argmax()]) / 2)
+
+
+def _variances(harms: list[np.ndarray]) -> dict[str, float]:
+    """Standard deviations, in points, of harm by set, by seed and what is left, within a split (two-way, one each).
+
+    `split` is that of the splits' mean harms, which holds a little of the others.
+    """
+    parts = []
+    for values in harms:
+        sets, seeds = values.shape
+        rows, columns = values.mean(1), values.mean(0)
+        rest = values - rows[:, None] - columns + values.mean()
+        left = float((rest**2).sum()) / max(1, (sets - 1) * (seeds - 1))
+        by_set = float(rows.var(ddof=1)) - left / seeds if sets > 1 else 0.0
+        by_seed = float(columns.var(ddof=1)) - left / sets if seeds > 1 else 0.0
+        parts.append((by_set, by_seed, left))
+    by_set, by_seed, left = np.maximum(np.mean(parts, axis=0), 0.0)
+    means = [float(values.mean()) for values in harms]
+    named = {"set": by_set, "seed": by_seed, "residual": left, "split": np.var(means, ddof=1) if len(means) > 1 else 0}
+    return {key: round(float(np.sqrt(value)), 2) for key, value in named.items()}
+
+
+def _pairs(truth: GroundTruth, name: str) -> dict[str, Any]:
+    """Additivity and submodularity of pairs: the harm of both against the sum of the harms of each."""
+    excess, explained, below, greedy, best = [], [], [], [], []
+    for split in truth.splits:
+        sets = truth.sets(split)
+        harm = dict(zip(sets, 100.0 * truth.harms(name, split).mean(1), strict=True))
+        pairs = [some for some in sets if len(some) == 2]
+        both = np.array([harm[pair] for pair in pairs])
+        total = np.array([harm[(i,)] + harm[(j,)] for i, j in pairs])
+        excess.append(float((both - total).mean()))
+        below.append(float((both <= total).mean()))
+        explained.append(float(np.corrcoef(both, total)[0, 1] ** 2) if len(pairs) > 2 else 0.0)
+        first = max((some for some in sets if len(some) == 1), key=lambda some: harm[some])
+        greedy.append(float(max(harm[pair] for pair in pairs if first[0] in pair)))
+        best.append(float(both.max()))
+    return {
+        "excess_over_sum": _shown(t_interval(np.array(excess))),
+        "share_at_most_the_sum": round(float(np.mean(below)), 3),
+        "r2_of_sum": round(float(np.mean(explained)), 3),
+        "greedy_as_measured": _shown(t_interval(np.array(greedy))),
+        "best_as_measured": _shown(t_interval(np.array(best))),
+    }
+
+
+def _by_score(truth: GroundTruth, name: str, scores: Scores) -> dict[str, Any]:
+    """How well each score ranks single flips by harm: Spearman's ρ within split; and what its first choice does."""
+    from scipy.stats import spearmanr
+
+    splits = [split for split in truth.splits if split in scores]
+    found: dict[str, Any] = {}
+    harms = {split: _of_size(truth, name, split, 1) for split in splits}
+    for score in scores[splits[0]]:
+        rho = [spearmanr(scores[split][score], harms[split].mean(1)).statistic for split in splits]
+        top = np.array([harms[split][scores[split][score].argmax()].mean() for split in splits])
+        best = np.array([_best(harms[split]) for split in splits])
+        found[score] = {
+            "rank_correlation": _shown(t_interval(np.nan_to_num(np.array(rho))), 1, 3),
+            "first_choice": _shown(t_interval(top)),
+            "regret": _shown(t_interval(best - top)),
+        }
+    halves = [
+        spearmanr(values[:, a].mean(1), values[:, b].mean(1)).statistic
+        for values in harms.values()
+        for a, b in _halves(values.shape[1])
+    ]
+    if halves:
+        found["another half of the seeds"] = {"rank_correlation": _shown(t_interval(np.array(halves)), 1, 3)}
+    return found
+
+
+def _halves(seeds: int) -> list[tuple[list[int], list[int]]]:
+    """One way of cutting the seeds into halves; none of fewer than two."""
+    every = list(range(seeds))
+    return [(every[: seeds // 2], every[seeds // 2 :])] if seeds > 1 else []
+
+
+def _shown(interval: Interval, factor: float = 1.0, digits: int = 3) -> dict[str, Any]:
+    """A mean with its interval, rounded."""
+    mean = None if interval.mean is None else round(factor * interval.mean, digits)
+    ends = None if interval.ends is None else [round(factor * end, digits) for end in interval.ends]
+    return {"mean": mean, "ci95": ends}
+
+
+def random_curve(truth: GroundTruth) -> tuple[list[int], np.ndarray]:
+    """Budgets of table n with 0 before them, and AA under so many random flips, (split, budget): means over
+    architectures, sets and seeds."""
+    budgets = [0, *sorted({len(some) for some in truth.sets(truth.splits[0])})]
+    curve = np.zeros((len(truth.splits), len(budgets)))
+    for (row, split), (column, budget) in itertools.product(enumerate(truth.splits), enumerate(budgets)):
+        sets = [some for some in truth.sets(split) if len(some) == budget] or [()]
+        curve[row, column] = np.mean(
+            [truth.accuracy(name, split, some) for some in sets for name in truth.architectures]
+        )
+    return budgets, curve
