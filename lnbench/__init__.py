@@ -29,6 +29,9 @@ _INDEX = {
     "load_poisoned": "lnbench.hub.dataset",
     "Poisoner": "lnbench.protocol.poisoner",
     "Problem": "lnbench.protocol.poisoner",
+    "Defender": "lnbench.protocol.defender",
+    "DefenceProblem": "lnbench.protocol.defender",
+    "Training": "lnbench.protocol.defender",
     "Threat": "lnbench.protocol.poisoner",
     "Track": "lnbench.protocol.track",
     "Recipe": "lnbench.protocol.recipe",
@@ -44,6 +47,8 @@ _INDEX = {
 
 __all__ = [
     "DataError",
+    "DefenceProblem",
+    "Defender",
     "LnbenchError",
     "Poisoner",
     "Problem",
@@ -54,6 +59,7 @@ __all__ = [
     "SubmissionError",
     "Threat",
     "Track",
+    "Training",
     "UnavailableError",
     "__version__",
     "audit",
@@ -73,6 +79,7 @@ if TYPE_CHECKING:
     from lnbench.api.tracks import load_split
     from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError, SubmissionError, UnavailableError
     from lnbench.hub.dataset import load_poisoned
+    from lnbench.protocol.defender import DefenceProblem, Defender, Training
     from lnbench.protocol.poisoner import Poisoner, Problem, Threat
     from lnbench.protocol.recipe import Recipe
     from lnbench.protocol.track import Track
