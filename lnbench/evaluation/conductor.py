@@ -35,6 +35,7 @@ def evaluate(
     track: Track,
     *,
     quick: bool = False,
+    replication: tuple[int, int] | None = None,
     device: str = "cpu",
     workers: int | None = None,
     engine: str = "local",
@@ -52,6 +53,7 @@ def evaluate(
     Args:
         poisoner: a submission's file, read but not run; or, unranked, published labels or a class of this process.
         quick: the track's smaller replication; such a record cannot rank.
+        replication: splits and seeds other than the track's; such a record cannot rank either.
         device: `cpu`, `cuda` or `auto`, where victims are trained.
         workers: processes at once; one per core, or one for a GPU, if None.
         sandbox: `auto` is bubblewrap, or an error; `none` runs the submission unprotected, unranked.
@@ -76,7 +78,7 @@ def evaluate(
     if own_splits:
         salt, said = _own_salt(poisoner, track, salt), OWN
     streams = Streams(track.sha256, salt)
-    splits, seeds = _replication(track, quick)
+    splits, seeds = replication or _replication(track, quick)
     points = [data.load(track, split, streams) for split in range(splits)]
 
     if isinstance(poisoner, Published):

@@ -49,7 +49,7 @@ def poison_all(
     """
     runs, repeats = [(split, store) for split in range(len(points))], Store(store.root / "repeats")
     draw = {**_labels_name(submission, track, streams, mode, 0), "split": None, "splits": len(points)}
-    again = _repeated(draw, repeats) if twice else []
+    again = repeated(draw, repeats) if twice else []
     runs += [(split, repeats) for split in again]
     names = [_labels_name(submission, track, streams, mode, split) for split, _ in runs]
     cancel = threading.Event()
@@ -70,7 +70,7 @@ def poison_all(
         "poison",
         [1] * len(runs),
         load=lambda i: _complete(runs[i][1].get("labels", names[i])),
-        compute=lambda missing: _in_threads(one, missing, 1 if apart else workers, cancel),
+        compute=lambda missing: in_threads(one, missing, 1 if apart else workers, cancel),
         keep=keep,
         notify=notify,
         note=f"{submission.name} on {track.name}{f', {len(again)} of {len(points)} splits twice' if again else ''}",
@@ -80,7 +80,7 @@ def poison_all(
     return poisoned[: len(points)], same
 
 
-def _repeated(draw: dict[str, Any], store: Store) -> list[int]:
+def repeated(draw: dict[str, Any], store: Store) -> list[int]:
     """Which splits are run twice: two, or one of two, and not the first alone.
 
     A poisoner that knew them could draw its luck on the others. They are drawn once for each row of a store, where they
@@ -128,7 +128,7 @@ def poison_split(
     return poison(submission, points, track, split, streams, mode=mode, cancel=cancel)
 
 
-def _in_threads(
+def in_threads(
     function: Callable[[int], Result], items: list[int], threads: int, cancel: threading.Event
 ) -> Iterator[tuple[int, float, Result]]:
     """Yield (place, 1, result) as they come; at the end, also of an error, `cancel` is set and the threads joined."""

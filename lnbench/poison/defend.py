@@ -14,9 +14,10 @@ from lnbench.poison.labels import TRAINING, body_of, longest
 from lnbench.poison.run import TrainingSet, ask, limits_of, threat_of
 from lnbench.poison.submission import Submission
 from lnbench.poison.training_bytes import longest as longest_training
-from lnbench.poison.treatment import Treatment, decode
+from lnbench.poison.treatment import decode
 from lnbench.protocol.seeds import Streams
 from lnbench.protocol.track import Track
+from lnbench.protocol.treatment import Treatment
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,8 @@ the store and records hold.
 
 from __future__ import annotations
 
-import base64
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -18,10 +16,10 @@ import numpy as np
 from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.poison.labels import TRAININGS
 from lnbench.poison.training_bytes import HEADER_BYTES, MEMBERS
-from lnbench.protocol.bits import pack, unpack
 from lnbench.protocol.documents import WrongError, read
 from lnbench.protocol.recipe import Recipe
 from lnbench.protocol.track import Track, VictimSpec
+from lnbench.protocol.treatment import Treatment
 
 _STEPS, _BATCH, _ATTACK_STEPS = 4, 4, 20
 """The most steps and examples a batch, in multiples of the track's largest, and steps of a training adversary."""
@@ -41,57 +39,6 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     partition: bool
     recipe: dict[str, Any]
     trainings: int
-
-
-@dataclass(frozen=True, eq=False)
-class Treatment:
-    """A defender's valid answer to one problem.
-
-    Attributes:
-        labels: (k, n) int64, what each of a victim's k networks is trained on.
-        weights: (k, n) float32, at least 0; None if all count the same.
-        partition: (n,) int64, which network's labels a point's label has an influence on, or −1; None if none is given.
-        recipe: fields that replace the track's, JSON values.
-        trainings: victims that the defender says it trained.
-    """
-
-    labels: np.ndarray
-    weights: np.ndarray | None
-    partition: np.ndarray | None
-    recipe: Mapping[str, Any]
-    trainings: int = 0
-
-    def document(self, given: np.ndarray) -> dict[str, Any]:
-        """The answer as JSON values, all but `trainings`.
-
-        Args:
-            given: the labels that the defender was given, (n,) int64.
-        """
-        weights: str | None = None
-        if self.weights is not None:
-            mask = self.weights > 0
-            plain = bool((self.weights[mask] == 1).all())
-            weights = f"bits:{pack(mask.reshape(-1))}" if plain else f"float32:{_base64(self.weights.astype('<f4'))}"
-        return {
-            "labels": [[[int(i), int(row[i])] for i in np.flatnonzero(row != given)] for row in self.labels],
-            "weights": weights,
-            "partition": None if self.partition is None else f"int16:{_base64(self.partition.astype('<i2'))}",
-            "recipe": dict(self.recipe),
-        }
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any], given: np.ndarray) -> Treatment:
-        """The answer that `document` describes; raises KeyError, TypeError or ValueError if it is not one's."""
-        labels = np.repeat(np.asarray(given, dtype=np.int64)[None], len(document["labels"]), axis=0)
-        for row, changes in zip(labels, document["labels"], strict=True):
-            for index, new in changes:
-                row[index] = new
-        return cls(
-            labels,
-            _weights(document["weights"], labels.shape),
-            _parts(document["partition"], len(given)),
-            dict(document["recipe"]),
-        )
 
 
 def decode(body: bytes, file: str, given: np.ndarray, track: Track) -> Treatment:
@@ -247,23 +194,3 @@ def _counted(
             f"{file}: expected a point of weight above 0 for every network, got zeros alone; keep some points."
         )
     return counts
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
-
-
-def _weights(text: str | None, shape: tuple[int, ...]) -> np.ndarray | None:
-    if text is None:
-        return None
-    kind, _, data = text.partition(":")
-    if kind == "bits":
-        return unpack(data, shape[0] * shape[1]).reshape(shape).astype(np.float32)
-    return np.frombuffer(base64.b64decode(data, validate=True), "<f4").reshape(shape).astype(np.float32)
-
-
-def _parts(text: str | None, n: int) -> np.ndarray | None:
-    if text is None:
-        return None
-    data = base64.b64decode(text.removeprefix("int16:"), validate=True)
-    return np.frombuffer(data, "<i2").reshape(n).astype(np.int64)
