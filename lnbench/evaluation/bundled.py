@@ -22,6 +22,11 @@ def defences() -> dict[str, Path]:
     return _files("defences")
 
 
+def knowing_search() -> Path:
+    """The file of the attacker whose surrogates are trained with a defence's recipe."""
+    return _files("defences/attackers")["knowing_search"]
+
+
 def _files(folder: str) -> dict[str, Path]:
     """Stem -> file in a folder of the repository, or in what the wheel carries of it."""
     package = Path(__file__).parents[1]

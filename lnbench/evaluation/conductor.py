@@ -118,7 +118,7 @@ def evaluate(
         fixed_test_set=data.fixed_test_set(track),
         flags=[flag for flag, raised in (("non-deterministic", not same), ("split-block", in_parts)) if raised],
         run=provenance.run_block(
-            clock, poisoned, where, device=device, engine=engine, workers=workers, command=command
+            clock, [p.seconds for p in poisoned], where, device=device, engine=engine, workers=workers, command=command
         ),
     )
     if keep_victims is not None:

@@ -33,6 +33,9 @@ from lnbench.record.defence import DefenceRecord
 from lnbench.record.record import Record
 from lnbench.record.tables import expected_victims
 
+_MOST = 1000
+"""Times that a record has room for."""
+
 NOT_ASKED = -1
 """As `budget`: tell the defender nothing of how many labels may be wrong."""
 
@@ -89,7 +92,7 @@ def evaluate(
     points = [data.load(track, split, streams) for split in range(undefended.replication.splits)]
     told = {None: track.noise.budget, NOT_ASKED: None}.get(budget, budget)
     planned = planned_cells(undefended, streams, device)
-    answers, same = _answers(defender, planned, points, track, streams, mode, told, workers, store, notify)
+    answers, seconds, same = _answers(defender, planned, points, track, streams, mode, told, workers, store, notify)
     cells = [piece for arm, cell in planned for piece in _pieces(arm, cell, points, answers)]
     names = [
         {
@@ -116,7 +119,13 @@ def evaluate(
         code_sha256=code_sha256(track),
         sandbox=mode,
         run=provenance.run_block(
-            clock, [], where, device=device, engine="local", workers=workers, command=_command(defender, undefended)
+            clock,
+            seconds[:_MOST],
+            where,
+            device=device,
+            engine="local",
+            workers=workers,
+            command=_command(defender, undefended),
         ),
         flags=[flag for flag, raised in reported.items() if raised],
     )
@@ -172,8 +181,9 @@ def _answers(
     workers: int,
     store: Store,
     notify: OnProgress,
-) -> tuple[Answers, bool]:
-    """The defender's answer to every set of labels, and whether some, drawn in secret, came out the same twice."""
+) -> tuple[Answers, list[float], bool]:
+    """The defender's answer to every set of labels, the seconds of each, and whether some, drawn in secret, came out
+    the same twice."""
     jobs: dict[tuple[int, str], list[Flip]] = {}
     for _, cell in planned:
         for (split, _), flips in zip(cell["places"], cell["flips"], strict=True):
@@ -210,7 +220,7 @@ def _answers(
     )
     made = {key: result["answer"] for key, result in zip(keys, results, strict=False)}
     same = all(results[i]["answer"] == results[at]["answer"] for at, i in enumerate(again, len(keys)))
-    return made, same
+    return made, [float(result["seconds"]) for result in results[: len(keys)]], same
 
 
 def _name(defender: Submission, track: Track, streams: Streams, mode: str, told: int | None) -> dict[str, Any]:

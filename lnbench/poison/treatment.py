@@ -16,7 +16,6 @@ import numpy as np
 from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.poison.labels import TRAININGS
 from lnbench.poison.training_bytes import HEADER_BYTES, MEMBERS
-from lnbench.protocol.documents import WrongError, read
 from lnbench.protocol.recipe import Recipe
 from lnbench.protocol.track import Track, VictimSpec
 from lnbench.protocol.treatment import Treatment
@@ -113,8 +112,8 @@ def defended_recipe(spec: VictimSpec, changes: Mapping[str, Any], track: Track, 
         if name in changes:
             raise SubmissionError(f"{file}: recipe: {name} is the track's to choose; leave it out.")
     try:
-        made = read({**msgspec.to_builtins(spec.recipe), **changes}, Recipe)
-    except (WrongError, ProtocolError) as wrong:
+        made = spec.recipe.changed(changes)
+    except ProtocolError as wrong:
         text = str(wrong).removeprefix("recipe: ")
         raise SubmissionError(f"{file}: recipe: {text}") from None
     most = {

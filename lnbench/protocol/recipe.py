@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from lnbench.errors import ProtocolError
-from lnbench.protocol.documents import AtLeastOne, Count, NotNegative, Part, Positive, Share, check_fields
+from lnbench.protocol.documents import (
+    AtLeastOne,
+    Count,
+    NotNegative,
+    Part,
+    Positive,
+    Share,
+    WrongError,
+    check_fields,
+    read,
+)
 
 
 class AdversarialTraining(Part, frozen=True, kw_only=True):
@@ -110,3 +122,14 @@ class Recipe(Part, frozen=True, kw_only=True):
             raise ProtocolError(
                 "recipe: stop_when_memorised: it goes with none of elr, co_teaching and early_stopping; leave one out."
             )
+
+    def changed(self, fields: Mapping[str, Any]) -> Recipe:
+        """A copy with some fields, given as JSON has them, in place of its own.
+
+        Raises:
+            ProtocolError: naming the field that is unknown or out of range.
+        """
+        try:
+            return read({**msgspec.to_builtins(self), **msgspec.to_builtins(dict(fields))}, Recipe)
+        except WrongError as wrong:
+            raise ProtocolError(f"recipe: {wrong}") from None
