@@ -86,10 +86,10 @@ def page(documents: Sequence[Mapping[str, Any]]) -> str:
         "# Defences",
         "",
         "Each defence is run on the labels of every arm and is not told which. *Share removed* is the part of an",
-        "attack's drop of adversarial accuracy (AA) below random flips that is gone when both arms are defended; its 95 %",
-        "interval is Fieller's, and missing where the undefended drop cannot be told from 0. *Cost* is in passes of an",
-        "undefended training. AA and clean accuracy are in %, without the defence → with it. `lnbench matrix` makes the",
-        "record of each pair again; its hash is in the JSON file.",
+        "attack's drop of adversarial accuracy (AA) below random flips that is gone when both arms are defended; its",
+        "95 % interval is Fieller's, and missing where the undefended drop cannot be told from 0. *Cost* is in passes",
+        "of an undefended training. AA and clean accuracy are in %, without the defence → with it. `lnbench matrix`",
+        "makes the record of each pair again; its hash is in the JSON file.",
     ]
     return "\n".join([*head, *(line for document in documents for line in ["", *_section(document)])]) + "\n"
 

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from lnbench.errors import LnbenchError, SubmissionError
-from lnbench.evaluation.stages import repeated, poison_all
+from lnbench.evaluation.stages import poison_all, repeated
 from lnbench.evaluation.store import Store
 from lnbench.poison.run import PoisonedLabels, Submission, poison
 from lnbench.poison.sandbox import BUBBLEWRAP, NONE
