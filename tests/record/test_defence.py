@@ -80,7 +80,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[records.DefenceRecor
 def _defended(submission: Submission, data: Any, labels: np.ndarray, track: Track, *_: Any, **__: Any) -> Defended:
     """The answer of the class, called in this process."""
     namespace: dict[str, Any] = {"__name__": "parts"}
-    exec(submission.source, namespace)
+    exec(compile(submission.source, "parts.py", "exec", dont_inherit=True), namespace)
     problem: Any = SimpleNamespace(labels=labels)
     answer = namespace["Parts"](**submission.values).defend(problem)
     return Defended(decode(encode(answer, len(labels), 0), submission.file, labels, track), 0.0, "")
