@@ -181,17 +181,16 @@ def heat_map(document: Mapping[str, Any]) -> Markup:
         body.append(figures.text(left, y + 16, plain(name, 34), "end"))
         for c, attack in enumerate(attacks):
             outcome, x = made.get((name, attack)), left + 20 + wide * c
-            value = None if outcome is None else outcome["share_removed"]
+            value = None if outcome is None or outcome["share_ci95"] is None else outcome["share_removed"]
             if value is None or outcome is None:
                 body.append(figures.text(x + wide / 2 - 2, y + 16, "–", "middle"))
                 continue
-            known = outcome["share_ci95"]
-            told = known is not None and (known[0] > 0 or known[1] < 0)
+            told = outcome["share_ci95"][0] > 0 or outcome["share_ci95"][1] < 0
             opacity = 0.05 + 0.5 * min(1.0, abs(value)) if told else 0.05
             body.append(figures.rectangle("good" if value >= 0 else "bad", x, y + 2, wide - 4, pitch - 4, opacity))
             body.append(figures.text(x + wide / 2 - 2, y + 16, f"{100 * value:.0f} %".replace("-", "−"), "middle"))
     track = document["track"]["name"]
-    title = f"Share of the drop removed on {track}; pale where it cannot be told from 0"
+    title = f"Share of the drop removed on {track}; pale where it cannot be told from 0, – where the drop cannot"
     return figures.svg(
         max(left + 40 + wide * len(attacks), 560),
         top + pitch * len(names) + 12,
@@ -204,7 +203,7 @@ def _share(made: Mapping[str, Any]) -> str:
     if made["share_removed"] is None:
         return "–"
     ends = made["share_ci95"]
-    span = "" if ends is None else f" [{100 * ends[0]:.0f}, {100 * ends[1]:.0f}]"
+    span = " (no interval)" if ends is None else f" [{100 * ends[0]:.0f}, {100 * ends[1]:.0f}]"
     return f"{100 * made['share_removed']:.0f}{span}".replace("-", "−")
 
 

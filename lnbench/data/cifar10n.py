@@ -3,8 +3,8 @@
 Images and true labels are those of the JPEG copy of the track `cifar10jpeg-9to0`, put into CIFAR-10's own order by
 their names, `class/NNNN.jpg`, which count within the class. Each split trains on a fresh random part; the test set is
 always the 10,000. The people's labels are read from `cifar10n/labels.npz` in a place for data. Their licence is CC
-BY-NC 4.0, so they are fetched by whoever uses them, from http://www.noisylabels.com, and never shipped: with `human` the
-dictionary in `CIFAR-10_human.pt` (a pickle, which runs what it says: only from the original place), this file is
+BY-NC 4.0, so they are fetched by whoever uses them, from http://www.noisylabels.com, and never shipped: with `human`
+the dictionary in `CIFAR-10_human.pt` (a pickle, which runs what it says: only from the original place), this file is
 
     numpy.savez("labels.npz", **{name: numpy.uint8(values) for name, values in human.items()})
 """
