@@ -31,6 +31,9 @@ _INDEX = {
     "ground_truth": "lnbench.truth.ground_truth",
     "Poisoner": "lnbench.protocol.poisoner",
     "Problem": "lnbench.protocol.poisoner",
+    "Defender": "lnbench.protocol.defender",
+    "DefenceProblem": "lnbench.protocol.defender",
+    "Training": "lnbench.protocol.defender",
     "Threat": "lnbench.protocol.poisoner",
     "Track": "lnbench.protocol.track",
     "Recipe": "lnbench.protocol.recipe",
@@ -46,6 +49,8 @@ _INDEX = {
 
 __all__ = [
     "DataError",
+    "DefenceProblem",
+    "Defender",
     "LnbenchError",
     "Poisoner",
     "Problem",
@@ -56,6 +61,7 @@ __all__ = [
     "SubmissionError",
     "Threat",
     "Track",
+    "Training",
     "UnavailableError",
     "__version__",
     "audit",
@@ -78,6 +84,7 @@ if TYPE_CHECKING:
     from lnbench.errors import DataError, LnbenchError, ProtocolError, RecordError, SubmissionError, UnavailableError
     from lnbench.hub.dataset import load_poisoned
     from lnbench.hub.suite.pulling import pull as load_suite
+    from lnbench.protocol.defender import DefenceProblem, Defender, Training
     from lnbench.protocol.poisoner import Poisoner, Problem, Threat
     from lnbench.protocol.recipe import Recipe
     from lnbench.protocol.track import Track

@@ -103,7 +103,7 @@ def train(
     for name in changes:
         if name not in known:
             raise ProtocolError(f"a recipe has no field {name!r}; {nearest(name, known)}")
-    how = how.replaced(**changes)
+    how = how.changed(changes)
     if seed is None:
         seed = int(problem.rng.integers(2**62))
     words = np.random.SeedSequence(seed).generate_state(2 * len(rows), np.uint64) >> np.uint64(1)

@@ -15,6 +15,7 @@ from lnbench.api.tracks import TrackLike, track_of
 from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.evaluation import conductor
 from lnbench.evaluation.conductor import CheckedSplit
+from lnbench.evaluation.human import HUMAN, human_labels
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.season import season_salt
 from lnbench.evaluation.store import Store
@@ -55,9 +56,10 @@ def evaluate(
 
     Args:
         poisoner: a file's path; the name of a bundled attack, such as `random_flip`; `hf://user/name` for the labels
-            published there; a class that extends `lnbench.Poisoner`, or an instance of one. A class runs in the sandbox
-            from its source. Where its source cannot be had, or no file could hold it, it runs in this process: a
-            warning says so, and the record cannot rank.
+            published there; `human` for people's mistakes, on a track whose data has them; a class that extends
+            `lnbench.Poisoner`, or an instance of one. A class runs in the sandbox from its source. Where its source
+            cannot be had, or no file could hold it, it runs in this process: a warning says so, and the record cannot
+            rank.
         track: a track's name, its TOML file, or a `Track`. Labels from the Hub are scored on their own track.
         quick: fewer splits and seeds: a first look, never ranked.
         parameters: values of the poisoner's parameters; of an instance, over its own.
@@ -181,6 +183,10 @@ def requested(
             raise ProtocolError("published labels bring the season and salt that they were made with; give neither.")
         return _from_hub(poisoner, None if track is None else track_of(track), store)
     chosen = track_of(DEFAULT if track is None else track)
+    if poisoner == HUMAN:
+        if season is not None or salt_file is not None:
+            raise ProtocolError("people's mistakes are drawn on the public splits; give no season.")
+        return Request(human_labels(chosen, dict(parameters or {})), chosen, PUBLIC_SALT, None)
     given = poisoner_of(poisoner, parameters, stacklevel=stacklevel + 1)
     wish = "none" if isinstance(given, InProcess) else sandbox
     salt = season_salt(season, None if salt_file is None else Path(salt_file), Path(board), wish)

@@ -99,7 +99,7 @@ def architectures(table: Table) -> Markup:
         for c, value in enumerate(values):
             x = _LABELS + 20 + wide * c
             kind, opacity = "good" if value >= 0 else "bad", 0.05 + 0.45 * abs(value) / most
-            body.append(_RECTANGLE.format(kind, x, y + 2, wide - 4, pitch - 4, opacity))
+            body.append(rectangle(kind, x, y + 2, wide - 4, pitch - 4, opacity))
             body.append(text(x + wide / 2 - 2, y + 16, points(value), "middle"))
     title = f"Score on each architecture of {table.id}, percentage points"
     width = max(_LABELS + 40 + wide * len(names), 480)
@@ -164,6 +164,11 @@ def polyline(places: Sequence[tuple[float, float]], kind: str, thick: float) -> 
 def circle(x: float, y: float, kind: str, radius: float) -> Markup:
     """A dot, in pixels."""
     return _CIRCLE.format(kind, x, y, radius)
+
+
+def rectangle(kind: str, x: float, y: float, width: float, height: float, opacity: float) -> Markup:
+    """A filled rectangle of a class of `STYLE`, in pixels."""
+    return _RECTANGLE.format(kind, x, y, width, height, opacity)
 
 
 def text(x: float, y: float, text: str, anchor: str = "start") -> Markup:

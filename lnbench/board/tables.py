@@ -162,6 +162,15 @@ class Board:
     empty: tuple[Track, ...]
 
 
+def best_row(folder: Path, track: Track) -> Record | None:
+    """The record of highest score of a track in a folder of records, on the public salt; None if there is none."""
+    found = [read(path) for path in records_in(folder) if path.parent.name == track.name]
+    public = [
+        r for r in found if r.track.sha256 == track.sha256 and r.salt == "public" and r.ranked and not r.labels_only
+    ]
+    return max(public, key=lambda record: record.score.drop_pp or 0.0, default=None)
+
+
 def load(records_dir: str | Path) -> Board:
     """The board of all records in a folder, `<track>/<file>.json`.
 

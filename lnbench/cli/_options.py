@@ -11,6 +11,7 @@ import click
 from lnbench.cli import _faults
 
 if TYPE_CHECKING:
+    from lnbench.poison.contract import Contract
     from lnbench.poison.submission import Submission
     from lnbench.protocol import Track
 
@@ -53,7 +54,7 @@ def _submission(function: F, required: bool) -> F:
             metavar="NAME=VALUE",
             multiple=True,
             callback=_pairs,
-            help="Set a parameter of the poisoner; may be repeated.",
+            help="Set a parameter of the file's class; may be repeated.",
         ),
         track_option,
         click.argument("submission", metavar="FILE|NAME", required=required),
@@ -143,11 +144,12 @@ def load_track(name: str | None) -> Track:
     return track.load(name or track.DEFAULT)
 
 
-def load_submission(name_or_path: str, settings: dict[str, str]) -> Submission:
-    """The submission in this file, or of this name, with parameters set."""
+def load_submission(name_or_path: str, settings: dict[str, str], contract: Contract | None = None) -> Submission:
+    """The submission in this file, or of this name, with parameters set; a poisoner's if no contract is given."""
     from lnbench.evaluation import submissions
+    from lnbench.poison.contract import POISONER
 
-    return submissions.load(name_or_path, settings)
+    return submissions.load(name_or_path, settings, contract or POISONER)
 
 
 def sandbox(unsafe: bool, file: str) -> str:

@@ -22,7 +22,7 @@ _SETTLED = 0.03
 """Share of the work to be done here after which an estimate of the time left is worth showing."""
 _WORDS = 66
 """Characters beside a bar: its stage, how far it is, and the time left."""
-_STAGES = {"poison": "poisoning", "victims": "victims"}
+_STAGES = {"poison": "poisoning", "defend": "defending", "victims": "victims"}
 
 
 class Lines:

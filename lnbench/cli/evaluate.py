@@ -109,10 +109,10 @@ def command(
     """Score a poisoner on a track.
 
     FILE holds one class derived from lnbench.Poisoner; NAME is a reference attack such as random_flip; hf:// and a
-    dataset's name on the Hugging Face Hub stand for the labels published there. The labels train
-    victims, an adversary attacks them, and the score is how much lower their adversarial accuracy is than that of
-    victims trained on as many random flips. Arms that were computed before are reused, and a run that was killed
-    resumes.
+    dataset's name on the Hugging Face Hub stand for the labels published there, and `human` for the mistakes of people
+    on a track whose data has them. The labels train victims, an adversary attacks them, and the score is how much lower
+    their adversarial accuracy is than that of victims trained on as many random flips. Arms that were computed before
+    are reused, and a run that was killed resumes.
 
     \b
       lnbench evaluate submissions/my_poisoner.py --quick

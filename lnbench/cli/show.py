@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,14 +16,24 @@ import click
 def command(record: Path, as_json: bool) -> None:
     """Print a record as a table."""
     from lnbench import record as records
-    from lnbench.cli import _report
+    from lnbench.cli import _defence_report, _report
+    from lnbench.record import defence as defences
     from lnbench.record.folder import refuse_audit
 
     refuse_audit(record)
+    if defences.is_defence(record):
+        defence = defences.read(record)
+        if as_json:
+            _indented(defence.document)
+        else:
+            _defence_report.print_record(defence, err=False)
+        return
     made = records.read(record)
     if as_json:
-        import json
-
-        click.echo(json.dumps(made.document, indent=2, sort_keys=True, ensure_ascii=False))
+        _indented(made.document)
     else:
         _report.print_record(made, err=False)
+
+
+def _indented(document: Mapping[str, Any]) -> None:
+    click.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))

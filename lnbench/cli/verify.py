@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lnbench.cli import _options
 from lnbench.text import marked
 
+if TYPE_CHECKING:
+    from lnbench.evaluation.progress import Progress
+    from lnbench.trust.verify import Report
+
 _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
 
 
 @click.command("verify")
 @click.argument("record", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--redefend", is_flag=True, help="Of a defence's record: run its source on all labels again, sandboxed.")
 @click.option("--repoison", is_flag=True, help="Run the record's own source again, sandboxed, and compare the flips.")
 @click.option("--retrain", type=click.IntRange(1), default=None, metavar="N", help="Train N random cells again.")
 @click.option(
@@ -45,6 +51,7 @@ _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
 @_options.board_option
 def command(
     record: Path,
+    redefend: bool,
     repoison: bool,
     retrain: int | None,
     device: str,
@@ -61,15 +68,37 @@ def command(
     made again from the stored source; with --retrain some of its victims are trained again: equal bit for bit in the
     record's own environment, within what rounding explains elsewhere. Exit code 1 if anything does not hold.
 
+    A defence's record is checked with the attack's record in it: --redefend makes its treatments again, and --retrain
+    trains defended victims.
+
     With --sign NAME, after --repoison and --retrain with enough cells, a statement is written to the board's
     verifications: committed, the row is said by NAME to have been made again, and with --key it is `verified`.
     """
+    from lnbench.record import defence as defences
     from lnbench.record import seasons
     from lnbench.record.folder import refuse_audit
-    from lnbench.trust import verification
+    from lnbench.trust import verification, verify_defence
 
     refuse_audit(record)
 
+    if defences.is_defence(record):
+        if repoison or sign is not None or key is not None or salt is not None:
+            raise click.UsageError("a defence's record takes --redefend and --retrain, and no other of these options.")
+        _tell(
+            record,
+            verify_defence.verify(
+                record,
+                track=None if track_file is None else _options.load_track(str(track_file)),
+                redefend=redefend,
+                retrain=retrain,
+                device=device,
+                workers=workers,
+                on_progress=_progress,
+            ),
+        )
+        return
+    if redefend:
+        raise click.UsageError("--redefend is for a defence's record, and this is none; --repoison makes labels again.")
     if key is not None and sign is None:
         raise click.UsageError("--key signs what --sign NAME states; give both.")
     if sign is not None:
@@ -83,8 +112,20 @@ def command(
         workers=workers,
         salt=salt,
         known=seasons.read(board / "seasons.toml"),
-        on_progress=lambda p: click.echo(f"{p.stage}: {p.done:g}/{p.total}", err=True),
+        on_progress=_progress,
     )
+    _tell(record, report)
+    if sign is not None:
+        path = verification.sign(report, sign, device=device, board=board, key=key)
+        click.echo(f"verification: {path}", err=True)
+
+
+def _progress(progress: Progress) -> None:
+    click.echo(f"{progress.stage}: {progress.done:g}/{progress.total}", err=True)
+
+
+def _tell(record: Path, report: Report) -> None:
+    """Print every check, and exit with 1 if one failed."""
     for check in report.checks:
         click.echo(f"{_MARKS[check.passed]:<7} {marked(f'{check.name}: {check.sentence}')}")
     if not report.passed:
@@ -92,6 +133,3 @@ def command(
         click.echo(f"error: {record} does not hold: {failed}.", err=True)
         raise click.exceptions.Exit(1)
     click.echo(f"{record} says what its bits say.")
-    if sign is not None:
-        path = verification.sign(report, sign, device=device, board=board, key=key)
-        click.echo(f"verification: {path}", err=True)

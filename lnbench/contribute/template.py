@@ -45,8 +45,39 @@ class CLASS(lnbench.Poisoner):
 '''
 
 
-def source(name: str, author: str = "") -> str:
-    """The text of a new poisoner's file.
+_DEFENCE = '''"""TITLE: one sentence on what it does.
+
+Idea: what a wrong label does to a training, and how this keeps it from that.
+Source: a paper, or "new".
+
+    lnbench check FILE                                  # does it run, and does it keep the rules?  seconds
+    lnbench defend FILE --against my_poisoner --quick   # a first score
+"""
+
+import numpy as np
+
+import lnbench
+
+
+class CLASS(lnbench.Defender):
+    """One line that becomes the row's description."""
+
+    author = AUTHOR
+    paper = ""  # an https address, a DOI, an arXiv number, or a citation with its year
+    license = "Apache-2.0"  # of this file, as an SPDX expression
+
+    # Annotated fields are parameters, each an int, float, bool or str that is written out:  --set share=0.2
+    share: float = 0.1
+
+    def defend(self, problem: lnbench.DefenceProblem) -> lnbench.Training:
+        # To be replaced by your idea. This leaves nothing out, counts all points alike and smooths the labels.
+        weights = np.ones(len(problem.labels))
+        return lnbench.Training(weights=weights, recipe={"label_smoothing": self.share})
+'''
+
+
+def source(name: str, author: str = "", *, defender: bool = False) -> str:
+    """The text of a new poisoner's file, or of a new defender's.
 
     Args:
         name: the file's stem, up to 40 of a–z, 0–9, `_` and `-`.
@@ -64,14 +95,14 @@ def source(name: str, author: str = "") -> str:
     words = [word.capitalize() for word in re.split(r"[_-]+", name) if word]
     kind = "".join(words)
     if not kind.isidentifier() or keyword.iskeyword(kind):  # "2cool", "_", "none"
-        kind = f"Poisoner{kind}"
+        kind = f"{'Defender' if defender else 'Poisoner'}{kind}"
     fields = {
         "TITLE": " ".join(words) or name,
         "CLASS": kind,
         "AUTHOR": json.dumps(_seen(author), ensure_ascii=False),
         "FILE": f"{name}.py",
     }
-    return re.sub("|".join(fields), lambda match: fields[match[0]], _SOURCE)
+    return re.sub("|".join(fields), lambda match: fields[match[0]], _DEFENCE if defender else _SOURCE)
 
 
 def _seen(author: str) -> str:
@@ -79,14 +110,14 @@ def _seen(author: str) -> str:
     return printable(author, 100).replace("\N{REPLACEMENT CHARACTER}", "")
 
 
-def write(name: str, folder: Path, author: str = "") -> Path:
-    """Write a new poisoner's file; returns its path.
+def write(name: str, folder: Path, author: str = "", *, defender: bool = False) -> Path:
+    """Write a new poisoner's file, or a new defender's; returns its path.
 
     Raises:
         ProtocolError: as `source`, or if the file is already there: nothing is overwritten.
         UnavailableError: if the folder cannot be written.
     """
-    path, text = folder / f"{name}.py", source(name, author)
+    path, text = folder / f"{name}.py", source(name, author, defender=defender)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

@@ -38,7 +38,7 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
         UnavailableError: if pyarrow or Pillow is not installed.
     """
     assert spec.parquet is not None  # the track's rules see to it
-    images, labels, test_inputs, test_labels = _arrays(spec.parquet)
+    images, labels, test_inputs, test_labels = arrays(spec.parquet)
     if not spec.train <= len(labels):
         raise ProtocolError(
             f"data: train: {spec.parquet.folder} has {len(labels)} training points, the track asks for {spec.train}."
@@ -49,7 +49,7 @@ def load(spec: DataSpec, split: int, streams: Streams) -> Split:
             f"data: classes: {spec.parquet.folder} has labels up to {largest}, the track says {spec.classes} classes."
         )
     index = streams.permutation(len(labels), "split", split)[: spec.train]
-    return Split(_unit(images, index), labels[index], test_inputs, test_labels, index)
+    return Split(unit(images, index), labels[index], test_inputs, test_labels, index)
 
 
 def local_folder(spec: DataSpec) -> Path | None:
@@ -64,14 +64,14 @@ def in_cache(spec: DataSpec) -> bool:
     return where is not None and all(decoded.place(pin).is_dir() for pin in (where.train_sha256, where.test_sha256))
 
 
-def _arrays(where: Parquet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def arrays(where: Parquet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What `_base` reads, from a folder that is here or is downloaded if the track says where from."""
     get = functools.partial(_download, where)
     remote = None if where.hub is None else downloads.Remote(network.endpoint(), get, hub=True)
     return downloads.read(where.folder, lambda folder: _base(folder, where), remote, sample=where.train)
 
 
-def _unit(images: np.ndarray, index: np.ndarray) -> np.ndarray:
+def unit(images: np.ndarray, index: np.ndarray) -> np.ndarray:
     """The images at `index`, bytes, as float32 in [0, 1]; a few at a time, so that no copy of all bytes is made."""
     values = np.empty((len(index), *images.shape[1:]), np.float32)
     for start in range(0, len(index), _ROWS):
@@ -85,7 +85,7 @@ def _base(folder: Path, where: Parquet) -> tuple[np.ndarray, np.ndarray, np.ndar
     """Training images (n, *shape) uint8 and labels (n,), test inputs (m, *shape) float32 and labels (m,)."""
     images, labels = _part(folder, where, where.train, where.train_sha256)
     test_images, test_labels = _part(folder, where, where.test, where.test_sha256)
-    return images, labels, _unit(test_images, np.arange(len(test_images))), test_labels
+    return images, labels, unit(test_images, np.arange(len(test_images))), test_labels
 
 
 def _part(folder: Path, where: Parquet, pattern: str, pinned: str) -> tuple[np.ndarray, np.ndarray]:
@@ -137,6 +137,35 @@ def _decode(folder: Path, where: Parquet, pattern: str) -> tuple[np.ndarray, np.
     if not images:
         raise DataError(f"{folder / pattern}: the files have no rows.")
     return np.concatenate(images), np.concatenate(labels)
+
+
+def names(where: Parquet) -> list[str]:
+    """The names of the training images, `path` of the image column, in the order of `arrays`.
+
+    Raises:
+        DataError: if the files are missing, or their images have no names.
+        UnavailableError: if pyarrow is missing.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UnavailableError(
+            "reading parquet files needs pyarrow, which is not installed: pip install 'lnbench[hub]'."
+        ) from None
+
+    def read(folder: Path) -> list[str]:
+        try:
+            found = []
+            for path in sorted(folder.glob(where.train)):
+                with pq.ParquetFile(path) as file:
+                    column = file.read(columns=[f"{where.image}.path"]).column(where.image)
+                    found += [str(value["path"]) for value in _values(column)]
+            return found
+        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{folder / where.train}: its images have no names ({str(error)[:100]}).") from None
+
+    return downloads.read(where.folder, read, None, sample=where.train)
 
 
 def _values(column: Any) -> Iterator[Any]:

@@ -17,6 +17,16 @@ def bundled() -> dict[str, Path]:
     return {**attacks(), **{stem: path for stem, path in _files("submissions").items() if stem not in attacks()}}
 
 
+def defences() -> dict[str, Path]:
+    """Stem -> file of every bundled defence."""
+    return _files("defences")
+
+
+def knowing_search() -> Path:
+    """The file of the attacker whose surrogates are trained with a defence's recipe."""
+    return _files("defences/attackers")["knowing_search"]
+
+
 def _files(folder: str) -> dict[str, Path]:
     """Stem -> file in a folder of the repository, or in what the wheel carries of it."""
     package = Path(__file__).parents[1]

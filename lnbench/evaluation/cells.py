@@ -18,8 +18,10 @@ from torch import Tensor
 from lnbench import data
 from lnbench.adversary import Attacked, pgd
 from lnbench.errors import UnavailableError
+from lnbench.evaluation.treated import Treated
 from lnbench.protocol import Streams, Track, VictimSpec, applied, pack
 from lnbench.victims import Victims, architecture, predicted_bytes, train
+from lnbench.victims.ensemble import Ensemble, certified, together
 
 _TRAINING_SHARE = 0.8
 """Share of a cell's time that training takes, for the progress display."""
@@ -105,19 +107,21 @@ def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share
 
     Args:
         cell: `track` (document), `salt`, `victim` (name in the track), `places` ([split, seed] of each victim),
-            `flips` (one list per victim) and `device`.
+            `flips` (one list per victim) and `device`; of defended victims `treatments` (see
+            `lnbench.evaluation.treated`).
         report: called now and then with the share of the training that is done.
     """
     _deterministic(cell["device"])
     track, device = Track.from_document(cell["track"]), torch.device(cell["device"])
-    streams, spec, places = Streams(track.sha256, cell["salt"]), track.spec(cell["victim"]), cell["places"]
+    streams, places = Streams(track.sha256, cell["salt"]), cell["places"]
     splits = {split: data.load(track, split, streams) for split in sorted({split for split, _ in places})}
     points = [splits[split] for split, _ in places]
     labels = np.stack([applied(p.labels, flips) for p, flips in zip(points, cell["flips"], strict=True)])
     known, first = np.unique(np.concatenate([p.index for p in splits.values()]), return_index=True)
     base = torch.from_numpy(np.concatenate([p.inputs for p in splits.values()])[first]).to(device)
     subset = torch.from_numpy(np.stack([np.searchsorted(known, p.index) for p in points])).to(device)
-    steps = spec.recipe.steps
+    treated = Treated.of(cell, track, labels)
+    spec, steps, members = treated.spec, treated.spec.recipe.steps, treated.members
 
     def part(rows: range) -> Victims:
         """Train some of the victims."""
@@ -126,19 +130,20 @@ def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share
             if step % max(1, steps // 20) == 0:
                 report((rows.start + len(rows) * step / steps) / len(places))
 
-        some = [places[row] for row in rows]
-        return train(
+        mine, weights = treated.rows(rows), treated.weights
+        made = train(
             architecture(spec.architecture, spec.options),
             spec.recipe,
             base,
-            torch.from_numpy(labels[rows.start : rows.stop]).to(device),
-            init=[streams.integer(f"init/{spec.name}", split, seed) for split, seed in some],
-            order=[streams.entropy("order", split, seed) for split, seed in some],
+            torch.from_numpy(treated.labels[mine]).to(device),
+            **treated.starts(streams, places[rows.start : rows.stop]),
             num_classes=track.data.classes,
-            subset=subset[rows.start : rows.stop],
+            subset=subset[rows.start : rows.stop].repeat_interleave(members, 0),
+            weights=None if weights is None else torch.from_numpy(weights[mine]).to(device),
             bounds=points[0].bounds,
             on_step=on_step,
         )
+        return made if members == 1 else together(made, members)
 
     def fits(victims: int) -> bool:
         """The device has room for a stack of so many, by our own count of what its training will hold."""
@@ -147,7 +152,7 @@ def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share
             return True
         n, shape = labels.shape[1], tuple(base.shape[1:])
         family, classes = architecture(spec.architecture, spec.options), track.data.classes
-        return predicted_bytes(family, spec.recipe, shape, classes, victims, n, len(base)) <= _FILLED * free
+        return predicted_bytes(family, spec.recipe, shape, classes, victims * members, n, len(base)) <= _FILLED * free
 
     parts = _with_room(part, fits, range(len(places)))
     victims, start = Victims.joined(parts), streams.integer("attack", places[0][0])
@@ -203,6 +208,7 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
     predictions = tested(made)
     targeted, untargeted, damaged = attack(made, True), attack(made, False), damage(made)
     diverged = victims.diverged.cpu().numpy()
+    certificates = certified_counts(made)
     entries = []
     for row, (split, seed) in enumerate(cell["places"]):
         points, source, (targets, source_labels) = made.points[row], made.source(row), made.goals(row)
@@ -240,6 +246,8 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
                 },
             }
         )
+        if certificates is not None:
+            entries[-1]["certified"] = certificates[row]
         if damaged is not None:
             flags = damaged.broken[row, 0, :m]
             entries[-1]["broken"]["damage"] = int(flags.sum())
@@ -261,6 +269,25 @@ def tested(made: Trained) -> list[np.ndarray]:
     rows = [offsets[id(p)] + np.minimum(np.arange(most), len(p.test_labels) - 1) for p in made.points]
     classes = made.victims.predict(base, torch.from_numpy(np.stack(rows)).to(made.device)).cpu().numpy()
     return [classes[row][: len(p.test_labels)] for row, p in enumerate(made.points)]
+
+
+def certified_counts(made: Trained) -> list[list[int]] | None:
+    """Of each victim that is several networks: test points whose right prediction withstands r wrong labels, by r.
+
+    Whether a wrong label moves one vote only is not known here. None of victims that are one network.
+    """
+    family = made.victims.architecture
+    if not isinstance(family, Ensemble):
+        return None
+    counts = []
+    for row, points in enumerate(made.points):
+        own = {name: value[row : row + 1] for name, value in made.victims.parameters.items()}
+        inputs, labels = torch.from_numpy(points.test_inputs), torch.from_numpy(points.test_labels)
+        with torch.no_grad():
+            votes = [family.votes(own, part.unsqueeze(0).to(made.device))[0].cpu() for part in inputs.split(512)]
+        radii = certified(torch.cat(votes), labels)
+        counts.append([int((radii >= r).sum()) for r in range(family.members // 2 + 1)])
+    return counts
 
 
 def _deterministic(device: str) -> None:

@@ -37,6 +37,7 @@ def evaluate(
     track: Track,
     *,
     quick: bool = False,
+    replication: tuple[int, int] | None = None,
     device: str = "cpu",
     workers: int | None = None,
     engine: str | Engine = "local",
@@ -54,6 +55,7 @@ def evaluate(
     Args:
         poisoner: a submission's file, read but not run; or, unranked, published labels or a class of this process.
         quick: the track's smaller replication; such a record cannot rank.
+        replication: splits and seeds other than the track's; such a record cannot rank either.
         device: `cpu`, `cuda` or `auto`, where victims are trained.
         workers: processes at once; one per core, or one for each GPU, if None; as many as fit on a cluster.
         engine: where cells run: `local`, `ray`, or one that is made already.
@@ -84,7 +86,7 @@ def evaluate(
     if own_splits:
         salt, said = _own_salt(poisoner, track, salt), OWN
     streams = Streams(track.sha256, salt)
-    splits, seeds = _replication(track, quick)
+    splits, seeds = replication or _replication(track, quick)
     points = [data.load(track, split, streams) for split in range(splits)]
 
     if isinstance(poisoner, Published):
@@ -128,7 +130,13 @@ def evaluate(
         fixed_test_set=data.fixed_test_set(track),
         flags=[flag for flag, raised in (("non-deterministic", not same), ("split-block", in_parts)) if raised],
         run=provenance.run_block(
-            clock, poisoned, where, device=device, engine=pool.name, workers=workers, command=command
+            clock,
+            [p.seconds for p in poisoned],
+            where,
+            device=device,
+            engine=pool.name,
+            workers=workers,
+            command=command,
         ),
     )
     if keep_victims is not None:

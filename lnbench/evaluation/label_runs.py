@@ -50,7 +50,7 @@ class LabelRuns:
         self.submission, self.track, self.streams, self.mode = submission, track, streams, mode
         self.splits, self.repeats = splits, store.below("repeats")
         self._draw = {**labels_name(submission, track, streams, mode, 0), "split": None, "splits": splits}
-        self.again = _repeated(self._draw, self.repeats) if twice else []
+        self.again = repeated(self._draw, self.repeats) if twice else []
         self.runs = [(split, store) for split in range(splits)] + [(split, self.repeats) for split in self.again]
         self.names = [labels_name(submission, track, streams, mode, split) for split, _ in self.runs]
         self._kept = False
@@ -143,7 +143,7 @@ def labels_name(submission: Submission, track: Track, streams: Streams, mode: st
     }
 
 
-def _repeated(draw: dict[str, Any], store: Store) -> list[int]:
+def repeated(draw: dict[str, Any], store: Store) -> list[int]:
     """Which splits are run twice: two, or one of two, and not the first alone.
 
     A poisoner that knew them could draw its luck on the others. They are drawn once for each row of a store, where they

@@ -52,7 +52,7 @@ def poisoner_block(poisoner: Submission | Published | InProcess, poisoned: Poiso
 
 def run_block(
     clock: Clock,
-    poisoned: Sequence[PoisonedLabels],
+    seconds: Sequence[float],
     environment: Mapping[str, Any],
     *,
     device: str,
@@ -63,13 +63,14 @@ def run_block(
     """The record's `run` block: when, where and how long, all of it outside the hash.
 
     Args:
+        seconds: that each split, or set of labels, took in the sandbox.
         environment: as `lnbench.evaluation.environment.environment` gives it.
         command: the command line that makes the record again, or None.
     """
     return {
         "started": clock.started,
         "seconds": clock.seconds,
-        "poison_seconds": [round(p.seconds, 2) for p in poisoned],
+        "poison_seconds": [round(some, 2) for some in seconds],
         "device": device,
         "cpu": f"{environment['parts'].get('cpu') or platform.machine()}, {cores()} cores",
         "version": __version__,

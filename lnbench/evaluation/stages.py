@@ -57,7 +57,7 @@ def poison_all(
 
     def compute(missing: list[int]) -> Iterator[tuple[int, float, Result | None]]:
         if engine is None:
-            yield from _in_threads(one, missing, 1 if apart else workers, cancel)
+            yield from in_threads(one, missing, 1 if apart else workers, cancel)
             return
         for place, share, result in engine.map(FUNCTION, [runs.cell(i) for i in missing]):
             if result is not None and (error := verdict_of(result)) is not None:
@@ -77,7 +77,7 @@ def poison_all(
     return runs.answers(points, results)
 
 
-def _in_threads(
+def in_threads(
     function: Callable[[int], Result], items: list[int], threads: int, cancel: threading.Event
 ) -> Iterator[tuple[int, float, Result]]:
     """Yield (place, 1, result) as they come; at the end, also of an error, `cancel` is set and the threads joined."""

@@ -2,44 +2,70 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lnbench.errors import ProtocolError
-from lnbench.evaluation.bundled import bundled
+from lnbench.evaluation.bundled import bundled, defences
+from lnbench.poison.contract import DEFENDER, POISONER, Contract
+from lnbench.poison.source import parsed
 from lnbench.poison.submission import Submission
 
 
-def load(name: str, parameters: Mapping[str, Any] | None = None) -> Submission:
+def load(name: str, parameters: Mapping[str, Any] | None = None, contract: Contract = POISONER) -> Submission:
     """The submission in this file, or of this name, with parameters set; it is read, not run.
+
+    Args:
+        contract: whether it is a poisoner or a defender.
 
     Raises:
         ProtocolError: if there is no such file or name, or a parameter could be nobody's.
         SubmissionError: if the file is not a submission's.
     """
-    return Submission.from_file(find(name), parameters)
+    return Submission.from_file(find(name, contract), parameters, contract)
 
 
-def find(name: str) -> Path:
-    """The file behind a name: a path as it is, or the stem of a bundled attack or template.
+def contract_of(name: str) -> Contract:
+    """Which contract a file or bundled name is of, by the class that its text extends; a poisoner's in doubt.
+
+    Raises:
+        ProtocolError, SubmissionError: as `load`.
+    """
+    path = Path(name)
+    if not path.suffix and not os.path.lexists(path) and name not in bundled():
+        return DEFENDER if name in defences() else POISONER
+    submission = Submission.from_file(find(name))
+    tree = parsed(submission.source, submission.file)
+    bases = {
+        ast.unparse(base).rpartition(".")[2]
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+    }
+    return DEFENDER if DEFENDER.base in bases and POISONER.base not in bases else POISONER
+
+
+def find(name: str, contract: Contract = POISONER) -> Path:
+    """The file behind a name: a path as it is, or the stem of a bundled attack, template or defence.
 
     Raises:
         ProtocolError: if there is no such file or name.
     """
     path = Path(name)
     there = os.path.lexists(path)
+    files, what = (defences(), "defence") if contract == DEFENDER else (bundled(), "attack")
     if path.suffix or there or len(path.parts) > 1:
         if not there:
             raise ProtocolError(
-                f"there is no file {_short(name)}; give a path to a submission, or one of: {', '.join(bundled())}."
+                f"there is no file {_short(name)}; give a path to a submission, or one of: {', '.join(files)}."
             )
         return path
-    files = bundled()
     if name not in files:
         raise ProtocolError(
-            f"there is no file or bundled attack called {_short(name)!r}; there are: {', '.join(files)}."
+            f"there is no file or bundled {what} called {_short(name)!r}; there are: {', '.join(files)}."
         )
     return files[name]
 

@@ -14,19 +14,26 @@ import os
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from lnbench.poison import everyday
 from lnbench.poison.blame import blame, print_traceback, words
+from lnbench.poison.training_bytes import encode
+from lnbench.protocol.contestant import Contestant
+from lnbench.protocol.defender import DefenceProblem, Defender
+from lnbench.protocol.documents import read
 from lnbench.protocol.poisoner import Poisoner, Problem, Threat
+from lnbench.protocol.recipe import Recipe
 
 MAGIC = b"lnbench1"
 _MESSAGE_BYTES = 2400
 _MODULE = "lnbench.poison.loaded"
+
+Kind = TypeVar("Kind", bound=Contestant)
 
 
 class Refused(Exception):
@@ -48,7 +55,7 @@ def main() -> NoReturn:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         faulthandler.enable(all_threads=False)
     try:
-        reply = b"L" + _loaded_answer(job, folder)
+        reply = _loaded_answer(job, folder)
     except Refused as error:
         reply = _refusal(str(error))
     except BaseException as error:
@@ -82,22 +89,24 @@ def confine(job: Mapping[str, Any]) -> None:
             os._exit(1)
 
 
-def load(path: str) -> type[Poisoner]:
-    """The one Poisoner that the file defines.
+def load(path: str, base: type[Kind]) -> type[Kind]:
+    """The one class that the file defines of those that extend `base`.
 
     Raises:
         Refused: if it defines none or several.
     """
     os.environ[everyday.FILE] = path
     module = importlib.import_module(_MODULE)
-    defined: list[type[Poisoner]] = []
+    defined: list[type[Kind]] = []
     for value in list(vars(module).values()):
-        if isinstance(value, type) and issubclass(value, Poisoner) and value.__module__ == _MODULE:
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == _MODULE:
             if value not in defined:
                 defined.append(value)
     if len(defined) != 1:
         names = ", ".join(c.__name__ for c in defined) or "none"
-        raise Refused(f"expected exactly one class that extends lnbench.Poisoner, found {names}; keep one to a file.")
+        raise Refused(
+            f"expected exactly one class that extends lnbench.{base.__name__}, found {names}; keep one to a file."
+        )
     return defined[0]
 
 
@@ -130,14 +139,15 @@ def as_labels(result: Any, n: int) -> np.ndarray:
 
 
 def _loaded_answer(job: Mapping[str, Any], folder: Path) -> bytes:
-    """The answer of the submission's class; raises as `answer`."""
+    """The kind of the answer, and the answer of the submission's class; raises as `answer`."""
+    defends = job.get("contract") == "Defender"
     try:
-        kind = load(job["submission"])
+        kind: Any = load(job["submission"], Defender) if defends else load(job["submission"], Poisoner)
     except Refused:
         raise
     except BaseException as error:
         raise Refused(_blamed(error, job, "importing it")) from None
-    return answer(kind, job, folder)
+    return b"T" + training(kind, job, folder) if defends else b"L" + answer(kind, job, folder)
 
 
 def answer(kind: type[Poisoner], job: Mapping[str, Any], folder: Path) -> bytes:
@@ -149,17 +159,31 @@ def answer(kind: type[Poisoner], job: Mapping[str, Any], folder: Path) -> bytes:
     Raises:
         Refused: with the verdict.
     """
-    try:
-        poisoner = kind(**job["parameters"])
-    except BaseException as error:
-        raise Refused(_blamed(error, job, f"{kind.__name__}()")) from None
     problem = _problem(job, folder)
-    n = len(problem.labels)
+    result = _called(kind, "poison", problem, job)
+    return as_labels(result, len(problem.labels)).tobytes() + struct.pack("<q", trainings())
+
+
+def training(kind: type[Defender], job: Mapping[str, Any], folder: Path) -> bytes:
+    """A defender's training, as the bytes that `lnbench.poison.trainings` reads; raises as `answer`."""
+    problem = _defence_problem(job, folder)
+    result = _called(kind, "defend", problem, job)
     try:
-        result = poisoner.poison(problem)
+        return encode(result, len(problem.labels), trainings())
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def _called(kind: Callable[..., Any], method: str, problem: Any, job: Mapping[str, Any]) -> Any:
+    """What the method of an instance with the job's parameters returns."""
+    try:
+        contestant = kind(**job["parameters"])
     except BaseException as error:
-        raise Refused(_blamed(error, job, "poison()")) from None
-    return as_labels(result, n).tobytes() + struct.pack("<q", trainings())
+        raise Refused(_blamed(error, job, f"{getattr(kind, '__name__', 'the class')}()")) from None
+    try:
+        return getattr(contestant, method)(problem)
+    except BaseException as error:
+        raise Refused(_blamed(error, job, f"{method}()")) from None
 
 
 def _blamed(error: BaseException, job: Mapping[str, Any], doing: str) -> str:
@@ -171,26 +195,39 @@ def _refusal(message: str) -> bytes:
     return b"R" + message.encode("utf-8", errors="replace")[:_MESSAGE_BYTES]
 
 
-def _problem(job: Mapping[str, Any], folder: Path) -> Problem:
+def _arrays(folder: Path) -> dict[str, Any]:
+    """The problem's inputs and labels."""
     arrays = {}
     for name in ("inputs", "labels"):
         # Pages of this process alone: what PyTorch or C code writes to them reaches neither the file nor anybody else.
         arrays[name] = np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False))
         arrays[name].flags.writeable = False
+    return arrays
+
+
+def _common(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What both kinds of problem have besides arrays."""
     entropy = np.random.SeedSequence(int(job["entropy"], 16))
-    return Problem(
-        **arrays,
-        num_classes=job["num_classes"],
-        budget=job["budget"],
-        pairs=tuple((source, target) for source, target in job["pairs"]),
-        threat=Threat(**job["threat"]),
-        threats={name: Threat(**threat) for name, threat in job["threats"].items()},
-        rng=np.random.Generator(np.random.PCG64(entropy)),
-        split=job["split"],
-        device=job["device"],
-        bounds=None if job["bounds"] is None else tuple(job["bounds"]),
-        deadline=job["deadline"],
-    )
+    return {
+        "num_classes": job["num_classes"],
+        "budget": job["budget"],
+        "threat": Threat(**job["threat"]),
+        "threats": {name: Threat(**threat) for name, threat in job["threats"].items()},
+        "rng": np.random.Generator(np.random.PCG64(entropy)),
+        "device": job["device"],
+        "bounds": None if job["bounds"] is None else tuple(job["bounds"]),
+        "deadline": job["deadline"],
+    }
+
+
+def _problem(job: Mapping[str, Any], folder: Path) -> Problem:
+    pairs = tuple((source, target) for source, target in job["pairs"])
+    return Problem(**_arrays(folder), **_common(job), pairs=pairs, split=job["split"])
+
+
+def _defence_problem(job: Mapping[str, Any], folder: Path) -> DefenceProblem:
+    recipes = {name: read(recipe, Recipe) for name, recipe in job["recipes"].items()}
+    return DefenceProblem(**_arrays(folder), **_common(job), recipes=recipes)
 
 
 def trainings() -> int:

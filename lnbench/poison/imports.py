@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from lnbench.errors import SubmissionError
 from lnbench.poison.installation import PACKAGE
 
-NAMES = ("Poisoner", "Problem", "Recipe", "Threat")
+NAMES = ("DefenceProblem", "Defender", "Poisoner", "Problem", "Recipe", "Threat", "Training")
 """What a submission may take from `lnbench` itself."""
 
 TOOLBOXES = ("adversary", "exact", "graphs", "kernels", "metagradients", "surrogates", "victims")
 """The modules of lnbench that a submission may use, with all that is public below."""
 
-_CONTRACT = ("protocol", "poisoner")
+_CONTRACTS = (("protocol", "poisoner"), ("protocol", "defender"))
 _REFEREE = {"PUBLIC_SALT", "Streams", "seeds"}  # and whatever module has them in reach
 _DOTTED = re.compile(r"lnbench(\.[a-z_]\w*)+")
 
@@ -46,7 +46,8 @@ def _allowed(name: str) -> bool:
         return True
     if any(part in _REFEREE or part.startswith("_") for part in parts):
         return False
-    return parts[0] in (*NAMES, *TOOLBOXES) or all(a == b for a, b in zip(parts, _CONTRACT, strict=False))
+    contract = any(all(a == b for a, b in zip(parts, known, strict=False)) for known in _CONTRACTS)
+    return parts[0] in (*NAMES, *TOOLBOXES) or contract
 
 
 def _named(tree: ast.Module) -> Iterator[tuple[ast.stmt | ast.expr, str]]:

@@ -13,12 +13,13 @@ import numpy as np
 
 from lnbench.characters import printable
 from lnbench.errors import SubmissionError
+from lnbench.poison.contract import POISONER, Contract
 
 MAGIC = b"lnbench1"
 """Written by the guest before it loads the submission: an answer without it means that the sandbox never started."""
 
-LABELS, REFUSAL = b"L", b"R"
-"""Kinds of answer: labels; the guest's own verdict."""
+LABELS, TRAINING, REFUSAL = b"L", b"T", b"R"
+"""Kinds of answer: labels; a defender's training; the guest's own verdict."""
 
 MESSAGE_CHARACTERS = 600
 TRAININGS = 10**9
@@ -60,7 +61,7 @@ def decode(
     Raises:
         SubmissionError: the one sentence that says what is wrong.
     """
-    body = _body(stream, file)
+    body = body_of(stream, file, LABELS, POISONER)
     n = len(clean)
     if len(body) != 8 * (n + 1):
         raise SubmissionError(
@@ -111,23 +112,27 @@ def check_labels(
         )
 
 
-def _body(stream: bytes, file: str) -> bytes:
-    """What follows the kind of an answer with labels; a refusal is raised."""
+def body_of(stream: bytes, file: str, wanted: bytes, contract: Contract) -> bytes:
+    """What follows the kind of an answer of the kind that is wanted; a refusal is raised.
+
+    Raises:
+        SubmissionError: with the guest's own verdict, or because these are not bytes that it wrote.
+    """
     if not stream.startswith(MAGIC):
-        raise _foreign(file, "it starts with other bytes")
+        raise _foreign(file, contract, "it starts with other bytes")
     if len(stream) < _PREFIX:
-        raise _foreign(file, "it breaks off")
+        raise _foreign(file, contract, "it breaks off")
     kind, body = stream[len(MAGIC) : _PREFIX], stream[_PREFIX:]
     if kind == REFUSAL:
         message = printable(body.decode("utf-8", errors="replace"), MESSAGE_CHARACTERS)
-        raise SubmissionError(f"{file}: {message}") if message else _foreign(file, "its message is missing")
-    if kind != LABELS:
-        raise _foreign(file, "it is of no known kind")
+        raise SubmissionError(f"{file}: {message}") if message else _foreign(file, contract, "its message is missing")
+    if kind != wanted:
+        raise _foreign(file, contract, "it is of no known kind")
     return body
 
 
-def _foreign(file: str, why: str) -> SubmissionError:
+def _foreign(file: str, contract: Contract, why: str) -> SubmissionError:
     return SubmissionError(
         f"{file}: expected the answer that lnbench's guest writes, got something else ({why}); "
-        "return the labels from poison() and write to no descriptor that you did not open."
+        f"return the {contract.answer} from {contract.method}() and write to no descriptor that you did not open."
     )

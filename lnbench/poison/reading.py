@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 
 from lnbench.characters import first_unseen, named, printable
 from lnbench.errors import ProtocolError, SubmissionError
+from lnbench.poison.contract import POISONER, Contract
 
 Scalar = bool | int | float | str
 
 _TEXTS = {"author": 100, "paper": 300, "license": 60}
 _DESCRIPTION, _PARAMETERS, _TEXT = 200, 64, 200
 _TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
-_RESERVED = {"description", "parameters", "poison"}
+_RESERVED = {"description", "parameters", "poison", "defend"}
 _AS_TEXT = 'a parameter is one int, float, bool or str, so write text such as "64,64" and split it in poison()'
 _COMPUTED = object()
 
@@ -60,14 +61,14 @@ class Details:
         return values
 
 
-def details(tree: ast.Module, file: str) -> Details:
+def details(tree: ast.Module, file: str, contract: Contract = POISONER) -> Details:
     """What a submission's syntax tree says about it.
 
     Raises:
-        SubmissionError: if there is not exactly one class that extends Poisoner at the top of the file, a parameter's
-            default is not written out, or a word about the submission is not.
+        SubmissionError: if there is not exactly one class that extends the contract's at the top of the file, a
+            parameter's default is not written out, or a word about the submission is not.
     """
-    poisoner = _poisoner(tree, file)
+    poisoner = _contestant(tree, file, contract)
     written = [ast.get_docstring(node, clean=False) or "" for node in (poisoner, tree)]
     fields, defaults = _fields(poisoner, file)
     texts = {key: fields[key] or _line(key, written) for key in _TEXTS}
@@ -79,27 +80,27 @@ def details(tree: ast.Module, file: str) -> Details:
     return Details(**{key: printable(text, limits[key]) for key, text in texts.items()}, defaults=defaults)
 
 
-def _poisoner(tree: ast.Module, file: str) -> ast.ClassDef:
-    """The one class at the top of the file that extends Poisoner."""
-    names, classes = {"Poisoner"}, list[ast.ClassDef]()
+def _contestant(tree: ast.Module, file: str, contract: Contract) -> ast.ClassDef:
+    """The one class at the top of the file that extends the contract's."""
+    base, names, classes = contract.base, {contract.base}, list[ast.ClassDef]()
     for node in tree.body:
         if isinstance(node, ast.ImportFrom):
-            names |= {alias.asname for alias in node.names if alias.name == "Poisoner" and alias.asname}
+            names |= {alias.asname for alias in node.names if alias.name == base and alias.asname}
         elif isinstance(node, ast.ClassDef) and any(_last(base) in names for base in node.bases):
             names.add(node.name)
             classes.append(node)
     if len(classes) != 1:
         found = ", ".join(node.name for node in classes[:9]) or "none"
         raise SubmissionError(
-            f"{file}: expected exactly one class that extends lnbench.Poisoner at the top of the file, found {found}; "
-            + ("keep one to a file." if classes else "write `class Name(lnbench.Poisoner):` there.")
+            f"{file}: expected exactly one class that extends lnbench.{base} at the top of the file, found {found}; "
+            + ("keep one to a file." if classes else f"write `class Name(lnbench.{base}):` there.")
         )
     (poisoner,) = classes
     for node in poisoner.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             raise SubmissionError(
-                f"{file}: {poisoner.name} defines __init__ in line {node.lineno}, and lnbench makes poisoners itself; "
-                f"remove it and write its arguments as fields of the class, {_example(node)}."
+                f"{file}: {poisoner.name} defines __init__ in line {node.lineno}, and lnbench makes {contract.noun}s "
+                f"itself; remove it and write its arguments as fields of the class, {_example(node)}."
             )
     return poisoner
 

@@ -9,10 +9,10 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from lnbench.protocol.track import Track
 __all__ = ["PoisonedLabels", "Submission", "TrainingSet", "poison", "quoted"]
 
 _GRACE = 0.1
+T = TypeVar("T")
 
 
 class TrainingSet(Protocol):
@@ -107,21 +108,20 @@ def poison(
         UnavailableError: if the sandbox does not start, or the disk is full.
         concurrent.futures.CancelledError: if `cancel` was set.
     """
-    seconds = track.limits.seconds if seconds is None else seconds
     clean = np.ascontiguousarray(data.labels, dtype=np.int64)
-    classes = track.data.classes
     details, values = submission.details, submission.values
-    job = {**problem_of(data, track, split, streams, device), "parameters": values}
-    arrays: dict[str, np.ndarray] = {"inputs": np.ascontiguousarray(data.inputs, dtype=np.float32), "labels": clean}
-    limits = _Limits(seconds, track.limits.memory_gib, track.limits.scratch_mib, threads, device == "cuda")
-    outcome = _run(submission, job, arrays, limits, mode, labels.longest(len(clean)), cancel)
-    log = printable(outcome.log.decode("utf-8", errors="replace"), process.LOG_BYTES + 100, lines=True)
-    try:
-        _check_end(outcome, submission, limits)
-        answer = labels.decode(outcome.answer, submission.file, clean, classes, track.noise.budget, track.pairs(split))
-    except SubmissionError as error:
-        error.log = log
-        raise
+    answer, outcome, log = ask(
+        submission,
+        {**problem_of(data, track, split, streams, device), "parameters": values},
+        {"inputs": data.inputs, "labels": clean},
+        limits_of(track, seconds, threads, device),
+        lambda stream: labels.decode(
+            stream, submission.file, clean, track.data.classes, track.noise.budget, track.pairs(split)
+        ),
+        mode=mode,
+        most=labels.longest(len(clean)),
+        cancel=cancel,
+    )
     return PoisonedLabels(
         answer.labels,
         answer.trainings,
@@ -138,6 +138,49 @@ def poison(
     )
 
 
+def ask(
+    submission: Submission,
+    job: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    limits: Limits,
+    decode: Callable[[bytes], T],
+    *,
+    mode: str,
+    most: int,
+    cancel: threading.Event | None = None,
+) -> tuple[T, process.Outcome, str]:
+    """Run a submission's guest once.
+
+    Args:
+        job: what the guest is told besides its arrays, JSON values.
+        arrays: `inputs`, which become float32, and `labels`, int64.
+        decode: makes an answer of the bytes that came; raises SubmissionError with the verdict.
+        most: bytes that an answer may have.
+
+    Returns:
+        The answer, what came of the process, and its log, safe to show line by line behind a prefix.
+
+    Raises:
+        SubmissionError, UnavailableError, concurrent.futures.CancelledError: as `poison`.
+    """
+    kinds = {"inputs": np.float32, "labels": np.int64}
+    given = {name: np.ascontiguousarray(array, dtype=kinds[name]) for name, array in arrays.items()}
+    outcome = _run(submission, {**job, "contract": submission.contract.base}, given, limits, mode, most, cancel)
+    log = printable(outcome.log.decode("utf-8", errors="replace"), process.LOG_BYTES + 100, lines=True)
+    try:
+        _check_end(outcome, submission, limits)
+        return decode(outcome.answer), outcome, log
+    except SubmissionError as error:
+        error.log = log
+        raise
+
+
+def limits_of(track: Track, seconds: float | None, threads: int, device: str) -> Limits:
+    """What a guest may use on a track; `seconds` are the track's if None."""
+    seconds = track.limits.seconds if seconds is None else seconds
+    return Limits(seconds, track.limits.memory_gib, track.limits.scratch_mib, threads, device == "cuda")
+
+
 def problem_of(data: TrainingSet, track: Track, split: int, streams: Streams, device: str = "cpu") -> dict[str, Any]:
     """What a guest is told of a split besides its arrays: JSON values."""
     factor = next(iter(track.factors(split).values())) if track.noise.rotate else 1.0
@@ -145,8 +188,8 @@ def problem_of(data: TrainingSet, track: Track, split: int, streams: Streams, de
         "num_classes": track.data.classes,
         "budget": track.noise.budget,
         "pairs": [list(pair) for pair in track.pairs(split)],
-        "threat": _threat(track, factor * track.adversary.epsilon),
-        "threats": {spec.name: _threat(track, factor * track.epsilon(spec)) for spec in track.victims},
+        "threat": threat_of(track, factor * track.adversary.epsilon),
+        "threats": {spec.name: threat_of(track, factor * track.epsilon(spec)) for spec in track.victims},
         "entropy": f"{streams.entropy('guest', split):x}",
         "split": split,
         "device": device,
@@ -154,12 +197,15 @@ def problem_of(data: TrainingSet, track: Track, split: int, streams: Streams, de
     }
 
 
-def _threat(track: Track, epsilon: float) -> dict[str, Any]:
+def threat_of(track: Track, epsilon: float) -> dict[str, Any]:
+    """The fields of the threat at a radius."""
     return {"norm": track.adversary.norm, "epsilon": epsilon, "steps": track.adversary.steps}
 
 
 @dataclass(frozen=True)
-class _Limits:
+class Limits:
+    """What one guest may use."""
+
     seconds: float
     memory_gib: float
     scratch_mib: int
@@ -192,7 +238,7 @@ def _run(
     submission: Submission,
     job: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
-    limits: _Limits,
+    limits: Limits,
     mode: str,
     most: int,
     cancel: threading.Event | None,
@@ -245,9 +291,10 @@ def _save(path: Path, array: np.ndarray) -> None:
     path.chmod(0o644)
 
 
-def _check_end(outcome: process.Outcome, submission: Submission, limits: _Limits) -> None:
+def _check_end(outcome: process.Outcome, submission: Submission, limits: Limits) -> None:
     """Raise unless the guest ended by itself with an answer."""
-    file, code = submission.file, outcome.code
+    file, code, contract = submission.file, outcome.code, submission.contract
+    called, answer = f"{contract.method}()", contract.answer
     number = -code if code < 0 else code - 128 if code > 128 else 0
     if not outcome.answer.startswith(labels.MAGIC):  # the submission has not been loaded yet
         words = printable(outcome.log.decode("utf-8", errors="replace").strip().rpartition("\n")[2], 300)
@@ -256,7 +303,7 @@ def _check_end(outcome: process.Outcome, submission: Submission, limits: _Limits
         raise UnavailableError(f"the sandbox did not start: {words or f'exit status {code}'}; see `lnbench doctor`.")
     if outcome.stopped == "time":
         raise SubmissionError(
-            f"{file}: no labels after {limits.seconds:g} s, the limit for one split; return sooner, "
+            f"{file}: no {answer} after {limits.seconds:g} s, the limit for one split; return sooner, "
             "problem.seconds_left() tells how long there is."
         )
     if outcome.stopped == "memory":
@@ -265,7 +312,7 @@ def _check_end(outcome: process.Outcome, submission: Submission, limits: _Limits
         )
     if outcome.stopped == "bytes":
         raise SubmissionError(
-            f"{file}: more bytes came than an answer can have; return one label for each point and leave the result "
+            f"{file}: more bytes came than an answer can have; return {contract.all_of_it} and leave the result "
             "pipe to lnbench."
         )
     if number == signal.SIGXCPU:
@@ -274,10 +321,10 @@ def _check_end(outcome: process.Outcome, submission: Submission, limits: _Limits
             "use fewer threads or return sooner."
         )
     if number:
-        raise SubmissionError(f"{file}: its process was killed by {_signal(number)} before poison() returned.")
+        raise SubmissionError(f"{file}: its process was killed by {_signal(number)} before {called} returned.")
     if code or len(outcome.answer) == len(labels.MAGIC):
         raise SubmissionError(
-            f"{file}: its process ended with exit status {code} before poison() returned; return the labels and "
+            f"{file}: its process ended with exit status {code} before {called} returned; return the {answer} and "
             "leave exiting to lnbench."
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from lnbench.characters import first_unseen, named, printable
 from lnbench.errors import ProtocolError, SubmissionError
+from lnbench.poison.contract import POISONER, Contract
 from lnbench.poison.imports import check_imports
 from lnbench.poison.reading import Details, Scalar, details
 from lnbench.poison.source import SOURCE_BYTES, decoded, parsed
@@ -22,19 +23,21 @@ from lnbench.protocol.hashes import sha256
 
 @dataclass(frozen=True)
 class Submission:
-    """One poisoner's file, read but never imported.
+    """One poisoner's or defender's file, read but never imported.
 
     Attributes:
         name: the file's stem, up to 40 of a–z, 0–9, `_` and `-`.
         source: its text.
         sha256: of its bytes.
         parameters: values set on the command line, as they were given.
+        contract: what the file has to define.
     """
 
     name: str
     source: str
     sha256: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    contract: Contract = POISONER
 
     @property
     def file(self) -> str:
@@ -48,7 +51,7 @@ class Submission:
         Raises:
             SubmissionError: if it is not one poisoner whose parameters and words are written out.
         """
-        return details(parsed(self.source, self.file), self.file)
+        return details(parsed(self.source, self.file), self.file, self.contract)
 
     @property
     def values(self) -> dict[str, Scalar]:
@@ -62,7 +65,12 @@ class Submission:
         return {k: v for k, v in self.values.items() if k in self.parameters and v != defaults[k]}
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], parameters: Mapping[str, Any] | None = None) -> Submission:
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        parameters: Mapping[str, Any] | None = None,
+        contract: Contract = POISONER,
+    ) -> Submission:
         """Read a submission.
 
         Raises:
@@ -70,10 +78,16 @@ class Submission:
             SubmissionError: if it is not a regular file, has no proper name, or is not Python of which a reader sees
                 all that runs; if it names parts of lnbench that are the referee's.
         """
-        return cls.from_bytes(os.path.basename(os.fspath(path)), _read(path), parameters)
+        return cls.from_bytes(os.path.basename(os.fspath(path)), _read(path), parameters, contract)
 
     @classmethod
-    def from_bytes(cls, file: str, content: bytes, parameters: Mapping[str, Any] | None = None) -> Submission:
+    def from_bytes(
+        cls,
+        file: str,
+        content: bytes,
+        parameters: Mapping[str, Any] | None = None,
+        contract: Contract = POISONER,
+    ) -> Submission:
         """A submission of this file name and content; raises as `from_file`."""
         shown = printable(file, 80)
         stem, dot, suffix = file.rpartition(".")
@@ -84,7 +98,7 @@ class Submission:
             )
         source = decoded(content, shown)
         check_imports(parsed(source, shown), shown)
-        return cls(stem, source, sha256(content), _checked(parameters or {}))
+        return cls(stem, source, sha256(content), _checked(parameters or {}), contract)
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

@@ -3,6 +3,7 @@
 from lnbench.protocol.allocation import allocation, matched_flips
 from lnbench.protocol.arms import ARMS, CLEAN, MATCHED, POISONED, RANDOM, arms_of, draws_of, random_draw
 from lnbench.protocol.bits import pack, unpack
+from lnbench.protocol.defender import DefenceProblem, Defender, Training
 from lnbench.protocol.flips import Flip, applied, changed, eligible, random_flips
 from lnbench.protocol.hashes import canonical_json, sha256, sha256_json
 from lnbench.protocol.poisoner import Poisoner, Problem, Threat
@@ -19,6 +20,8 @@ __all__ = [
     "PUBLIC_SALT",
     "RANDOM",
     "AdversarialTraining",
+    "DefenceProblem",
+    "Defender",
     "Flip",
     "Poisoner",
     "Problem",
@@ -26,6 +29,7 @@ __all__ = [
     "Streams",
     "Threat",
     "Track",
+    "Training",
     "VictimSpec",
     "allocation",
     "applied",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 
 from lnbench.protocol import flips
+from lnbench.protocol.contestant import Contestant
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Problem:
         """
         target = {source: target for source, target in reversed(self.pairs)}
         labels = np.array(self.labels, dtype=np.int64)
-        for i in _places(indices, len(labels)):
+        for i in places(indices, len(labels)):
             old = int(self.labels[i])
             if old not in target:
                 raise ValueError(f"point {i} has label {old}, and no pair of this problem starts there: {self.pairs}")
@@ -89,8 +88,8 @@ class Problem:
         return labels
 
 
-def _places(indices: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
-    """Indices or a mask as (m,) integers in 0 … n − 1; raises ValueError as `Problem.flipped`."""
+def places(indices: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
+    """Indices of points, or a mask of n bools, as (m,) integers; raises ValueError as `Problem.flipped`."""
     want = f"expected indices of points, integers from 0 to {n - 1}, or a mask of {n} bools, got "
     try:
         array = np.asarray(indices)
@@ -113,8 +112,7 @@ def _places(indices: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
-class Poisoner:
+class Poisoner(Contestant, contract=True):
     """Base of every poisoning attack: subclass it once in a file and write `poison`.
 
     Annotated class fields are the attack's parameters: int, float, bool or str, each with a default that is written
@@ -132,20 +130,6 @@ class Poisoner:
                 return problem.flipped(problem.eligible[self.skip :][: problem.budget])
     """
 
-    author: ClassVar[str] = ""
-    paper: ClassVar[str] = ""
-    license: ClassVar[str] = ""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        dataclass(frozen=True, kw_only=True)(cls)
-
     def poison(self, problem: Problem) -> np.ndarray:
         """Labels to train the victims on, (n,) integers; at most `problem.budget` differ from `problem.labels`."""
         raise TypeError(f"{type(self).__name__} does not define poison(self, problem)")
-
-    @classmethod
-    def parameters(cls) -> dict[str, Any]:
-        """The parameters and their defaults."""
-        made: Any = cls
-        return {f.name: f.default for f in dataclasses.fields(made)} if dataclasses.is_dataclass(made) else {}

@@ -16,6 +16,7 @@ from lnbench.record.flags import FLAGS
 from lnbench.record.reached import base_and_reach
 from lnbench.record.record import Record
 from lnbench.record.schema import Victim
+from lnbench.record.tables import Tables
 
 _TOLERANCE = 2e-9
 """Derived floats are rounded to 1e-9; another machine's last bit may fall on the other side."""
@@ -160,9 +161,18 @@ def _flips_of(record: Record, victim: Victim) -> int:
 
 
 def _bits(record: Record) -> str:
-    at = {v.name: record.track.scored_index(v.name) for v in record.track.victims}
-    goals = ("targeted", "untargeted", *(("damage",) if record.tables.has_damage else ()))
-    for victim in record.tables.victims:
+    return check_bits(record.tables)
+
+
+def check_bits(tables: Tables) -> str:
+    """Compare every count at the score's radius with its bits.
+
+    Raises:
+        RecordError: naming the first victim whose bits are broken, or are not as many as it counts.
+    """
+    at = {v.name: tables.track.scored_index(v.name) for v in tables.track.victims}
+    goals = ("targeted", "untargeted", *(("damage",) if tables.has_damage else ()))
+    for victim in tables.victims:
         for goal in goals:
             try:
                 broken = int(unpack(victim.bits[goal], victim.clean.source_points).sum())
@@ -190,7 +200,16 @@ def _reached(record: Record) -> str:
 
 
 def _curve(record: Record) -> str:
-    for victim in record.tables.victims:
+    return check_curves(record.tables)
+
+
+def check_curves(tables: Tables) -> str:
+    """Compare the curves with the number of points.
+
+    Raises:
+        RecordError: naming the first victim that breaks more than there are.
+    """
+    for victim in tables.victims:
         points = victim.clean.source_points
         for goal in ("targeted", "untargeted"):
             most = max(victim.broken[goal])

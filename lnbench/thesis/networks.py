@@ -67,7 +67,8 @@ def architecture_of(cell: Cell) -> Architecture:
 
 def recipe_of(cell: Cell) -> Recipe:
     """The training recipe that a cell describes."""
-    return Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"], **cell.get("recipe", {}))
+    plain = Recipe(steps=cell["steps"], batch=cell["batch"], learning_rate=cell["rate"])
+    return plain.changed(cell.get("recipe", {}))
 
 
 def train(

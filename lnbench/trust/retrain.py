@@ -53,6 +53,7 @@ def retrain(
     record: Record,
     number: int,
     *,
+    cells: Sequence[tuple[str, dict[str, Any]]] | None = None,
     track: Track | None = None,
     device: str = "cpu",
     workers: int = 1,
@@ -69,6 +70,7 @@ def retrain(
 
     Args:
         number: cells; those of the poisoned arm come first, then random, matched and clean ones, and so on in turn.
+        cells: where the record's victims came from, (arm, cell), if not from its labels alone.
         track: the caller's own, for a record whose track does not ship with lnbench.
         rng: draws the cells; the system's randomness if None, so that a forger cannot know which.
 
@@ -76,7 +78,7 @@ def retrain(
         ProtocolError: if the record's track neither ships with lnbench nor is the caller's.
     """
     own_track(record.track, track, "the record", option="--track-file")
-    cells = cells_of(record, streams_of(record, salt), device)
+    cells = cells_of(record, streams_of(record, salt), device) if cells is None else cells
     chosen = stratified([(arm, cell["victim"]) for arm, cell in cells], number, rng or random.SystemRandom())
     alike = environment(device, record.track)["id"] == record.document["environment"]["id"]
     same = alike and code_sha256(record.track) == record.document["code_sha256"]

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lnbench.protocol.recipe import Recipe
 from lnbench.victims.architecture import Architecture, Stateful
 from lnbench.victims.objectives import Dice
+from lnbench.victims.restraint import restrained
 from lnbench.victims.training import Stack
 
 
@@ -40,10 +41,11 @@ def predicted_bytes(
     Returns:
         Bytes.
     """
+    architecture = restrained(architecture, recipe)
     in_turn = isinstance(architecture, Stateful) and not architecture.stacked
     start = architecture.init(shape, classes, torch.Generator().manual_seed(0))
     one = sum(p.numel() * p.element_size() for p in start.values())
-    together = 1 if in_turn else victims
+    together = (1 if in_turn else victims) * (2 if recipe.co_teaching else 1)
     if in_turn:  # builds the module that computes, which takes real tensors
         architecture.logits({name: value.unsqueeze(0) for name, value in start.items()}, torch.zeros(1, 1, *shape))
     live = _Live()
@@ -63,7 +65,8 @@ def predicted_bytes(
             gradients = [g.contiguous() for g in stack.gradients(step)]
             del gradients
     orders = 8 * (recipe.steps - 2) * together * recipe.batch
-    return live.most + orders + one * (victims - together)
+    kept = victims if recipe.early_stopping else max(0, victims - together)
+    return live.most + orders + one * kept
 
 
 class _NoDice(Dice):

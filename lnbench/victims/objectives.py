@@ -17,6 +17,7 @@ from lnbench.errors import ProtocolError
 from lnbench.kernels.cross_entropy import cross_entropy
 from lnbench.kernels.gather import gather
 from lnbench.protocol.recipe import AdversarialTraining, Recipe
+from lnbench.victims.emphasis import Emphasis, towards
 
 Network = Callable[[Tensor], Tensor]
 """Inputs (victim, batch, *shape) to logits (victim, batch, class)."""
@@ -67,23 +68,36 @@ def objective(
     classes: Tensor,
     dice: Dice | None,
     bounds: tuple[float, float] | None,
+    emphasis: Emphasis | None = None,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Logits of the batch, and the gradient of the sum of its examples' objectives with respect to each of them.
 
     Cross-entropy: softmax(z) − w, with w the wanted distribution. PGD: the same, of the perturbed examples. TRADES adds
     β · KL(p ‖ q), p and q being the predictions for clean and perturbed examples: β · p ∘ (log p − log q − KL) for the
-    former's logits and β · (q − p) for the latter's.
+    former's logits and β · (q − p) for the latter's. With `emphasis` another loss takes the place of cross-entropy, and
+    each example's objective is multiplied by what it counts.
 
     Args:
         training, trained: the networks in training, and as if training ended here: the adversary attacks those, so that
             running statistics are of no example twice.
         examples: (victim, batch, *shape).
         classes: (victim, batch) int64.
+        emphasis: the batch's, where the recipe or weights of examples ask for one.
     """
     against = recipe.adversarial
+
+    def weighed(outputs: list[Tensor], *more: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The first output's pull towards the labels, plus the first of `more`, and what pulls the others."""
+        logits = outputs[0].detach()
+        pull = emphasis.pull(logits, classes) if emphasis else towards(logits, classes, recipe.label_smoothing)
+        pulls = [pull + more[0], *more[1:]] if more else [pull]
+        if emphasis is not None:
+            counts = emphasis.counts(logits, classes).unsqueeze(-1)
+            pulls = [some * counts for some in pulls]
+        return outputs, pulls
+
     if against is None or dice is None:
-        logits = _forward(recipe, training, examples)
-        return [logits], [_towards(logits.detach(), classes, recipe.label_smoothing)]
+        return weighed([_forward(recipe, training, examples)])
     if against.method == "pgd":
         moved = _perturbed(
             against,
@@ -93,8 +107,7 @@ def objective(
             dice,
             bounds,
         )
-        logits = _forward(recipe, training, moved)
-        return [logits], [_towards(logits.detach(), classes, recipe.label_smoothing)]
+        return weighed([_forward(recipe, training, moved)])
     with torch.no_grad():
         before = _forward(recipe, trained, examples).softmax(-1)
     moved = _perturbed(
@@ -105,17 +118,7 @@ def objective(
     p = log_p.exp()
     gap = log_p - log_q
     of_clean = p * (gap - (p * gap).sum(-1, keepdim=True))
-    pull = _towards(clean.detach(), classes, recipe.label_smoothing)
-    return [clean, other], [pull + against.beta * of_clean, against.beta * (log_q.exp() - p)]
-
-
-def _towards(logits: Tensor, classes: Tensor, smoothing: float) -> Tensor:
-    """Gradient of the cross-entropy towards (1 − s) · onehot + s / classes."""
-    _, gradient = cross_entropy(logits, classes)
-    if smoothing:
-        gradient.sub_(smoothing / logits.shape[-1])
-        gradient.scatter_add_(-1, classes.unsqueeze(-1), gradient.new_full((*classes.shape, 1), smoothing))
-    return gradient
+    return weighed([clean, other], against.beta * of_clean, against.beta * (log_q.exp() - p))
 
 
 def _perturbed(

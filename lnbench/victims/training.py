@@ -13,15 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
-from torch.optim.sgd import sgd
 
 from lnbench.errors import ProtocolError
 from lnbench.kernels.gather import gather
 from lnbench.protocol.recipe import Recipe
 from lnbench.protocol.seeds import permutation
 from lnbench.victims.architecture import BUFFER, Architecture, Parameters, Stateful
+from lnbench.victims.checkpoint import Checkpoint, held_out
+from lnbench.victims.emphasis import Emphasis
 from lnbench.victims.objectives import Dice, augmented, objective, precision
+from lnbench.victims.optimiser import Optimiser
+from lnbench.victims.restraint import moved_uphill, restrained
 
 _WARM = 0.3
 """Share of the steps in which the one-cycle schedule rises."""
@@ -94,6 +96,7 @@ def train(
     order: Sequence[int],
     num_classes: int,
     subset: Tensor | None = None,
+    weights: Tensor | None = None,
     bounds: tuple[float, float] | None = (0.0, 1.0),
     on_step: Callable[[int], None] | None = None,
 ) -> Victims:
@@ -107,6 +110,8 @@ def train(
         num_classes: logits of a network; more than the labels' classes leaves outputs that clean data never has.
         subset: (victim, n) int64, each victim's own training points as rows of `inputs`, which then may be more; all
             of `inputs` if None.
+        weights: (victim, n), what each training point counts: each victim's are scaled to a mean of 1 over the points
+            that count at all, and points of weight 0 are in no batch. All count the same if None.
         bounds: the inputs' box, for adversarial training; None if there is none.
         on_step: called after each step with the number of steps done.
 
@@ -120,6 +125,13 @@ def train(
             f"{victims} rows of {n} labels need {n} inputs each and {victims} seeds; "
             f"got {points} inputs, {len(init)} and {len(order)} seeds"
             + ("." if subset is None else f", and a subset of {len(subset)} rows.")
+        )
+    if weights is not None and (
+        weights.shape != labels.shape or not bool((weights >= 0).all() & (weights > 0).any(1).all())
+    ):
+        raise ProtocolError(
+            f"expected weights of at least 0 for {victims} × {n} labels, of each victim some above 0; got shape "
+            f"{tuple(weights.shape)} and others."
         )
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
         raise ProtocolError(f"labels must be 0 … {num_classes - 1}; got {int(labels.min())} … {int(labels.max())}.")
@@ -142,22 +154,30 @@ def train(
                     order=order[some],
                     num_classes=num_classes,
                     subset=None if subset is None else subset[some],
+                    weights=None if weights is None else weights[some],
                     bounds=bounds,
                     on_step=_share(on_step, row, victims, recipe.steps),
                 )
             )
         return Victims.joined(alone)
-    shape = tuple(inputs.shape[1:])
+    pool = [np.arange(n)] * victims if weights is None else [np.flatnonzero(row) for row in weights.cpu().numpy()]
+    checkpoint = None
+    if recipe.early_stopping:
+        pool, held = held_out(pool, recipe.early_stopping, order)
+        checkpoint = Checkpoint(*held, inputs, labels, subset)
+    architecture, copies = restrained(architecture, recipe), 2 if recipe.co_teaching else 1
+    shape, starts = tuple(inputs.shape[1:]), [*init, *(map(_peer, init) if recipe.co_teaching else ())]
     stack = Stack(
         architecture,
         recipe,
-        {k: p.to(inputs.device, inputs.dtype) for k, p in _starts(architecture, shape, num_classes, init).items()},
+        {k: p.to(inputs.device, inputs.dtype) for k, p in _starts(architecture, shape, num_classes, starts).items()},
         inputs,
-        labels,
-        subset,
-        _batches(n, recipe, order).to(inputs.device),
-        Dice(order, inputs.device) if recipe.crop or recipe.mirror or recipe.adversarial else None,
+        _copied(labels, copies),
+        None if subset is None else _copied(subset, copies),
+        _copied(_batches(pool, recipe, order).to(inputs.device), copies, 1),
+        Dice([*order] * copies, inputs.device) if recipe.crop or recipe.mirror or recipe.adversarial else None,
         bounds,
+        None if weights is None else _copied(_scaled(weights.to(inputs.dtype)), copies),
     )
     done: list[tuple[Tensor, Parameters, int]] = []
     a_pass = -(-n // recipe.batch)
@@ -166,12 +186,16 @@ def train(
             stack.step(step)
             if on_step is not None:
                 on_step(step + 1)
+            if checkpoint is not None and ((step + 1) % a_pass == 0 or step + 1 == recipe.steps):
+                checkpoint.look(architecture, stack.first(victims), step + 1)
             if recipe.stop_when_memorised and (step + 1) % a_pass == 0 and step + 1 < recipe.steps:
                 done.append((*stack.leave(stack.memorised()), step + 1))
                 if not len(stack.rows):
                     break
+    if checkpoint is not None:
+        return Victims(architecture, checkpoint.parameters, checkpoint.steps)
     if not recipe.stop_when_memorised:
-        return Victims(architecture, {name: p.detach() for name, p in stack.parameters.items()})
+        return Victims(architecture, stack.first(victims))
     done.append((*stack.leave(torch.ones_like(stack.rows, dtype=torch.bool)), recipe.steps))
     place = torch.cat([rows for rows, _, _ in done]).argsort()
     steps = torch.cat([torch.full_like(rows, taken) for rows, _, taken in done])
@@ -197,6 +221,7 @@ class Stack:
         parameters: name -> (victim, …), buffers among them; changed in place.
         batches: (step, victim, batch) int64, positions in a row of `labels`.
         dice: the random numbers of augmentation and adversarial training, if the recipe has any.
+        weights: (victim, n), what each point counts; 1 if None.
     """
 
     def __init__(
@@ -210,10 +235,12 @@ class Stack:
         batches: Tensor,
         dice: Dice | None,
         bounds: tuple[float, float] | None,
+        weights: Tensor | None = None,
     ) -> None:
         self.architecture, self.recipe, self.parameters, self.bounds = architecture, recipe, parameters, bounds
         self.inputs, self.labels, self.subset, self.batches, self.dice = inputs, labels, subset, batches, dice
         self.rows = torch.arange(len(labels), device=labels.device)
+        self.emphasis = Emphasis.asked(recipe, labels.shape[1], weights)
         self.stateful = architecture if isinstance(architecture, Stateful) else None
         for name, value in parameters.items():
             value.requires_grad_(not name.startswith(BUFFER))
@@ -225,13 +252,34 @@ class Stack:
         self.optimiser.step(self.gradients(step), rate)
 
     def gradients(self, step: int) -> tuple[Tensor, ...]:
-        """Gradients of the batch's mean objective, one per parameter; buffers move on."""
+        """Gradients of the batch's mean objective, one per parameter, where the recipe wants them; buffers move on."""
         index = self.batches[step]
         some = self.labels.gather(1, index)
         place = index if self.subset is None else self.subset.gather(1, index)
         examples = augmented(self.inputs, place, self.recipe, self.dice)
-        outputs, pulls = objective(self.recipe, self._training, self._trained, examples, some, self.dice, self.bounds)
+        if self.emphasis is not None:
+            self.emphasis.begin(index, step)
+        here = self._gradients(examples, some)
+        if not self.recipe.sam:
+            return here
+        if self.emphasis is not None:
+            self.emphasis.begin(index, step, remember=False)
+        buffers = {name: p for name, p in self.parameters.items() if name.startswith(BUFFER)}
+        with moved_uphill(self.optimiser.parameters, here, self.recipe.sam):
+            there = self._gradients(examples, some)
+        self.parameters.update(buffers)
+        return there
+
+    def _gradients(self, examples: Tensor, classes: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of these examples' mean objective at the parameters as they are."""
+        networks = self._training, self._trained
+        outputs, pulls = objective(self.recipe, *networks, examples, classes, self.dice, self.bounds, self.emphasis)
         return torch.autograd.grad(outputs, self.optimiser.parameters, [p.div_(self.recipe.batch) for p in pulls])
+
+    def first(self, victims: int) -> Parameters:
+        """Parameters of the first so many networks: of co-teaching's pairs, those that become victims."""
+        whole = victims == len(self.rows)
+        return {name: p.detach() if whole else p.detach()[:victims] for name, p in self.parameters.items()}
 
     def _training(self, examples: Tensor) -> Tensor:
         """Logits in training; buffers move on."""
@@ -261,70 +309,13 @@ class Stack:
             self.subset = None if self.subset is None else self.subset[stay]
             if self.dice is not None:
                 self.dice = self.dice.of(stay)
+            if self.emphasis is not None:
+                self.emphasis.keep(stay)
             self.parameters = {
                 name: p.detach()[stay].requires_grad_(p.requires_grad) for name, p in self.parameters.items()
             }
             self.optimiser.keep(stay, [p for p in self.parameters.values() if p.requires_grad])
         return rows, left
-
-
-class Optimiser:
-    """One fused update of all victims' parameters a step, from given gradients.
-
-    Elementwise rules only: they treat a stack as they treat each of its victims. The arithmetic is that of
-    `torch.optim`'s fused AdamW and SGD, called by its functions: the classes' bookkeeping costs more than the update.
-
-    Args:
-        parameters: leaves, changed in place.
-    """
-
-    def __init__(self, recipe: Recipe, parameters: list[Tensor]) -> None:
-        self.recipe, self.parameters, self.fresh = recipe, parameters, True
-        self.first, self.second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
-        self.counts = [torch.zeros((), device=p.device) for p in parameters]
-
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], learning_rate: float) -> None:
-        """Change the parameters once."""
-        recipe, whole = self.recipe, [g.contiguous() for g in gradients]
-        if recipe.optimiser == "adam":
-            adamw(
-                self.parameters,
-                whole,
-                self.first,
-                self.second,
-                [],
-                self.counts,
-                fused=True,
-                lr=learning_rate,
-                beta1=0.9,
-                beta2=0.999,
-                weight_decay=recipe.weight_decay,
-                eps=1e-8,
-                amsgrad=False,
-                maximize=False,
-            )
-        else:
-            momenta: list[Tensor | None] = [None] * len(whole) if self.fresh else [*self.first]
-            sgd(
-                self.parameters,
-                whole,
-                momenta,
-                fused=True,
-                weight_decay=recipe.weight_decay,
-                momentum=0.9,
-                lr=learning_rate,
-                dampening=0.0,
-                nesterov=True,
-                maximize=False,
-            )
-            self.first = [m for m in momenta if m is not None]
-        self.fresh = False
-
-    def keep(self, stay: Tensor, parameters: list[Tensor]) -> None:
-        """Go on with `parameters`, the rows of the old ones at which `stay` (victim,) bool is true."""
-        self.parameters = parameters
-        self.first, self.second = [m[stay] for m in self.first], [m[stay] for m in self.second]
 
 
 def _schedule(recipe: Recipe, step: int) -> float:
@@ -339,11 +330,31 @@ def _schedule(recipe: Recipe, step: int) -> float:
     return done / _WARM if done < _WARM else 0.5 + 0.5 * math.cos(math.pi * (done - _WARM) / (1 - _WARM))
 
 
-def _batches(n: int, recipe: Recipe, order: Sequence[int]) -> Tensor:
-    """Batch orders (step, victim, batch) int64, cut from end-to-end permutations of the training set."""
-    rounds = -(-recipe.steps * recipe.batch // n)
-    orders = np.stack([permutation(n, entropy, rounds)[: recipe.steps * recipe.batch] for entropy in order])
+def _batches(pool: Sequence[np.ndarray], recipe: Recipe, order: Sequence[int]) -> Tensor:
+    """Batch orders (step, victim, batch) int64, cut from end-to-end permutations of each victim's pool of points."""
+    drawn = recipe.steps * recipe.batch
+    orders = np.stack(
+        [
+            points[permutation(len(points), entropy, -(-drawn // len(points)))[:drawn]]
+            for points, entropy in zip(pool, order, strict=True)
+        ]
+    )
     return torch.from_numpy(orders.reshape(len(order), recipe.steps, recipe.batch).swapaxes(0, 1).copy())
+
+
+def _copied(values: Tensor, copies: int, axis: int = 0) -> Tensor:
+    """The rows of all victims, and of their peers if there are any."""
+    return values if copies == 1 else torch.cat([values] * copies, axis)
+
+
+def _scaled(weights: Tensor) -> Tensor:
+    """Weights (victim, n) whose mean over each victim's points of a weight above 0 is 1."""
+    return weights * ((weights > 0).sum(1, keepdim=True) / weights.sum(1, keepdim=True))
+
+
+def _peer(seed: int) -> int:
+    """The seed of the second network of co-teaching."""
+    return int(np.random.SeedSequence(seed, spawn_key=(2,)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _per_victim(inputs: Tensor, victims: int) -> Tensor:

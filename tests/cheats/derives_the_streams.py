@@ -1,8 +1,8 @@
 """Cheat: derive the referee's random streams, and with them its random flips and every other split.
 
 Verdict: SubmissionError: derives_the_streams.py: line 9 uses lnbench.protocol.seeds.Streams, which is the referee's; a
-    submission may use lnbench.Poisoner, Problem, Recipe, Threat and lnbench.adversary, graphs, kernels, metagradients,
-    surrogates, victims.
+    submission may use lnbench.DefenceProblem, Defender, Poisoner, Problem, Recipe, Threat, Training and
+    lnbench.adversary, graphs, kernels, metagradients, surrogates, victims.
 """
 
 import lnbench

@@ -91,7 +91,7 @@ def test_data_that_lnbench_does_not_have_is_refused(source: str) -> None:
 
 
 def test_every_source_has_what_a_source_needs() -> None:
-    assert data.sources() == ["cifar10", "digits", "mnist", "parquet"]
+    assert data.sources() == ["cifar10", "cifar10n", "digits", "mnist", "parquet"]
     for name in tracks.names():
         track = tracks.load(name)
         assert isinstance(data.fixed_test_set(track), bool) and isinstance(data.pictures(track), bool)

@@ -35,7 +35,9 @@ def test_alike(name: str, other: str) -> None:
 
 
 def test_the_bundled_attacks_do_not_look_alike() -> None:
-    names = sorted(path.stem for folder in ("attacks", "submissions") for path in (ROOT / folder).glob("*.py"))
+    names = sorted(
+        path.stem for folder in ("attacks", "defences", "submissions") for path in (ROOT / folder).glob("*.py")
+    )
     assert len(names) > 15
     assert [name for name in names if imitated(name, names)] == []
     assert imitated("boundary_distance", ["boundary_distance", "degree_bucket"]) is None

@@ -83,7 +83,9 @@ def _private_names(path: Path) -> Iterator[str]:
 
 
 def test_the_private_names_of_other_packages_are_the_known_ones() -> None:
-    files = [p for folder in ("lnbench", "attacks", "submissions") for p in sorted((ROOT / folder).rglob("*.py"))]
+    files = [
+        p for folder in ("lnbench", "attacks", "defences", "submissions") for p in sorted((ROOT / folder).rglob("*.py"))
+    ]
     assert len(files) > 100
     used = {(name, path.relative_to(ROOT).as_posix()) for path in files for name in _private_names(path)}
     assert used == set(PRIVATE.items()), "use a public name, or give the package a ceiling and add the name here"

@@ -71,7 +71,7 @@ def _stub(node: ast.AST) -> bool:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in modules("lnbench", "attacks", "submissions") if p.stat().st_size], ids=name_of
+    "path", [p for p in modules("lnbench", "attacks", "defences", "submissions") if p.stat().st_size], ids=name_of
 )
 def test_everything_public_says_what_it_is(path: Path) -> None:
     tree = ast.parse(path.read_bytes())
@@ -80,14 +80,14 @@ def test_everything_public_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(tree), f"{name_of(path)} has no docstring"
     if path.name.startswith("_") and path.name != "__init__.py":
         return
-    contract = {"poison"} if PACKAGE not in path.parents else set()  # what `poison` does is the class's docstring
+    contract = {"poison", "defend"} if PACKAGE not in path.parents else set()  # what they do is the class's docstring
     missing = [
         name for name, node in _public(tree) if not ast.get_docstring(node) and name.split(".")[-1] not in contract
     ]
     assert not missing, f"{name_of(path)}: no docstring: {', '.join(missing)}"
 
 
-@pytest.mark.parametrize("path", modules("lnbench", "attacks", "submissions", "tests"), ids=name_of)
+@pytest.mark.parametrize("path", modules("lnbench", "attacks", "defences", "submissions", "tests"), ids=name_of)
 def test_no_file_is_over_400_lines(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").count("\n")
     assert lines <= 400, f"{name_of(path)} has {lines} lines: a second idea may live there"

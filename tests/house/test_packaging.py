@@ -36,6 +36,7 @@ def test_the_wheel_holds_the_package_the_attacks_and_the_template(wheel: zipfile
         }
 
     expected = {f"lnbench/{name}" for name in files("lnbench")} | {f"lnbench/_attacks/{n}" for n in files("attacks")}
+    expected |= {f"lnbench/_defences/{name}" for name in files("defences")}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == expected | {"lnbench/_submissions/my_poisoner.py"}
 

@@ -20,7 +20,7 @@ import tiny
 from walk import ROOT
 
 SAFE = ("-P", "-I")
-FOLDERS = ("lnbench", "tests", "attacks", "submissions", ".github", ".ci", "leaderboard")
+FOLDERS = ("lnbench", "tests", "attacks", "defences", "submissions", ".github", ".ci", "leaderboard")
 SCRIPTS = [
     ROOT / "Makefile",
     *(

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from lnbench.errors import LnbenchError, SubmissionError
-from lnbench.evaluation.label_runs import _repeated
+from lnbench.evaluation.label_runs import repeated
 from lnbench.evaluation.stages import poison_all
 from lnbench.evaluation.store import Store
 from lnbench.poison.run import PoisonedLabels, Submission, poison
@@ -202,11 +202,11 @@ def test_luck_anywhere_but_on_the_first_split_is_seen(
 def test_which_splits_are_run_twice_is_a_secret_that_a_row_keeps(tmp_path: Path) -> None:
     store = Store(tmp_path)
     draw = {"source": "one", "splits": 48}
-    drawn = [_repeated(draw, store) for _ in range(40)]
+    drawn = [repeated(draw, store) for _ in range(40)]
     assert len(set(map(tuple, drawn))) > 30 and all(len(set(d)) == 2 and set(d) < set(range(48)) for d in drawn)
     store.put("splits", draw, {"splits": drawn[0]})
-    assert all(_repeated(draw, store) == drawn[0] for _ in range(10))
-    assert _repeated({"splits": 1}, store) == [0] and _repeated({"splits": 2}, store) == [1]
+    assert all(repeated(draw, store) == drawn[0] for _ in range(10))
+    assert repeated({"splits": 1}, store) == [0] and repeated({"splits": 2}, store) == [1]
 
 
 def test_a_submission_is_what_its_text_says(mode: str, data: Any, track: Any, streams: Any) -> None:

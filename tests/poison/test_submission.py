@@ -196,7 +196,10 @@ def test_reading_says_nothing_of_the_strangers_on_its_own_account(recwarn: pytes
     assert not recwarn.list
 
 
-PARTS = "a submission may use lnbench.Poisoner, Problem, Recipe, Threat and lnbench.adversary, graphs, kernels"
+PARTS = (
+    "a submission may use lnbench.DefenceProblem, Defender, Poisoner, Problem, Recipe, Threat, Training and "
+    "lnbench.adversary, graphs, kernels"
+)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ ON_MNIST: dict[str, dict[str, Any]] = {
     "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
     "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
     "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 150, "map": 6},
+    "noilin": {**SMALL, "test": 5, "rates": [0.0, 0.1], "train_steps": 2},
     "noise-rate": {"train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
 }
 

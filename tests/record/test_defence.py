@@ -1,0 +1,275 @@
+"""What a defence achieved: the ratio's interval by simulation, and a record that cannot be altered unnoticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import here
+import tiny
+from lnbench.errors import ProtocolError, RecordError
+from lnbench.evaluation import defence as evaluation
+from lnbench.evaluation import matrix
+from lnbench.evaluation.store import Store
+from lnbench.poison.contract import DEFENDER
+from lnbench.poison.defend import Defended
+from lnbench.poison.submission import Submission
+from lnbench.poison.training_bytes import encode
+from lnbench.poison.treatment import decode
+from lnbench.protocol import Track, canonical_json
+from lnbench.record import defence as records
+from lnbench.record.defence_score import ratio
+from lnbench.record.defence_words import verdict
+from lnbench.trust.verify_defence import verify
+
+DEFENCE = b'''
+import numpy as np
+
+import lnbench
+
+
+class Parts(lnbench.Defender):
+    """Two networks, each on its half; some labels smoothed."""
+
+    share: float = 0.1
+
+    def defend(self, problem):
+        part = np.arange(len(problem.labels)) % 2
+        return lnbench.Training(
+            weights=np.stack([part == 0, part == 1]), partition=part, recipe={"label_smoothing": self.share}
+        )
+'''
+
+
+def test_the_ratio_is_in_its_interval_19_times_in_20() -> None:
+    generator, covered, wide = np.random.default_rng(0), 0, 0
+    for _ in range(4000):
+        below = 10 + 12 * generator.standard_normal(16)
+        above = 0.4 * below + 3 * generator.standard_normal(16)
+        mean, ends = ratio(above, below)
+        if mean is None or ends is None:
+            wide += 1
+            continue
+        assert ends[0] <= mean <= ends[1]
+        covered += ends[0] <= 0.4 <= ends[1]
+    assert covered / (4000 - wide) == pytest.approx(0.95, abs=0.012) and 0 < wide < 1200
+
+
+def test_a_ratio_without_a_drop_to_remove_is_none() -> None:
+    assert ratio(np.array([1.0, 2.0]), np.array([-1.0, -2.0])) == (None, None)
+    assert ratio(np.array([1.0]), np.array([2.0])) == (0.5, None)
+    assert ratio(np.array([1.0, -1.0, 2.0]), np.array([5.0, -6.0, 2.0]))[1] is None, "5, −6, 2: is it 0?"
+    mean, ends = ratio(np.full(8, 2.0), np.full(8, 4.0))
+    assert mean == 0.5 and ends == pytest.approx((0.5, 0.5))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[records.DefenceRecord, Store, list[str]]:
+    store, stages = Store(tmp_path_factory.mktemp("store")), list[str]()
+    with here.no_workers(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "defend", _defended)  # tests/poison/test_defend.py starts guests
+        record = _evaluated(store, stages)
+    return record, store, stages
+
+
+def _defended(submission: Submission, data: Any, labels: np.ndarray, track: Track, *_: Any, **__: Any) -> Defended:
+    """The answer of the class, called in this process."""
+    namespace: dict[str, Any] = {"__name__": "parts"}
+    exec(compile(submission.source, "parts.py", "exec", dont_inherit=True), namespace)
+    problem: Any = SimpleNamespace(labels=labels)
+    answer = namespace["Parts"](**submission.values).defend(problem)
+    return Defended(decode(encode(answer, len(labels), 0), submission.file, labels, track), 0.0, "")
+
+
+def _evaluated(store: Store, stages: list[str], **options: Any) -> records.DefenceRecord:
+    track = Track.from_document(tiny.document())
+    return evaluation.evaluate(
+        Submission.from_bytes("parts.py", DEFENCE, {"share": 0.2}, DEFENDER),
+        Submission.from_bytes("first.py", tiny.POISONER.encode()),
+        track,
+        quick=True,
+        workers=1,
+        sandbox="none",
+        store=store,
+        on_progress=lambda p: stages.append(f"{p.stage} {p.reused}"),
+        **options,
+    )
+
+
+def test_a_defence_is_scored_beside_its_undefended_numbers(
+    made: tuple[records.DefenceRecord, Store, list[str]],
+) -> None:
+    record, _, _ = made
+    outcome, document = record.outcome, record.document
+    assert record.label == "parts(share=0.2)" and record.undefended.name == "first"
+    assert set(outcome.arms) == {"clean", "random", "poisoned"}
+    of_random = outcome.arms["random"]
+    for side, name in ((of_random.undefended, "undefended"), (of_random.defended, "defended")):
+        drop = 100 * (known(side.adv_acc) - known(getattr(outcome.arms["poisoned"], name).adv_acc))
+        assert outcome[name].mean_pp == pytest.approx(drop)
+    assert outcome.arms["random"].undefended.adv_acc == record.undefended.arms["random"]["adv_acc"]
+    assert outcome.certificate and outcome.certificate.sound and len(outcome.certificate.shares) == 2
+    assert len(document["treatments"]) == 1, "the same answer to all labels is kept once"
+    assert "no-sandbox" in record.flags and "attack:quick" in record.flags
+    assert verdict(outcome)
+    assert json.loads(canonical_json(document)) == document
+
+
+def known(value: float | None) -> float:
+    assert value is not None
+    return value
+
+
+def test_a_second_run_is_the_same_and_computes_nothing(
+    made: tuple[records.DefenceRecord, Store, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, store, _ = made
+    again: list[str] = []
+    with here.no_workers():
+        assert _evaluated(store, again).sha256 == record.sha256
+    assert {stage.split()[0] for stage in again} == {"poison", "victims", "defend"}
+    assert not any(stage.endswith(" 0") for stage in again)
+
+
+def test_a_record_holds_and_its_victims_come_out_again(
+    made: tuple[records.DefenceRecord, Store, list[str]], tmp_path: Path
+) -> None:
+    path = tmp_path / made[0].filename
+    records.write(made[0], path)
+    assert records.is_defence(path) and records.read(path).sha256 == made[0].sha256
+    with here.no_workers():
+        report = verify(path, track=made[0].undefended.track, retrain=3, workers=1)
+    assert report.passed, report.failures
+    assert report.checks[-1].name == "retrain" and "equal bit for bit" in report.checks[-1].sentence
+
+
+def _altered(document: dict[str, Any], change: str) -> None:
+    victim = document["victims"][0]
+    if change == "outcome":
+        document["outcome"]["share_removed"] = 0.9
+    elif change == "bits":
+        victim["broken"]["targeted"][-1] ^= 1
+    elif change == "flipped":
+        victim["flipped"] += 1
+    elif change == "treatments":
+        next(iter(document["treatments"].values()))["recipe"]["label_smoothing"] = 0.9
+    elif change == "source":
+        document["defender"]["source"] += "#"
+    elif change == "flags":
+        document["flags"] = []
+    else:
+        document["undefended"]["score"]["drop_pp"] = 99.0
+        document["undefended"]["sha256"] = _hash(document["undefended"])
+    document["sha256"] = records.digest(document)
+
+
+def _hash(document: dict[str, Any]) -> str:
+    from lnbench.record.record import digest
+
+    return digest(document)
+
+
+@pytest.mark.parametrize("change", ["outcome", "bits", "flipped", "treatments", "source", "flags", "attack: score"])
+def test_what_was_altered_is_named(
+    change: str, made: tuple[records.DefenceRecord, Store, list[str]], tmp_path: Path
+) -> None:
+    document = json.loads(canonical_json(made[0].document))
+    _altered(document, change)
+    path = tmp_path / "altered.json"
+    path.write_bytes(canonical_json(document))
+    report = verify(path, track=made[0].undefended.track)
+    assert {check.name for check in report.failures} & {change, "victims", "outcome"}, report.failures
+
+
+def test_a_file_that_is_no_record_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(canonical_json({"defence_schema": 1}))
+    assert not verify(path).passed
+    path.write_bytes(canonical_json({"defence_schema": 2, "x": 1}))
+    with pytest.raises(RecordError, match="unknown key 'x'"):
+        records.read(path)
+
+
+def test_an_attack_s_record_brings_its_own_splits(made: tuple[records.DefenceRecord, Store, list[str]]) -> None:
+    record, store, _ = made
+    with here.no_workers():
+        again = evaluation.evaluate(
+            Submission.from_bytes("parts.py", DEFENCE, {"share": 0.2}, DEFENDER),
+            record.undefended,
+            record.undefended.track,
+            workers=1,
+            sandbox="none",
+            store=store,
+        )
+    assert again.sha256 == record.sha256
+    other = Track.from_document({**tiny.document(), "version": 1})
+    with pytest.raises(
+        ProtocolError, match="the attack's record is of the track tiny, version 0, and not of this tiny"
+    ):
+        evaluation.evaluate(
+            Submission.from_bytes("parts.py", DEFENCE, {}, DEFENDER), record.undefended, other, sandbox="none"
+        )
+
+
+def test_a_matrix_is_a_document_from_which_the_page_is_drawn(
+    made: tuple[records.DefenceRecord, Store, list[str]], tmp_path: Path
+) -> None:
+    from lnbench.board import defences as pages
+
+    record = made[0]
+    pairs = [
+        matrix.Pair(record.label, "first", record),
+        matrix.Pair("crop_and_flip", "first", None, "crop_and_flip.py: not on this data."),
+    ]
+    document = matrix.document(pairs, record.undefended.track)
+    assert document["defences"][0]["cost"] == 2.0 and document["defences"][1]["cost"] is None
+    written = pages.write(document, tmp_path)
+    assert [path.name for path in written] == ["tiny.json", "tiny.svg", "README.md"]
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "Here no attack is shown to lower AA below random flips" in page and "not possible: crop" in page
+    assert pages.drifted(tmp_path) == []
+    (tmp_path / "tiny.svg").write_text("other")
+    assert pages.drifted(tmp_path) == [tmp_path / "tiny.svg"]
+    (tmp_path / "more.json").write_text("{}")
+    with pytest.raises(RecordError, match="expected a document that `lnbench matrix` wrote"):
+        pages.drifted(tmp_path)
+
+
+def _document(rows: dict[str, tuple[float, float, float | None, float, float]]) -> dict[str, Any]:
+    """Defences by name: training cost, clean cost, lower end of the share, the share, lower end of what is left."""
+    pairs = []
+    for name, (_, clean, low, share, left) in rows.items():
+        outcome = {
+            "share_removed": share,
+            "share_ci95": None if low is None else [low, 1.0],
+            "defended": {"mean_pp": 1.0, "ci95_pp": [left, 9.0]},
+            "clean_cost": {"mean_pp": clean, "ci95_pp": None},
+        }
+        pairs.append({"defence": name, "attack": "a", "outcome": outcome})
+    defences = [{"name": name, "description": "", "cost": row[0]} for name, row in rows.items()]
+    return {"defences": defences, "attacks": ["a"], "pairs": pairs}
+
+
+def test_the_sentence_names_the_cheap_defence_that_removes_most_and_what_passes_it() -> None:
+    from lnbench.board.defences import sentence
+
+    rows = {
+        "dear": (6.0, 0.0, 0.5, 0.99, -1.0),
+        "costly": (1.0, 4.0, 0.5, 0.95, -1.0),
+        "good": (1.0, 0.1, 0.3, 0.8, -1.0),
+        "less": (1.0, 0.0, 0.1, 0.4, 2.0),
+    }
+    assert "good removes the most, 80 % of the drop on average; no attack is shown to pass it." in sentence(
+        _document(rows)
+    )
+    rows.pop("good")
+    assert "less removes the most, 40 % of the drop on average; a still passes it." in sentence(_document(rows))
+    rows.pop("less")
+    assert sentence(_document(rows)).startswith("No cheap defence (at most 1.5 × the training, at most 1 point")
+    rows["unknown"] = (1.0, 0.0, None, 0.5, 0.0)
+    assert sentence(_document(rows)).startswith("Here no attack is shown to lower AA below random flips")
