@@ -220,7 +220,7 @@ def test_an_audit_reproduces_the_plain_bits_and_only_breaks_more(
 def test_a_conclusion_that_turns_does_not_survive(record: Record) -> None:
     document = copy.deepcopy(dict(record.document))
     document["score"] = {**document["score"], "drop_pp": 6.0, "ci95_pp": [2.0, 10.0]}
-    blocks = {"ranked": record.ranked, "score": {"drop_pp": 1.0, "ci95_pp": [-3.0, 5.0]}}
+    blocks: dict[str, Any] = {"ranked": record.ranked, "score": {"drop_pp": 1.0, "ci95_pp": [-3.0, 5.0]}}
     damage = document["score"].pop("damage")
     survives, verdict = audit._verdict(Record(document, record.track), blocks)
     assert not survives
