@@ -69,8 +69,12 @@ class Cluster:
 
     def workers(self, of: subprocess.Popen[bytes]) -> list[int]:
         """Ray workers of a node, and the processes that they ask."""
-        some = [pid for pid in _below(of.pid) if _words(pid).startswith("ray::") or "engine.worker" in _words(pid)]
-        return some
+        said = {pid: _words(pid) for pid in _below(of.pid)}
+        return [
+            pid
+            for pid, words in said.items()  # without Ray's agents: a raylet ends when one of them does
+            if (words.startswith("ray::") and "Agent" not in words) or "engine.worker" in words
+        ]
 
     def _start(self, options: list[str], **environ: str) -> subprocess.Popen[bytes]:
         common = ["--block", f"--object-store-memory={OBJECTS}", "--disable-usage-stats"]
