@@ -27,25 +27,28 @@ def answer(port: int) -> bytes:
 
 
 def test_a_door_cuts_what_is_open_and_opens_again() -> None:
+    clients: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             for _ in range(3):
-                client, _ = listener.accept()
-                client.sendall(b"hello")
+                clients.append(listener.accept()[0])
+                clients[-1].sendall(b"hello")
 
         threading.Thread(target=serve, daemon=True).start()
         door = outage.Door(listener.getsockname()[1])
         assert answer(door.port) == b"hello"
         shut = threading.Thread(target=door.shut, args=(0.5,))
-        held = socket.create_connection(("127.0.0.1", door.port), 2)
-        assert held.recv(5) == b"hello"
-        shut.start()
-        held.settimeout(2)
-        assert held.recv(5) == b"", "cut"
+        with socket.create_connection(("127.0.0.1", door.port), 2) as held:
+            assert held.recv(5) == b"hello"
+            shut.start()
+            assert held.recv(5) == b"", "cut"
         assert answer(door.port) == b""
         shut.join()
         assert answer(door.port) == b"hello"
+        door.close()
+        for client in clients:
+            client.close()
 
 
 def test_cells_at_work_are_those_that_began_in_a_living_process(tmp_path: Path) -> None:
