@@ -47,6 +47,7 @@ class Cluster:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.processes: list[subprocess.Popen[bytes]] = []
+        self._said: dict[int, Path] = {}
 
     def head(self, cpus: int = 0) -> subprocess.Popen[bytes]:
         """Start the head, and wait until it listens."""
@@ -60,8 +61,23 @@ class Cluster:
         raise RuntimeError("the head of a Ray cluster does not come up")
 
     def node(self, cpus: int = 1, **environ: str) -> subprocess.Popen[bytes]:
-        """Start a node."""
-        return self._start([f"--address={self.address}", f"--num-cpus={cpus}"], **environ)
+        """Start a node, and wait until it belongs to the cluster; where Ray gives up, the machine being busy, again."""
+        for _ in range(4):
+            process = self._start([f"--address={self.address}", f"--num-cpus={cpus}"], **environ)
+            if self._up(process):
+                return process
+            kill_tree(process)
+            self.processes.remove(process)
+        raise RuntimeError("a node of a Ray cluster does not come up")
+
+    def _up(self, process: subprocess.Popen[bytes]) -> bool:
+        """Whether a start says that it is done before it ends."""
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and process.poll() is None:
+            if b"Ray runtime started" in self._said[process.pid].read_bytes():
+                return bool(self.raylet(process))
+            time.sleep(0.2)
+        return False
 
     def raylet(self, of: subprocess.Popen[bytes]) -> int:
         """The process number of a node's raylet; 0 if it is gone."""
@@ -69,19 +85,26 @@ class Cluster:
 
     def workers(self, of: subprocess.Popen[bytes]) -> list[int]:
         """Ray workers of a node, and the processes that they ask."""
-        some = [pid for pid in _below(of.pid) if _words(pid).startswith("ray::") or "engine.worker" in _words(pid)]
-        return some
+        said = {pid: _words(pid) for pid in _below(of.pid)}
+        return [
+            pid
+            for pid, words in said.items()  # without Ray's agents: a raylet ends when one of them does
+            if (words.startswith("ray::") and "Agent" not in words) or "engine.worker" in words
+        ]
 
     def _start(self, options: list[str], **environ: str) -> subprocess.Popen[bytes]:
         common = ["--block", f"--object-store-memory={OBJECTS}", "--disable-usage-stats"]
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", *options, *common],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=variables(**environ),
-            start_new_session=True,
-        )
+        said = self.folder / f"{len(self._said)}.said"
+        with said.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", *options, *common],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=variables(**environ),
+                start_new_session=True,
+            )
+        self._said[process.pid] = said
         self.processes.append(process)
         return process
 

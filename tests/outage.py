@@ -18,14 +18,19 @@ class Door:
     """Passes TCP connections on to a port; while it is shut, nothing answers."""
 
     def __init__(self, target: int) -> None:
-        self.target, self.port, self.open = target, free_port(), True
+        self.target, self.port = target, free_port()
         self._live: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self.raise_up()
 
     def shut(self, seconds: float) -> None:
         """Cut every connection, answer nothing for so many seconds, then serve again."""
-        self.open = False
+        self.close()
+        time.sleep(seconds)
+        self.raise_up()
+
+    def close(self) -> None:
+        """Cut every connection and answer nothing."""
         if self._listener is not None:
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
@@ -33,13 +38,10 @@ class Door:
         for one in list(self._live):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-        time.sleep(seconds)
-        self.raise_up()
 
     def raise_up(self) -> None:
         """Listen, again."""
         self._listener = socket.create_server(("127.0.0.1", self.port), reuse_port=True)
-        self.open = True
         threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
 
     def _serve(self, listener: socket.socket) -> None:
@@ -55,10 +57,10 @@ class Door:
         with contextlib.suppress(OSError):
             while data := a.recv(65536):
                 b.sendall(data)
-        for one in (a, b):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        self._live -= {a, b}
+        with contextlib.suppress(OSError):
+            b.shutdown(socket.SHUT_RDWR)  # which ends the thread of the other direction
+        self._live.discard(a)
+        a.close()
 
 
 @contextlib.contextmanager
@@ -90,6 +92,7 @@ def s3() -> Iterator[tuple[dict[str, str], Door]]:
             },
             door,
         )
+        door.close()
     finally:
         server.kill()
         server.wait()

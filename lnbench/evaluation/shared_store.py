@@ -31,6 +31,8 @@ from lnbench.protocol.hashes import sha256
 
 T = TypeVar("T")
 
+_PENDING = "pending"
+"""Folder of the cache with a mark for each entry that is not published yet, `<kind>.<key>`."""
 PATIENCE = 300.0
 """Seconds for which an address that does not answer is asked again; LNBENCH_STORE_PATIENCE sets others."""
 _AT_ONCE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "hf", "memory"}
@@ -66,6 +68,7 @@ class SharedStore(Store):
         super().__init__(root or default_root().parent / "stores" / sha256(self.address.encode())[:16])
         self.files = file_system or _file_system(self.scheme, self.address)
         self.base = str(self.files._strip_protocol(self.address)).rstrip("/")
+        self._settle()
 
     @property
     def place(self) -> str:
@@ -98,11 +101,17 @@ class SharedStore(Store):
         """Keep a result here and publish it.
 
         Raises:
-            UnavailableError: if either cannot be done; what is in the cache already stays there and is published with
-                the next run that asks for it.
+            UnavailableError: if either cannot be done; what is in the cache stays there, and is published when this
+                machine opens the store again.
         """
+        key = key_of(name)
+        mark = self.root / _PENDING / f"{kind}.{key}"
         super().put(kind, name, value)
-        self.publish(place_of(kind, key_of(name)), entry_of(name, value))
+        with contextlib.suppress(OSError):  # of a disk that is full the entry itself would have said so
+            mark.parent.mkdir(exist_ok=True)
+            mark.touch()
+        self.publish(place_of(kind, key), entry_of(name, value))
+        mark.unlink(missing_ok=True)
 
     def post(self, kind: str, name: Mapping[str, Any], value: Mapping[str, Any]) -> None:
         """Put what is of use for the moment alone: to the address itself, without waiting for it.
@@ -128,17 +137,15 @@ class SharedStore(Store):
         entries = (whole_entry(read[path], stems[path]) for path in paths if path in read)
         return [entry for entry in entries if entry is not None]
 
-    def unpublished(self) -> int:
-        """Publish the entries of the cache that the address lacks, say after an outage; how many there were."""
-        count = 0
-        for kind in sorted({path.relative_to(self.root).parts[0] for path in self._entries()}):
-            there = self.keys(kind)
-            for key in sorted(super().keys(kind) - there):
-                data = (self.root / place_of(kind, key)).read_bytes()
-                if whole_entry(data, key) is not None:
-                    self.publish(place_of(kind, key), data)
-                    count += 1
-        return count
+    def _settle(self) -> None:
+        """Publish what an earlier run kept here and could not publish, or was killed before it had."""
+        for mark in sorted((self.root / _PENDING).glob("*.*")):
+            kind, _, key = mark.name.partition(".")
+            path = self.root / place_of(kind, key)
+            data = path.read_bytes() if path.exists() else b""
+            if whole_entry(data, key) is not None:
+                self.publish(place_of(kind, key), data)
+            mark.unlink(missing_ok=True)
 
     def _remote(self, kind: str, key: str) -> str:
         return f"{self.base}/{place_of(kind, key)}"

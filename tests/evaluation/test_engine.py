@@ -17,6 +17,7 @@ import pytest
 import lnbench
 from lnbench.errors import DataError, ProtocolError, UnavailableError
 from lnbench.evaluation.engine import engine, handover
+from lnbench.evaluation.engine.local import LocalEngine
 
 HERE = Path(__file__).parent
 
@@ -90,6 +91,13 @@ def test_closing_early_leaves_no_worker(tmp_path: Path) -> None:
     pid = int(log.read_text().split()[1])
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_each_worker_sees_one_gpu() -> None:
+    many = LocalEngine(3, ("0", "MIG-a"))
+    assert [many._sees(i)["CUDA_VISIBLE_DEVICES"] for i in range(3)] == ["0", "MIG-a", "0"]
+    ((_, _, result),) = (e for e in LocalEngine(1, ("7",)).map("test_engine:work", [{"n": 1, "seen": True}]) if e[2])
+    assert result is not None and result["environment"]["CUDA_VISIBLE_DEVICES"] == "7"
 
 
 def test_no_cells_start_no_worker() -> None:

@@ -46,6 +46,7 @@ def here(variables: None) -> Iterator[RayEngine]:
 
 
 @needs_ray
+@pytest.mark.slow  # Ray itself takes ten processor seconds to start
 def test_ray_on_this_machine_gives_results_and_errors_and_survives_a_killed_worker(
     here: RayEngine, tmp_path: Path
 ) -> None:

@@ -216,6 +216,11 @@ def campaign(lab: Lab, kind: str, kills: int, reference: str) -> Tally:
                 tally.lost += 1
                 tally.stories.append(f"{name} hangs")
             tally.endings[code] = tally.endings.get(code, 0) + 1
+            print(
+                f"{time.strftime('%H:%M:%S')} {name} ended with {code} after {tally.kills} kills",
+                file=sys.stderr,
+                flush=True,
+            )
             said = (lab.folder / name / "said").read_text(encoding="utf-8", errors="replace")
             if code == 0:
                 break

@@ -11,11 +11,14 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 _RETRIES = 4
 """Times that Ray starts a cell again whose worker or node died."""
+_ALONE = 60.0
+"""Seconds for which a cluster that has lost all its nodes may get new ones."""
 _QUEUED = 2
 """Cells handed to Ray for each processor: one runs, one waits, so that no processor waits for this process."""
 
@@ -91,6 +94,7 @@ class _Driver:
         most = {"num_gpus": _most(resources, "GPU"), "memory": _most(resources, "memory")}
         slots = int(sum(node["CPU"] for node in resources))
         window = min(self.workers or slots * _QUEUED, max(1, slots * _QUEUED))
+        alone = time.monotonic() + _ALONE
         todo, running = list(reversed(range(len(cells)))), dict[Any, int]()
         while todo or running:
             while todo and len(running) < window:
@@ -100,7 +104,12 @@ class _Driver:
                     raise RuntimeError("no node of the cluster has a GPU")
                 task = self.task.options(num_cpus=1, **wanted)
                 running[task.remote(function, cells[index], self.version)] = index
-            for reference in self.ray.wait(list(running), num_returns=1, timeout=1.0)[0]:
+            ready = self.ray.wait(list(running), num_returns=1, timeout=1.0)[0]
+            if ready or self.nodes():
+                alone = time.monotonic() + _ALONE
+            elif time.monotonic() > alone:
+                raise RuntimeError(f"it has had no node for {_ALONE:g} s")
+            for reference in ready:
                 index = running.pop(reference)
                 try:
                     _send(self.out, {"index": index, **self.ray.get(reference)})
