@@ -11,10 +11,10 @@ from lnbench.cli import _options
 
 @click.group("suite")
 def command() -> None:
-    """The poisoned suite: of every calibrated track the best attack's labels, as many random flips, and clean ones.
+    """Build and pull the poisoned suite: what a defence is tested on.
 
-    It is what somebody who builds a defence needs first, with victims trained on each. `lnbench.load_suite()` gives it
-    to Python.
+    Of every calibrated track it holds the labels of the best attack, of as many random flips and the true ones, with
+    victims trained on each. `lnbench.load_suite()` gives it to Python.
     """
 
 

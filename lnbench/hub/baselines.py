@@ -100,15 +100,15 @@ def build(
 
 def count(folder: Path, public: Mapping[tuple[str, str], Track]) -> list[Counted]:
     """What a folder of baselines holds, by track and environment."""
-    found: dict[tuple[str, str], list[int]] = {}
+    counts: dict[tuple[str, str], list[int]] = {}
     for path in sorted((folder / KIND).glob("[0-9a-f][0-9a-f]/*.json")):
         name = _name(path)
         track = None if name is None else shared(name, public)
         if name is not None and track is not None:
-            numbers = found.setdefault((track.name, str(name["environment"])), [0, 0])
+            numbers = counts.setdefault((track.name, str(name["environment"])), [0, 0])
             numbers[0] += 1
             numbers[1] += len(name["places"])
-    return [Counted(track, environment, *numbers) for (track, environment), numbers in sorted(found.items())]
+    return [Counted(track, environment, *numbers) for (track, environment), numbers in sorted(counts.items())]
 
 
 def _name(path: Path) -> dict[str, Any] | None:

@@ -76,9 +76,9 @@ def build(
     small[eval_results.BENCHMARK] = eval_results.benchmark_yaml(chosen)  # last: by it a folder is known to be whole
     for path, content in small.items():
         folders.write(folder, path, content)
-    kept = sorted({*files, *small})
-    folders.keep_only(folder, kept)
-    return kept
+    paths = sorted({*files, *small})
+    folders.keep_only(folder, paths)
+    return paths
 
 
 def _chosen(only: Sequence[str]) -> list[Track]:

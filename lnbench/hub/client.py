@@ -125,8 +125,8 @@ def local(address: Address, path: str) -> Path | None:
     """A file of a commit in the client's cache, or None; nothing is asked of the Hub."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(address.repo, path, repo_type=address.kind, revision=address.revision)
-    return Path(found) if isinstance(found, str) else None
+    place = try_to_load_from_cache(address.repo, path, repo_type=address.kind, revision=address.revision)
+    return Path(place) if isinstance(place, str) else None
 
 
 def _forget(path: Path) -> None:

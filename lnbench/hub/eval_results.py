@@ -18,7 +18,17 @@ from lnbench.protocol import Track, arms_of
 from lnbench.record.record import Record
 from lnbench.text import interval, plain, points, probability
 
-__all__ = ["BENCHMARK", "RESULTS", "benchmark_yaml", "paper_tags", "poisoner_yaml", "victims_task", "victims_yaml"]
+__all__ = [
+    "BENCHMARK",
+    "DESCRIPTION",
+    "FRAMEWORK",
+    "RESULTS",
+    "benchmark_yaml",
+    "paper_tags",
+    "poisoner_yaml",
+    "victims_task",
+    "victims_yaml",
+]
 
 BENCHMARK = "eval.yaml"
 FRAMEWORK = "lnbench"

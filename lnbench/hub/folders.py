@@ -44,10 +44,10 @@ def write(folder: Path, path: str, data: bytes) -> None:
         ) from None
 
 
-def keep_only(folder: Path, kept: Collection[str]) -> None:
+def keep_only(folder: Path, paths: Collection[str]) -> None:
     """Remove all files but these, which an earlier build left, and folders that are empty then."""
     for path in files_of(folder):
-        if path not in kept:
+        if path not in paths:
             (folder / path).unlink()
     for place in sorted((place for place in folder.rglob("*") if place.is_dir()), reverse=True):
         if not any(place.iterdir()):

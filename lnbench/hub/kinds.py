@@ -70,16 +70,16 @@ def of(folder: Path) -> Kind:
     Raises:
         ProtocolError: if it is of none, or holds a file that does not belong there.
     """
-    found = next((kind for kind in KINDS if (folder / kind.marker).is_file()), None)
-    if found is None:
+    kind = next((one for one in KINDS if (folder / one.marker).is_file()), None)
+    if kind is None:
         raise ProtocolError(
             f"{folder} is nothing that lnbench publishes: expected one of "
-            f"{', '.join(f'{kind.marker} ({kind.what})' for kind in KINDS)} in it."
+            f"{', '.join(f'{one.marker} ({one.what})' for one in KINDS)} in it."
         )
-    odd = next((path for path in folders.files_of(folder) if not found.ours(path)), None)
+    odd = next((path for path in folders.files_of(folder) if not kind.ours(path)), None)
     if odd is not None:
-        raise ProtocolError(f"{folder} holds {odd[:100]!r}, which does not belong in {found.what}; nothing was pushed.")
-    return found
+        raise ProtocolError(f"{folder} holds {odd[:100]!r}, which does not belong in {kind.what}; nothing was pushed.")
+    return kind
 
 
 def upload(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -169,6 +170,13 @@ def _cell(folder: Path, column: str) -> None:
     _restate(folder, lambda d: None)
 
 
+def _fewer(folder: Path) -> dict[str, Any]:
+    """The record's document with a random draw too few."""
+    document = _best(folder).to_dict()
+    del document["flips"]["random"][1][-1]
+    return document
+
+
 def _swap(document: dict[str, Any]) -> None:
     """Give the random arm's first flips to the poisoner's place among them."""
     document["flips"]["random"][0][0] = document["flips"]["poisoned"][0]
@@ -179,6 +187,9 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "row 5 has clean_label": lambda folder: _cell(folder, "clean_label"),
     "says that it is flipped where it is not": lambda folder: _cell(folder, "label"),
     "are not the ones its stream draws": lambda folder: _record(_swap, folder),
+    "the record has no flips of the arm random, split 1, seed 1, draw 1": lambda folder: layout.labels_of(
+        factories.rehashed(_fewer(folder)), np.zeros(898, np.int64), 1, "random", 1, 1
+    ),
     "it is not the record that suite.json names": lambda folder: _restate(
         folder, lambda d: d["tracks"][0].update(record="0" * 64)
     ),
@@ -189,9 +200,9 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("sentence", HOSTILE)
 def test_what_contradicts_the_base_data_is_refused(sentence: str, suite: Path) -> None:
-    HOSTILE[sentence](suite)
-    stated = _stated(suite)
     with pytest.raises(RecordError) as refused:
+        HOSTILE[sentence](suite)
+        stated = _stated(suite)
         contents.checked(suite, stated, stated.tracks[NAME])
     assert sentence in str(refused.value)
 

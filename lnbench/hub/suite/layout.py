@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lnbench.errors import RecordError
 from lnbench.hub import croissant, layout
 from lnbench.hub.manifest import LARGEST as MANIFEST_BYTES
 from lnbench.hub.suite import manifest
@@ -65,11 +66,17 @@ def labels_of(record: Record, clean: np.ndarray, split: int, arm: str, seed: int
 
     Args:
         clean: the true labels, (n,) int64.
+
+    Raises:
+        RecordError: if a stranger's record has no such flips.
     """
-    flips = record.document["flips"]
     if arm == "clean":
         return clean
-    if arm == "poisoned":
-        return applied(clean, flips["poisoned"][split])
-    draws = record.track.replication.random_draws if arm == RANDOM else 1
-    return applied(clean, flips[arm][split][seed * draws + draw])
+    flips, draws = record.document["flips"], record.track.replication.random_draws if arm == RANDOM else 1
+    try:
+        of_split = flips[arm][split]
+        return applied(clean, of_split if arm == "poisoned" else of_split[seed * draws + draw])
+    except (IndexError, KeyError):
+        raise RecordError(
+            f"the record has no flips of the arm {arm}, split {split}, seed {seed}, draw {draw}."
+        ) from None
