@@ -57,24 +57,30 @@ def exchange_rate(budgets: Sequence[float], curve: np.ndarray, row: np.ndarray) 
         curve: adversarial accuracy under that many random flips, (split, budget).
         row: that of the row, (split,).
     """
-    at = np.asarray(budgets, dtype=float)
-    whole = _inverse(at, curve.mean(0), float(row.mean()))
+    at, n = np.asarray(budgets, dtype=float), len(row)
     rng = np.random.Generator(np.random.PCG64(0))
-    drawn = [rng.integers(len(row), size=len(row)) for _ in range(_DRAWS)]
-    ends = np.quantile([_inverse(at, curve[some].mean(0), float(row[some].mean())) for some in drawn], [0.025, 0.975])
-    return Exchange(whole, float(ends[0]), float(ends[1]), float(at[-1]))
+    drawn = np.stack([np.ones(n), *(np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(_DRAWS))]) / n
+    whole, *others = _inverse(at, _falling(drawn @ curve), drawn @ row)
+    low, high = np.quantile(others, [0.025, 0.975])
+    return Exchange(float(whole), float(low), float(high), float(at[-1]))
 
 
-def _inverse(budgets: np.ndarray, curve: np.ndarray, accuracy: float) -> float:
-    """The smallest budget at which the non-increasing fit of a curve is down to an accuracy; the last if none is."""
+def _falling(curves: np.ndarray) -> np.ndarray:
+    """Each curve, (m, budget), or the non-increasing one that is nearest to it in least squares."""
     from scipy.optimize import isotonic_regression
 
-    fit = np.asarray(isotonic_regression(curve, increasing=False).x)
-    if accuracy >= fit[0]:
-        return float(budgets[0])
-    below = np.flatnonzero(fit <= accuracy)
-    if not len(below):
-        return float(budgets[-1])
-    i = int(below[0])
-    part = (fit[i - 1] - accuracy) / (fit[i - 1] - fit[i])
-    return float(budgets[i - 1] + part * (budgets[i] - budgets[i - 1]))
+    fits = curves.copy()
+    for i in np.flatnonzero((np.diff(curves, axis=1) > 0).any(axis=1)):
+        fits[i] = isotonic_regression(curves[i], increasing=False).x
+    return fits
+
+
+def _inverse(budgets: np.ndarray, fits: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
+    """The smallest budget at which each non-increasing curve is down to its accuracy, (m,); the last if none is."""
+    padded = np.c_[fits, np.full(len(fits), -np.inf)] <= accuracies[:, None]
+    after = padded.argmax(axis=1)
+    at, rows = np.clip(after, 1, len(budgets) - 1), np.arange(len(fits))
+    above, below = fits[rows, at - 1], fits[rows, at]
+    part = (above - accuracies) / np.where(above > below, above - below, 1.0)
+    inside = budgets[at - 1] + part * (budgets[at] - budgets[at - 1])
+    return np.asarray(np.where(after == 0, budgets[0], np.where(after == len(budgets), budgets[-1], inside)))
