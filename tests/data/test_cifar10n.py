@@ -34,7 +34,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     arrays = {"clean_label": clean, "aggre_label": clean, "worse_label": worse}
     folder = tmp_path / "cifar10n"
     folder.mkdir()
-    np.savez(folder / "labels.npz", **{k: v.astype(np.uint8) for k, v in arrays.items()})
+    stated: dict[str, Any] = {name: values.astype(np.uint8) for name, values in arrays.items()}
+    np.savez(folder / "labels.npz", **stated)
     monkeypatch.setenv("LNBENCH_DATA", str(tmp_path))
     monkeypatch.setattr(cifar10n, "_POINTS", POINTS)
     monkeypatch.setattr(cifar10n, "_OF_CLASS", OF_CLASS)
