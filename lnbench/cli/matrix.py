@@ -69,7 +69,7 @@ def command(
     check: bool,
     board: Path,
 ) -> None:
-    """Evaluate every defence against every attack, and draw the page of defences.
+    """Score every defence against every attack, and draw the page of defences.
 
     Record by record, and the page anew after each; a run that was stopped resumes, and a defence or an attack that is
     added later costs only its own pairs.

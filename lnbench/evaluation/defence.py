@@ -74,6 +74,7 @@ def evaluate(
     device = machine.resolved_device(device)
     workers = machine.workers(workers, device)
     mode = machine.resolved_sandbox(sandbox)
+    _ = defender.values  # what is wrong with its text or parameters is told before the attack is evaluated
     if isinstance(against, Record):
         undefended = against
         _usable(against, track)

@@ -118,11 +118,15 @@ def test_a_training_arrives_whole_and_is_the_same_as_json(track: Any) -> None:
     )
     assert full.weights is not None and (full.weights > 0).tolist() == [mask.tolist()] * 2
     again = Treatment.from_document(json.loads(json.dumps(full.document(GIVEN))), GIVEN)
-    assert np.array_equal(again.labels, rows) and np.array_equal(again.weights, full.weights)
+    assert (
+        np.array_equal(again.labels, rows) and again.weights is not None and np.array_equal(again.weights, full.weights)
+    )
+    assert again.partition is not None and full.partition is not None
     assert np.array_equal(again.partition, full.partition) and again.recipe == dict(full.recipe)
     left_out = _answer(track, subset=[5, 1, 2, 3, 4])
     assert left_out.document(GIVEN)["weights"].startswith("bits:")
-    assert np.array_equal(Treatment.from_document(left_out.document(GIVEN), GIVEN).weights, left_out.weights)
+    kept = Treatment.from_document(left_out.document(GIVEN), GIVEN).weights
+    assert kept is not None and left_out.weights is not None and np.array_equal(kept, left_out.weights)
 
 
 WEIGHTS = "d.py: expected finite weights of at least 0, but point 7 has "

@@ -258,7 +258,7 @@ def _document(rows: dict[str, tuple[float, float, float | None, float, float]]) 
 def test_the_sentence_names_the_cheap_defence_that_removes_most_and_what_passes_it() -> None:
     from lnbench.board.defences import sentence
 
-    rows = {
+    rows: dict[str, tuple[float, float, float | None, float, float]] = {
         "dear": (6.0, 0.0, 0.5, 0.99, -1.0),
         "costly": (1.0, 4.0, 0.5, 0.95, -1.0),
         "good": (1.0, 0.1, 0.3, 0.8, -1.0),
