@@ -56,14 +56,13 @@ def _run(world: World, what: str, dry_run: str) -> Outcome:
     return world.runner.run("hub", "hub", context, BRANCH)
 
 
+@pytest.mark.slow  # each builds a dataset; what they build is tested in tests/hub
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
         ("suite", "somebody/suite (dataset) would hold a poisoned suite"),
-        pytest.param(
-            "benchmark", "somebody/benchmark (dataset) would hold the benchmark's dataset", marks=pytest.mark.slow
-        ),
-        pytest.param("board", "somebody/board (space) would hold the board's page", marks=pytest.mark.slow),
+        ("benchmark", "somebody/benchmark (dataset) would hold the benchmark's dataset"),
+        ("board", "somebody/board (space) would hold the board's page"),
     ],
 )
 def test_a_dry_run_builds_and_asks_nothing(ready: World, hub: loopback.Hub, what: str, sentence: str) -> None:
