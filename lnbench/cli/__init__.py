@@ -20,11 +20,11 @@ from lnbench.errors import nearest
 VERBS = {
     "evaluate": "Score a poisoner on a track.",
     "status": "Show how far a campaign of many evaluations is, from any host.",
-    "defend": "Score a defence against an attack.",
-    "matrix": "Score every defence against every attack, and draw the page of defences.",
     "check": "Run a poisoner or defender in the sandbox and audit its answers, without training victims.",
     "new": "Write a poisoner's or defender's file to start from.",
     "submit": "Check and evaluate a poisoner, and open a pull request with it.",
+    "defend": "Score a defence against an attack.",
+    "matrix": "Score every defence against every attack, and draw the page of defences.",
     "tracks": "List, show and validate tracks.",
     "show": "Print a record as a table.",
     "verify": "Re-derive what a record claims from its own bits.",

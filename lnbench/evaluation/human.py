@@ -12,6 +12,8 @@ from lnbench.protocol import Streams, Track
 
 HUMAN = "human"
 """What stands for people's mistakes where a poisoner is asked for."""
+SOURCE = "human: "
+"""How the text begins that stands in a record where a submission's source would."""
 
 
 def human_labels(track: Track, parameters: Mapping[str, Any]) -> Published:
@@ -40,7 +42,7 @@ def human_labels(track: Track, parameters: Mapping[str, Any]) -> Published:
         flips[split] = source.human_flips(points.labels, points.index, pair, track.noise.budget, streams, split, whose)
     return Published(
         HUMAN,
-        f"{source.TITLE}, {whose}",
+        f"{SOURCE}{source.TITLE}, {whose}",
         flips,
         {},
         description=f"The mistakes of people ({whose}), drawn at random.",

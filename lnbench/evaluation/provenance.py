@@ -94,7 +94,7 @@ def command(
     options += ["--season", season] if season else ["--own-splits"] if own_splits else []
     if isinstance(poisoner, InProcess):
         return None
-    if isinstance(poisoner, Published):
+    if isinstance(poisoner, Published) and poisoner.source.startswith("hf://"):
         return shlex.join(["lnbench", "evaluate", poisoner.source, *options])
     settings = [f"--set={k}={v}" for k, v in sorted(poisoner.parameters.items())]
     return shlex.join(["lnbench", "evaluate", poisoner.name, *options, *settings])

@@ -11,6 +11,7 @@ from typing import Any
 from lnbench import data
 from lnbench.data.strangers import own_track
 from lnbench.errors import RecordError, SubmissionError
+from lnbench.evaluation.human import SOURCE, human_labels
 from lnbench.evaluation.label_runs import poison_split
 from lnbench.evaluation.plan import plan
 from lnbench.poison.run import Submission
@@ -64,6 +65,12 @@ def repoison(
             "repoison", None, f"the record scores published labels ({block['source'][:200]}): no source to run."
         )
     own_track(record.track, track, "the record", option="--track-file")
+    if block["source"].startswith(SOURCE):
+        drawn = human_labels(record.track, block["parameters"]).flips
+        again = [[list(flip) for flip in drawn[s]] for s in range(len(record.document["flips"]["poisoned"]))]
+        right = again == [[list(flip) for flip in made] for made in record.document["flips"]["poisoned"]]
+        word = "are" if right else "are not"
+        return Check("repoison", right, f"the record's flips {word} the mistakes of people that its splits draw.")
     streams, stated = streams_of(record, salt), record.document["flips"]["poisoned"]
     submission = Submission.from_bytes(f"{block['name']}.py", block["source"].encode(), dict(block["parameters"]))
     for split, flips in enumerate(stated):
