@@ -67,9 +67,7 @@ def build(
 @click.option("--scores", is_flag=True, help="Rank single flips by what is said to make a point harmful (table a).")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write it here as well.")
 def summary(file: Path, track: str | None, scores: bool, out: Path | None) -> None:
-    """Print what a table says: best flips, regret, where harm comes from, as JSON.
-
-    For table n, --out NAME.budgets.json beside a track's file lets the board say how many random flips a row is worth.
+    """Print what a table says, as JSON: best flips, regret, where harm comes from; of table n, AA by random flips.
 
     \b
       lnbench truth summary truth/data/a/train-00000-of-00001.parquet --scores

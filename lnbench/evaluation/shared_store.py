@@ -27,7 +27,7 @@ from lnbench.evaluation.store import (
     value_of,
     whole_entry,
 )
-from lnbench.protocol.hashes import sha256
+from lnbench.protocol import CLEAN, RANDOM, sha256
 
 T = TypeVar("T")
 
@@ -37,6 +37,9 @@ PATIENCE = 300.0
 """Seconds for which an address that does not answer is asked again; LNBENCH_STORE_PATIENCE sets others."""
 _AT_ONCE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "hf", "memory"}
 """Schemes whose writes are whole or nothing."""
+_READ_ONLY = ("hf://datasets/", "https://", "http://")
+"""Addresses of somebody's published baselines, which are read and never written to."""
+_BASELINES = "cells"
 _REFUSED = ("NoCredentialsError", "PartialCredentialsError", "HfHubHTTPError", "RepositoryNotFoundError")
 """Names of errors that no second try changes; permissions and missing buckets are OSErrors of their own."""
 
@@ -56,6 +59,9 @@ def open_store(where: str | os.PathLike[str] | None = None) -> Store:
 class SharedStore(Store):
     """A store at an address.
 
+    A dataset on the Hub, or a web server, is a folder of published baselines: the clean and random arms alone are read
+    from it, and everything else stays on this machine.
+
     Args:
         address: scheme, bucket or folder, and prefix.
         root: the cache's folder; one for this address in the cache folder if None.
@@ -68,6 +74,7 @@ class SharedStore(Store):
         super().__init__(root or default_root().parent / "stores" / sha256(self.address.encode())[:16])
         self.files = file_system or _file_system(self.scheme, self.address)
         self.base = str(self.files._strip_protocol(self.address)).rstrip("/")
+        self.read_only = self.address.startswith(_READ_ONLY)
         self._settle()
 
     @property
@@ -86,7 +93,11 @@ class SharedStore(Store):
     def get_all(self, kind: str, names: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
         """What `get` gives for each of these names, asked for at once."""
         values = [super(SharedStore, self).get(kind, name) for name in names]
-        wanted = {self._remote(kind, key_of(name)): i for i, name in enumerate(names) if values[i] is None}
+        wanted = {
+            self._remote(kind, key_of(name)): i
+            for i, name in enumerate(names)
+            if values[i] is None and self._shares(kind, name)
+        }
         if not wanted:
             return values
         found: dict[str, Any] = self._patiently("read", lambda: self._read(list(wanted)))
@@ -104,6 +115,9 @@ class SharedStore(Store):
             UnavailableError: if either cannot be done; what is in the cache stays there, and is published when this
                 machine opens the store again.
         """
+        if self.read_only:
+            super().put(kind, name, value)
+            return
         key = key_of(name)
         mark = self.root / _PENDING / f"{kind}.{key}"
         super().put(kind, name, value)
@@ -119,6 +133,9 @@ class SharedStore(Store):
         Raises:
             Exception: as the address says.
         """
+        if self.read_only:
+            self.put(kind, name, value)
+            return
         self._publish(self._remote(kind, key_of(name)), entry_of(name, value))
 
     def publish(self, place: str, data: bytes) -> None:
@@ -126,11 +143,15 @@ class SharedStore(Store):
         self._patiently("written", lambda: self._publish(f"{self.base}/{place}", data))
 
     def keys(self, kind: str) -> set[str]:
-        """The keys of all entries of a kind at the address."""
+        """The keys of all entries of a kind at the address; of published baselines, of those on this machine."""
+        if self.read_only:
+            return super().keys(kind)
         return {stem for path in self._list(kind) if len(stem := path.rpartition("/")[2].removesuffix(".json")) == 64}
 
     def values(self, kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Name and value of every whole entry of a kind at the address, by their keys."""
+        """Name and value of every whole entry of those that `keys` gives, by their keys."""
+        if self.read_only:
+            return super().values(kind)
         paths = sorted(self._list(kind), key=lambda path: path.rpartition("/")[2])
         read = self._patiently("read", lambda: self._read(paths)) if paths else {}
         stems = {path: path.rpartition("/")[2].removesuffix(".json") for path in paths}
@@ -146,6 +167,10 @@ class SharedStore(Store):
             if whole_entry(data, key) is not None:
                 self.publish(place_of(kind, key), data)
             mark.unlink(missing_ok=True)
+
+    def _shares(self, kind: str, name: Mapping[str, Any]) -> bool:
+        """Whether an entry is looked for at the address."""
+        return not self.read_only or (kind == _BASELINES and name.get("arm") in (CLEAN, RANDOM))
 
     def _remote(self, kind: str, key: str) -> str:
         return f"{self.base}/{place_of(kind, key)}"

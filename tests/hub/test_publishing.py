@@ -6,6 +6,8 @@ import json
 import logging
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +215,42 @@ def test_baselines_are_the_public_clean_and_random_cells_and_a_store(shipped: Re
     assert baselines.build(tmp_path / "out", tmp_path / "out", "somebody/baselines") == counted
     with pytest.raises(RecordError, match="has no clean or random arms of a calibrated track's public splits"):
         baselines.build(tmp_path / "tracks", tmp_path / "other", "somebody/baselines")
+
+
+_READER = """
+import json, sys
+from lnbench.evaluation.shared_store import open_store
+store = open_store(sys.argv[1])
+names = json.loads(sys.argv[2])
+read = store.get_all("cells", names)
+changed = [{**name, "arm": "poisoned", "number": i} for i, name in enumerate(names)]
+store.put("cells", changed[0], {"victims": [5]})
+print(json.dumps([read, store.get_all("cells", changed), store.get("labels", names[0])]))
+"""
+
+
+def test_an_evaluation_reads_published_baselines_and_writes_nothing_there(
+    client: Any, hub: loopback.Hub, shipped: Record, tmp_path: Path
+) -> None:
+    store = _store(tmp_path / "store", shipped)
+    baselines.build(store.root, tmp_path / "out", "somebody/baselines")
+    assert client.run("hub", "upload", tmp_path / "out", "--repo", "somebody/baselines").code == 0
+    entries = [json.loads(path.read_bytes()) for path in sorted((tmp_path / "out/cells").rglob("*.json"))]
+    names = [entry["name"] for entry in entries] + [{**entries[0]["name"], "environment": "0" * 64}]
+    hub.took()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _READER, "hf://datasets/somebody/baselines", json.dumps(names)],
+        capture_output=True,
+        text=True,
+        env=client.env,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    read, changed, labels = json.loads(done.stdout)
+    assert read == [*(entry["value"] for entry in entries), None]  # nothing matches in another environment
+    assert changed == [{"victims": [5]}, *[None] * (len(names) - 1)] and labels is None  # of this machine's alone
+    asked = hub.took()
+    assert asked and not [line for line in asked if re.search(r"/commit/|/preupload/|/lfs", line)]
 
 
 def test_a_damaged_entry_is_not_shared(shipped: Record, tmp_path: Path) -> None:
