@@ -20,14 +20,19 @@ from lnbench.protocol import (
     Track,
     applied,
     arms_of,
+    canonical_json,
     matched_flips,
+    pack,
     random_draw,
     random_flips,
     sha256,
+    sha256_json,
+    unpack,
 )
 from lnbench.protocol import track as tracks
 from lnbench.record.record import Record
 from lnbench.record.tables import expected_victims
+from lnbench.trust import audit as audits
 
 SOURCE = '"""A test\'s poisoner."""\n'
 
@@ -171,6 +176,33 @@ def rehashed(document: Mapping[str, Any]) -> Record:
     changed = copy.deepcopy(dict(document))
     changed["sha256"] = record.digest(changed)
     return Record(changed, Track.from_document(changed["track"]["document"]))
+
+
+def audit(made: Record, spare: bool = False) -> dict[str, Any]:
+    """An audit whose strong adversary breaks one more point of every poisoned victim; or spares one, if asked to."""
+    attacked = {}
+    for victim in made.document["victims"]:
+        plain, n = victim["bits"], victim["clean"]["source_points"]
+        strong = {goal: unpack(plain[goal], n).copy() for goal in audits.GOALS}
+        if victim["arm"] == "poisoned":
+            flags = strong["targeted"]
+            flags[np.flatnonzero(flags if spare else ~flags)[0]] = not spare
+        key = victim["architecture"], victim["split"], victim["seed"], victim["arm"], victim.get("draw")
+        attacked[key] = {
+            "plain": plain,
+            "strong": {goal: pack(flags) for goal, flags in strong.items()},
+            "broken": {goal: int(flags.sum()) for goal, flags in strong.items()},
+            "doubts": {goal: {"black-box": 0.0} for goal in audits.GOALS},
+        }
+    document = audits._document(made, attacked, bool(made.score.fixed_test_set))
+    return {**document, "detectability": {"recall": {"k": {"poisoned": 0.75, "random": 0.5}}}}
+
+
+def write_audit(path: Path, document: Mapping[str, Any]) -> Path:
+    """The file of an audit, with the hash that fits."""
+    hashed = {k: v for k, v in document.items() if k not in ("sha256", "run")}
+    path.write_bytes(canonical_json({**hashed, "sha256": sha256_json(hashed), "run": {"seconds": 1.0}}))
+    return path
 
 
 def _victim(

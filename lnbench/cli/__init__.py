@@ -19,7 +19,7 @@ from lnbench.errors import nearest
 
 VERBS = {
     "evaluate": "Score a poisoner on a track.",
-    "status": "Show how far a campaign of many evaluations is, from any host.",
+    "status": "Show what a campaign has done and has left, by track and by worker.",
     "check": "Run a poisoner or defender in the sandbox and audit its answers, without training victims.",
     "new": "Write a poisoner's or defender's file to start from.",
     "submit": "Check and evaluate a poisoner, and open a pull request with it.",
@@ -30,7 +30,7 @@ VERBS = {
     "verify": "Re-derive what a record claims from its own bits.",
     "audit": "Attack a record's victims again with the strong adversary.",
     "power": "How many splits and seeds an effect takes on a track.",
-    "plan": "Reckon what many submissions, or a board of many records, will take.",
+    "plan": "Reckon cells, device hours, cost and wall time of full evaluations, from seconds that cells took.",
     "truth": "Build and read tables of what every flip, or set of flips, does to networks.",
     "reproduce": "Run experiments of the thesis again, draw them and check its claims.",
     "leaderboard": "Build and check the leaderboard, and add records to it.",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.poison.treatment import defended_recipe
 from lnbench.protocol import Streams, Track, VictimSpec
+from lnbench.protocol.defended import defended_recipe
 from lnbench.protocol.treatment import Treatment
 
 

@@ -17,8 +17,8 @@ from lnbench.poison import diagnosis
 from lnbench.poison.contract import DEFENDER
 from lnbench.poison.run import Submission
 from lnbench.poison.treatment import check as check_treatment
-from lnbench.poison.treatment import defended_recipe
 from lnbench.protocol import Streams, Track, applied, sha256, sha256_json
+from lnbench.protocol.defended import defended_recipe
 from lnbench.protocol.documents import difference
 from lnbench.protocol.treatment import Treatment
 from lnbench.record import defence as records

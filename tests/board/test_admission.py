@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import datetime
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -313,8 +312,7 @@ def test_a_record_that_cannot_be_written_takes_the_others_with_it(board: Path) -
 @pytest.mark.parametrize("verb", [("leaderboard", "add"), ("show",), ("verify",)])
 def test_an_audit_is_told_from_a_record(board: Path, verb: tuple[str, ...]) -> None:
     added = put(board, factories.make(TRACK))
-    audit = added.with_name(f"{added.stem}.audit.json")
-    audit.write_text(json.dumps({"kind": "audit", "record": record.read(added).sha256}))
+    audit = factories.write_audit(added.with_name(f"{added.stem}.audit.json"), factories.audit(record.read(added)))
     build(board / "records", board)
     assert check(board / "records", board) == [], "it lies among the records and is none"
     done = lnbench(*verb, audit)

@@ -2,7 +2,7 @@
 
 Verdict: SubmissionError: derives_the_streams.py: line 9 uses lnbench.protocol.seeds.Streams, which is the referee's; a
     submission may use lnbench.DefenceProblem, Defender, Poisoner, Problem, Recipe, Threat, Training and
-    lnbench.adversary, graphs, kernels, metagradients, surrogates, victims.
+    lnbench.adversary, exact, graphs, kernels, metagradients, surrogates, victims.
 """
 
 import lnbench

@@ -82,11 +82,11 @@ def test_data_that_lnbench_pins_itself_may_be_drawn_by_anybody() -> None:
 def test_data_that_lnbench_does_not_have_is_refused(source: str) -> None:
     track = factories.track(data={"source": source, "train": 898, "classes": 10})
     with pytest.raises(
-        RecordError, match=f"its track is on the data '{source}'; this lnbench has cifar10, digits, mnist"
+        RecordError, match=f"its track is on the data '{source}'; this lnbench has cifar10, cifar10n, digits, mnist"
     ):
         strangers.check_track(track)
     for load in (data.load, data.load_bytes):
-        with pytest.raises(ProtocolError, match=f"there is no data source '{source}'; there are: cifar10, digits, mni"):
+        with pytest.raises(ProtocolError, match=f"there is no data source '{source}'; there are: cifar10, cifar"):
             load(track, 0)
 
 

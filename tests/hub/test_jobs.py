@@ -14,7 +14,7 @@ import loopback
 from lnbench.cli import VERBS
 from walk import ROOT
 
-RECIPE = ROOT / "recipes" / "hf-jobs"
+RECIPE = ROOT / "docs" / "hf-jobs"
 COMMIT = "c" * 40
 STUB = """#!/bin/bash
 echo "$(basename "$0") $*" >> "{log}"

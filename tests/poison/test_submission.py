@@ -198,7 +198,7 @@ def test_reading_says_nothing_of_the_strangers_on_its_own_account(recwarn: pytes
 
 PARTS = (
     "a submission may use lnbench.DefenceProblem, Defender, Poisoner, Problem, Recipe, Threat, Training and "
-    "lnbench.adversary, graphs, kernels"
+    "lnbench.adversary, exact, graphs, kernels"
 )
 
 

@@ -113,7 +113,7 @@ def test_a_forged_document_is_refused_or_can_be_checked(made: record.Record, dat
     except RecordError:
         return
     answers = checks(survivor)
-    assert len(answers) == 11 and all(answer.sentence for answer in answers)
+    assert len(answers) == 12 and all(answer.sentence for answer in answers)
     assert repr(survivor).isprintable() and survivor._repr_html_()
     assert survivor.verdict
     assert survivor.filename == Path(survivor.filename).name

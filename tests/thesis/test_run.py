@@ -159,6 +159,7 @@ NOT_ABOUT_MEMORISED_FLIPS = {
     *("theorem1", "theorem2", "bilevel", "fig01", "fig02", "fig03", "fig04", "fig14", "fig16"),  # no victim of flips
     *("fig05", "fig06", "fig07", "fig08", "fig13"),  # ask which wrong labels are fitted, or look for them
     *("features", "pockets"),  # measure memorised flips only
+    "noilin",  # adversarial training is not meant to memorise
 }
 
 

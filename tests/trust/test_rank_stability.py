@@ -9,7 +9,7 @@ import pytest
 
 import factories
 from lnbench.board import build
-from lnbench.record.record import Record, write
+from lnbench.record.record import Record, read, write
 from lnbench.trust import rank_stability
 
 TRACK = factories.small(6, 2)
@@ -89,6 +89,6 @@ def test_an_audit_beside_a_record_is_no_record_of_the_board(
 ) -> None:
     factories.ship(monkeypatch, tmp_path / "tracks", TRACK)
     (path,) = (folder / TRACK.name).glob("weak-*.json")
-    path.with_name(f"{path.stem}.audit.json").write_text("{}")
+    factories.write_audit(path.with_name(f"{path.stem}.audit.json"), factories.audit(read(path)))
     build(folder, folder.parent)
     assert "weak" in (folder.parent / "README.md").read_text()

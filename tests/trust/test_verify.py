@@ -43,7 +43,7 @@ def test_a_good_record_passes_every_check(good: Record, tmp_path: Path) -> None:
     assert report.passed, report.failures
     assert report.record is not None
     names = [check.name for check in report.checks]
-    assert len(set(names)) == len(names) == 20
+    assert len(set(names)) == len(names) == 21
     assert all(check.sentence.endswith(".") for check in report.checks)
 
 
