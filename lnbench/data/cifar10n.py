@@ -65,6 +65,11 @@ def local_folder(spec: DataSpec | None = None) -> Path | None:
     return None if images is None else downloads.find(FOLDER)
 
 
+def in_cache(spec: DataSpec) -> bool:
+    """Whether the decoded images are in the cache."""
+    return parquet.in_cache(tracks.load("cifar10jpeg-9to0").data)
+
+
 def human_flips(
     labels: np.ndarray, index: np.ndarray, pair: tuple[int, int], budget: int, streams: Streams, split: int, whose: str
 ) -> list[Flip]:
