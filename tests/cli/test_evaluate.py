@@ -73,7 +73,18 @@ def test_a_refused_submission_leaves_nothing(folder: Path, cache: Path) -> None:
 
 
 def test_no_sandbox_is_loud_and_unranked(folder: Path, cache: Path) -> None:
-    done = _run(folder, "evaluate", "first.py", "--track", "tiny.toml", "--quick", "--unsafe-no-sandbox", "--json")
+    done = _run(
+        folder,
+        "evaluate",
+        "first.py",
+        "--track",
+        "tiny.toml",
+        "--quick",
+        "--unsafe-no-sandbox",
+        "--json",
+        "--workers",
+        "1",
+    )
     assert done.returncode == 0, done.stderr.decode()
     document = json.loads(done.stdout)
     assert (document["sandbox"], document["ranked"]) == ("none", False)
