@@ -70,6 +70,24 @@ def track_option(function: F) -> F:
     )(function)
 
 
+def training(function: F) -> F:
+    """`--device` and `--workers`: where victims train, and how many processes at a time."""
+    for decorate in (
+        click.option(
+            "--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]"
+        ),
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "cuda", "auto"]),
+            default="cpu",
+            show_default=True,
+            help="Where victims train.",
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
 def store(function: F) -> F:
     """`--store`: a folder or an address; None means the cache's own."""
     return click.option(

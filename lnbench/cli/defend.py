@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 @click.option("--splits", type=click.IntRange(2), default=None, help="Splits other than the track's.")
 @click.option("--seeds", type=click.IntRange(1), default=None, help="Seeds other than the track's.")
 @click.option("--budget-unknown", is_flag=True, help="Do not tell the defence how many labels may be wrong.")
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda", "auto"]),
-    default="cpu",
-    show_default=True,
-    help="Where victims train.",
-)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_options.training
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

@@ -34,14 +34,7 @@ def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     help="Other budgets than the track's: the curve of AA against η, with unranked records.",
 )
 @click.option("--quick", is_flag=True, help="Fewer splits and seeds: a first look, never ranked.")
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda", "auto"]),
-    default="cpu",
-    show_default=True,
-    help="Where victims train.",
-)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_options.training
 @click.option(
     "--engine", default="local", show_default=True, metavar="ENGINE", help="Where the processes run: local or ray."
 )

@@ -25,14 +25,7 @@ if TYPE_CHECKING:
     default=None,
     help="A record of this very file, instead of evaluating it now.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda", "auto"]),
-    default="cpu",
-    show_default=True,
-    help="Where victims train.",
-)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_options.training
 @click.option(
     "--repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -31,14 +31,7 @@ def command() -> None:
     help="Of how many splits to keep victims, 0 for none. They are trained in stacks, and whole stacks are kept.",
 )
 @_options.images_option
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda", "auto"]),
-    default="cpu",
-    show_default=True,
-    help="Where victims train.",
-)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_options.training
 def build(
     folder: Path,
     repo: str,

@@ -64,9 +64,7 @@ def find(name: str, contract: Contract = POISONER) -> Path:
             )
         return path
     if name not in files:
-        raise ProtocolError(
-            f"there is no file or bundled {what} called {_short(name)!r}; there are: {', '.join(files)}."
-        )
+        raise ProtocolError(f"no file or bundled {what} is called {_short(name)!r}; there are: {', '.join(files)}.")
     return files[name]
 
 

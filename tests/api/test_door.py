@@ -234,9 +234,9 @@ class NotOne:
         (lnbench.Poisoner, SubmissionError, "expected a class that extends lnbench.Poisoner, got Poisoner"),
         (NotOne(), ProtocolError, "expected a poisoner's file, name, class or instance, got a NotOne"),
         (None, ProtocolError, "expected a poisoner's file, name, class or instance, got a NoneType"),
-        ("nobody", ProtocolError, "there is no file or bundled attack called 'nobody'"),
+        ("nobody", ProtocolError, "no file or bundled attack is called 'nobody'"),
         ("nowhere/x.py", ProtocolError, "there is no file nowhere/x.py"),
-        ("x" * 300, ProtocolError, "there is no file or bundled attack called 'xxx"),
+        ("x" * 300, ProtocolError, "no file or bundled attack is called 'xxx"),
         (Path(__file__).parent, SubmissionError, f"{Path(__file__).parent}: expected a regular file, got a directory"),
     ],
 )

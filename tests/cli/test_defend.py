@@ -38,11 +38,11 @@ def test_a_defence_that_leaves_a_class_empty_ends_with_1_and_one_sentence(tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["defend", "gce", "--against", "nobody"], 2, "there is no file or bundled attack called 'nobody'"),
-        (["defend", "nobody", "--against", "my_poisoner"], 2, "there is no file or bundled defence called 'nobody'"),
+        (["defend", "gce", "--against", "nobody"], 2, "no file or bundled attack is called 'nobody'"),
+        (["defend", "nobody", "--against", "my_poisoner"], 2, "no file or bundled defence is called 'nobody'"),
         (["defend", "gce", "--against", "my_poisoner", "--set", "p=1"], 2, "gce.py: no parameter is called 'p'"),
         (["defend", "gce", "--against", "my_poisoner", "--quick", "--splits", "2"], 2, "--quick has splits and seeds"),
-        (["matrix", "--defences", "nobody"], 2, "there is no file or bundled defence called 'nobody'"),
+        (["matrix", "--defences", "nobody"], 2, "no file or bundled defence is called 'nobody'"),
         (["evaluate", "human"], 2, "digits-9to0 has no labels of people"),
     ],
 )

@@ -117,7 +117,7 @@ def test_check_refuses_invalid_labels(first: Path, track: Path) -> None:
     ("arguments", "words"),
     [
         (["none.py"], "there is no file none.py"),
-        (["no_such_attack"], "no file or bundled attack called 'no_such_attack'"),
+        (["no_such_attack"], "no file or bundled attack is called 'no_such_attack'"),
         (["{first}", "--track", "digits-9to1"], "no track is called 'digits-9to1'; did you mean digits-9to0"),
         (["{first}", "--set", "more"], "expected NAME=VALUE, got 'more'"),
         (["{first}", "--set", "=3"], "expected NAME=VALUE, got '=3'"),

@@ -172,7 +172,7 @@ def test_data_that_is_not_here_is_said_once_a_track(tmp_path: Path, monkeypatch:
 
 def test_a_row_or_track_that_is_none_ends_with_usage(tmp_path: Path) -> None:
     for arguments, words in (
-        (["digits-9to0", "--row", "nobody"], "bundled attack called 'nobody'"),
+        (["digits-9to0", "--row", "nobody"], "bundled attack is called 'nobody'"),
         (["digits"], "no track is called 'digits'"),
     ):
         result = CliRunner().invoke(cli, ["rows", "train", "--device", "cpu", "--folder", str(tmp_path), *arguments])

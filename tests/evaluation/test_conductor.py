@@ -201,7 +201,7 @@ def test_names_and_paths_lead_to_files(tmp_path: Path) -> None:
     assert submissions.find(str(file)) == file
     with pytest.raises(ProtocolError, match=r"there is no file .*/y\.py"):
         submissions.find(str(tmp_path / "y.py"))
-    with pytest.raises(ProtocolError, match="bundled attack called 'random_filp'; there are: adversarial_path"):
+    with pytest.raises(ProtocolError, match="bundled attack is called 'random_filp'; there are: adversarial_path"):
         submissions.find("random_filp")
 
 
