@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from lnbench.protocol import (
     unpack,
 )
 from lnbench.protocol import track as tracks
+from lnbench.record import defence
+from lnbench.record.defence import DefenceRecord
 from lnbench.record.record import Record
 from lnbench.record.tables import expected_victims
 from lnbench.trust import audit as audits
@@ -169,6 +172,36 @@ def make(
         },
     }
     return record.assemble(**arguments | parts)
+
+
+def hashed(treatment: Any) -> str:
+    """The hash that a treatment's document has in a defence's record, whatever is in it."""
+    return sha256(json.dumps(treatment, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n")
+
+
+def defended(made: Record) -> DefenceRecord:
+    """The record of a defence that changes nothing: its victims are those of the attack's record."""
+    treatment: dict[str, Any] = {"labels": [[]], "weights": None, "partition": None, "recipe": {}}
+    name, size = hashed(treatment), made.replication
+    draws = size.seeds * made.track.replication.random_draws
+    source = '"""A test\'s defender."""\n'
+    block = {**made.document["poisoner"], "name": "idle", "source": source, "sha256": sha256(source.encode())}
+    return defence.assemble(
+        undefended=made,
+        defender=block,
+        told_budget=None,
+        treatments={name: treatment},
+        treated={
+            "clean": [name] * size.splits,
+            "random": [[name] * draws] * size.splits,
+            "poisoned": [name] * size.splits,
+        },
+        victims=made.document["victims"],
+        environment=made.document["environment"],
+        code_sha256=made.document["code_sha256"],
+        sandbox="bubblewrap",
+        run=made.document["run"],
+    )
 
 
 def rehashed(document: Mapping[str, Any]) -> Record:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.files import RefusedError, parse_canonical, read_at_most, write_atomically
@@ -202,7 +203,31 @@ def parse(data: bytes) -> DefenceRecord:
     undefended = records.parse(canonical_json(document["undefended"]))
     if (came := digest(document)) != contents.sha256:
         raise RefusedError("hash", f"its content has sha256 {came[:12]}…, it states {contents.sha256[:12]}….")
+    _check_treated(contents, undefended)
     return DefenceRecord(document, contents, undefended)
+
+
+def _check_treated(contents: DefenceDocument, undefended: Record) -> None:
+    """Refuse a record that does not name a treatment, of those that it holds, for every set of labels."""
+    flips, treated = undefended.document["flips"], contents.treated
+    splits = undefended.replication.splits
+    for arm in ("clean", "random", "poisoned", "matched"):
+        named: Any = getattr(treated, arm)
+        if (named is UNSET) != (arm not in ("clean", *flips)):
+            raise RefusedError(
+                "schema", f"treated.{arm} stands where the attack's record has no such arm, or is missing."
+            )
+        if named is UNSET:
+            continue
+        rows = [(row,) if isinstance(row, str) else row for row in named]
+        sets = [1 if arm in ("clean", "poisoned") else len(flips[arm][split]) for split in range(splits)]
+        if (came := [len(row) for row in rows]) != sets:
+            raise RefusedError(
+                "schema",
+                f"treated.{arm} names {sum(came)} treatments, expected one for each of {sum(sets)} sets of labels.",
+            )
+        if missing := sorted({sha for row in rows for sha in row} - contents.treatments.keys()):
+            raise RefusedError("schema", f"treated.{arm} names a treatment {missing[0][:12]}… that is not here.")
 
 
 def write(record: DefenceRecord, path: str | Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 import factories
 import tiny
-from fuzz import hub_targets
+from fuzz import defence_targets, hub_targets
 from fuzz.tape import Tape, changed, flipped, spliced, tapes, text, toml
 from fuzz.target import FOLDER, Target
 from lnbench import record
@@ -295,4 +295,6 @@ _HERE = (
     statement_json,
     saved_victim,
 )
-TARGETS: dict[str, Callable[[], Target]] = {make.__name__: make for make in (*_HERE, *hub_targets.ALL)}
+TARGETS: dict[str, Callable[[], Target]] = {
+    make.__name__: make for make in (*_HERE, *defence_targets.ALL, *hub_targets.ALL)
+}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import factories
 import here
 import tiny
 from lnbench.errors import ProtocolError, RecordError
@@ -193,6 +194,24 @@ def test_a_file_that_is_no_record_is_refused_in_a_sentence(tmp_path: Path) -> No
     path.write_bytes(canonical_json({"defence_schema": 2, "x": 1}))
     with pytest.raises(RecordError, match="unknown key 'x'"):
         records.read(path)
+
+
+@pytest.mark.parametrize(
+    ("arm", "to", "says"),
+    [
+        ("clean", lambda named: named[:1], "treated.clean names 1 treatments, expected one for each of 2"),
+        ("random", lambda named: [named[0], named[0] * 2], "treated.random names 3 treatments"),
+        ("poisoned", lambda named: ["a" * 64] * len(named), "treated.poisoned names a treatment aaaaaaaaaaaa"),
+        ("matched", lambda _: [["a" * 64]], "treated.matched stands where the attack's record has no such arm"),
+    ],
+)
+def test_every_set_of_labels_has_one_treatment_that_is_here(arm: str, to: Any, says: str) -> None:
+    made = factories.defended(factories.make(factories.small(2, 1)))
+    document = json.loads(canonical_json(made.document))
+    document["treated"][arm] = to(document["treated"].get(arm))
+    document["sha256"] = records.digest(document)
+    with pytest.raises(RecordError, match=says):
+        records.parse(canonical_json(document))
 
 
 def test_an_attack_s_record_brings_its_own_splits(made: tuple[records.DefenceRecord, Store, list[str]]) -> None:

@@ -22,10 +22,12 @@ from lnbench.hub import manifest  # noqa: E402
 from lnbench.hub.manifest import ManifestDocument  # noqa: E402
 from lnbench.protocol import canonical_json  # noqa: E402
 from lnbench.protocol.documents import json_schema  # noqa: E402
+from lnbench.record.defence_schema import DefenceDocument  # noqa: E402
 from lnbench.record.schema import RecordDocument  # noqa: E402
 
 FILES = {
     ROOT / "leaderboard" / "record.schema.json": json_schema(RecordDocument, "Record of lnbench"),
+    ROOT / "leaderboard" / "defence.schema.json": json_schema(DefenceDocument, "Record of a defence"),
     ROOT / "leaderboard" / "manifest.schema.json": json_schema(ManifestDocument, "lnbench.json of a poisoned dataset"),
 }
 RECORDS = [
@@ -54,6 +56,14 @@ def test_every_record_there_is_fits_the_published_schema() -> None:
         document = json.loads(path.read_bytes())
         document["victims"] = document["victims"][::29]  # of some hundreds alike
         assert [error.message for error in check.iter_errors(document)] == [], path
+
+
+def test_a_defences_record_fits_the_published_schema() -> None:
+    document = copy.deepcopy(dict(factories.defended(factories.make(factories.small(2, 1))).document))
+    check = validator("defence")
+    assert [error.message for error in check.iter_errors(document)] == []
+    document["treatments"][next(iter(document["treatments"]))]["weights"] = 1
+    assert len(list(check.iter_errors(document))) == 1
 
 
 def test_a_manifest_fits_the_published_schema() -> None:
