@@ -85,7 +85,7 @@ def test_a_start_is_its_seeds_alone_and_leaves_the_global_generator_alone() -> N
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize("side", [32, 28])
+@pytest.mark.parametrize("side", [pytest.param(32, marks=pytest.mark.slow), 28])
 @pytest.mark.parametrize(
     "options",
     [
