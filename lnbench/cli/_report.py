@@ -22,7 +22,7 @@ _SHARES = {
 }
 
 
-def print_record(record: Record, *, err: bool = True) -> None:
+def print_record(record: Record, *, err: bool) -> None:
     """Print a record as tables and sentences, to stderr or stdout."""
     console = _tables.console(err=err)
     replication, track = record.document["replication"], record.track
@@ -64,9 +64,9 @@ def print_record(record: Record, *, err: bool = True) -> None:
     console.print()
 
 
-def print_budgets(records: Sequence[Record]) -> None:
-    """Print AA and score at each budget, to stderr."""
-    console, rows = _tables.console(err=True), []
+def print_budgets(records: Sequence[Record], *, err: bool) -> None:
+    """Print AA and score at each budget, to stderr or stdout."""
+    console, rows = _tables.console(err=err), []
     for record in records:
         noise, score = record.track.noise, record.score
         shares = [share(record.arms[arm]["adv_acc"]) for arm in ARMS]
