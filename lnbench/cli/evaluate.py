@@ -191,6 +191,7 @@ def command(
         return
     result, path = run(request.track)
     _report.print_record(result, err=as_json)
+    _report.print_placing(result, board, err=as_json)
     if as_json:
         click.echo(canonical_json(result.document), nl=False)
     if keep_victims is not None:

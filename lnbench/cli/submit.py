@@ -79,6 +79,7 @@ def command(
             )
         path = _output.write(record, folder)
     _report.print_record(record, err=as_json)
+    _report.print_placing(record, Path("leaderboard"), err=as_json)
     text, result = submit.write_text(record, path), _result.Result(as_json)
     result.say(f"record: {path}\npull request's text: {text}")
     proposed = _propose(result, poisoner, record, text, repository, yes)
