@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from lnbench import __version__
-from lnbench.cli import _faults
+from lnbench.cli import _faults, _groups
 from lnbench.errors import nearest
 
 VERBS = {
@@ -47,7 +47,7 @@ VERBS = {
 """Verb -> the first line of its help. Its command is `command` in the module of the same name."""
 
 
-class _Verbs(click.Group):
+class _Verbs(_groups.Group):
     """A group whose commands are modules, and whose errors end in lnbench's exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

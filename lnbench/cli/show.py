@@ -9,18 +9,23 @@ from typing import Any
 
 import click
 
+from lnbench.cli import _other_kinds, _result
+
 
 @click.command("show")
 @click.argument("record", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the record itself, indented.")
 def command(record: Path, as_json: bool) -> None:
-    """Print a record as a table."""
+    """Print a record as a table.
+
+    An audit, a defence's record, a curve over budgets and a statement are shown too.
+    """
     from lnbench import record as records
     from lnbench.cli import _defence_report, _report
     from lnbench.record import defence as defences
-    from lnbench.record.folder import refuse_audit
 
-    refuse_audit(record)
+    if _other_kinds.show(record, _result.Result(as_json)):
+        return
     if defences.is_defence(record):
         defence = defences.read(record)
         if as_json:

@@ -6,7 +6,7 @@ code in it; every result goes into the store as it arrives, so a killed run resu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ def evaluate(
     store: Store | None = None,
     keep_victims: Path | None = None,
     on_progress: OnProgress | None = None,
+    on_log: Callable[[int, str], None] | None = None,
 ) -> Record:
     """Score a poisoner on a track.
 
@@ -66,6 +67,7 @@ def evaluate(
         store: where results are stored and looked up; the default store if None.
         keep_victims: a folder for all victims as safetensors, which takes training each of them again.
         on_progress: called as work advances.
+        on_log: called with each split and what the poisoner printed on it.
 
     Raises:
         SubmissionError: if the poisoner breaks the contract, on any split.
@@ -85,7 +87,7 @@ def evaluate(
     said = salt if salt == PUBLIC_SALT else None
     if own_splits:
         salt, said = _own_salt(poisoner, track, salt), OWN
-    streams = Streams(track.sha256, salt)
+    streams = Streams(track.root, salt)
     splits, seeds = replication or _replication(track, quick)
     points = [data.load(track, split, streams) for split in range(splits)]
 
@@ -99,6 +101,9 @@ def evaluate(
         there = pool if seen.boxes and mode == sandboxes.BUBBLEWRAP and not apart else None
         poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart, engine=there)
 
+    if on_log is not None:
+        for split, answer in enumerate(poisoned):
+            on_log(split, answer.log)
     flips = plan.flips_of_arms(track, [p.labels for p in points], _flips(points, poisoned), streams, seeds)
     planned = plan.plan(track, streams, device, splits, seeds, flips)
     cells = [cell for _, cell in planned]
@@ -178,7 +183,7 @@ def check(
         ProtocolError: if a parameter does not exist.
         DataError, UnavailableError: if data or a sandbox is missing here.
     """
-    streams, seen = Streams(track.sha256), []
+    streams, seen = Streams(track.root), []
     mode = _sandbox(poisoner, sandbox)
     for split in range(splits):
         points = data.load(track, split, streams)
@@ -210,7 +215,7 @@ def _own_salt(poisoner: Submission | Published | InProcess, track: Track, salt: 
         )
     if salt != PUBLIC_SALT:
         raise ProtocolError("a season draws its splits by its salt; give a season or own splits, not both.")
-    return own_salt(track.sha256, poisoner.sha256, poisoner.overrides)
+    return own_salt(track.root, poisoner.sha256, poisoner.overrides)
 
 
 def _flips(points: Sequence[data.Split], poisoned: Sequence[PoisonedLabels]) -> list[list[Flip]]:
