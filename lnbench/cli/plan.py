@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from lnbench.cli import _options, _progress
+from lnbench.cli import _complete, _options, _progress
 
 _RUNS = 5
 """Simulated runs."""
 
 
 @click.command("plan")
-@click.argument("tracks", metavar="[TRACK]...", nargs=-1)
+@click.argument("tracks", metavar="[TRACK]...", nargs=-1, shell_complete=_complete.tracks)
 @click.option(
     "--submissions", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Rows."
 )

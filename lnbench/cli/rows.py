@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lnbench.cli import _progress
+from lnbench.cli import _complete, _progress
 from lnbench.text import marked
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _options(function: F) -> F:
         ),
         click.option("--row", "rows", metavar="ROW", multiple=True, help="Only this row; may be repeated."),
         _folder,
-        click.argument("tracks", metavar="[TRACK]...", nargs=-1),
+        click.argument("tracks", metavar="[TRACK]...", nargs=-1, shell_complete=_complete.tracks),
     ):
         function = decorate(function)
     return function

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _complete, _options, _output, _progress
 
 if TYPE_CHECKING:
     from lnbench.protocol import Track
@@ -45,7 +45,7 @@ def list_tracks() -> None:
 
 
 @command.command("show")
-@click.argument("track", required=False)
+@click.argument("track", required=False, shell_complete=_complete.tracks)
 def show(track: str | None) -> None:
     """Everything that can move a score on TRACK, as its file says it.
 
@@ -58,7 +58,7 @@ def show(track: str | None) -> None:
 
 
 @command.command("validate")
-@click.argument("files", metavar="TRACK|FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="TRACK|FILE...", nargs=-1, required=True, shell_complete=_complete.tracks)
 @click.option("--rules", "rules_only", is_flag=True, help="Only check the files against the rules: no run.")
 @click.option(
     "--record",
@@ -96,7 +96,7 @@ def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, devi
 
 
 @command.command("optimum")
-@click.argument("name", metavar="TRACK|FILE")
+@click.argument("name", metavar="TRACK|FILE", shell_complete=_complete.tracks)
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
 def optimum(name: str, workers: int | None) -> None:
     """Solve for the best flips of every split of TRACK, on a nearest neighbour.

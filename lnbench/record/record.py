@@ -157,8 +157,7 @@ class Record:
     @property
     def label(self) -> str:
         """Name and non-default parameters, as in `adversarial_path(bucket=3)`."""
-        shown = ", ".join(f"{k}={v}" for k, v in sorted(self.parameters.items()))
-        return f"{self.name}({shown})" if shown else self.name
+        return presentation.label(self.name, self.parameters)
 
     @property
     def labels_sha256(self) -> tuple[str, ...]:
