@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lnbench import __version__
-from lnbench.cli import _faults
+from lnbench.cli import _faults, _groups
 from lnbench.errors import nearest
 
 GROUPS = {
@@ -62,7 +62,7 @@ VERBS = {verb: words for group in GROUPS.values() for verb, words in group.items
 """Verb -> the first line of its help."""
 
 
-class _Verbs(click.Group):
+class _Verbs(_groups.Group):
     """A group whose commands are modules, and whose errors end in lnbench's exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -50,7 +50,6 @@ def command(
     out: Path | None,
     as_json: bool,
     unsafe_no_sandbox: bool,
-    log: bool,
 ) -> None:
     """Score a defence against an attack.
 
@@ -90,7 +89,7 @@ def command(
             on_progress=report,
         )
     path = folder / made.filename
-    _defence_report.print_record(made)
+    _defence_report.print_record(made, err=as_json)
     if as_json:
         click.echo(canonical_json(made.document), nl=False)
     records.write(made, path)

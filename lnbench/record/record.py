@@ -25,8 +25,8 @@ from lnbench.protocol.documents import WrongError, difference, show
 from lnbench.protocol.documents import read as read_document
 from lnbench.record import dates, presentation, salts
 from lnbench.record.derived import derive, split_accuracies, split_damage_accuracies
-from lnbench.record.plot import Plot
 from lnbench.record.flags import FLAGS, LABELS_ONLY, REPORTED, meaning
+from lnbench.record.plot import Plot
 from lnbench.record.schema import (
     SCHEMA,
     Arm,
