@@ -85,6 +85,10 @@ class Bars:
         else:
             self._display.update(self._tasks[progress.stage], **values)
 
+    def refresh(self) -> None:
+        """Draw what was reported now, not at the next tick."""
+        self._live.refresh()
+
     def _shown(self) -> RenderableType:
         """The bars, and below them the table."""
         from rich.console import Group
