@@ -97,7 +97,7 @@ class Bars:
 
 
 def table(arms: Sequence[ArmSoFar], width: int) -> list[RenderableType]:
-    """AA so far and victims done, of every arm on every architecture; nothing where there are none.
+    """AA so far and victims done, of every arm on every architecture; nothing where there are none, or no room.
 
     Args:
         width: characters of a line.
@@ -110,7 +110,8 @@ def table(arms: Sequence[ArmSoFar], width: int) -> list[RenderableType]:
     for one in arms:
         cells = rows.setdefault(one.architecture, [one.architecture])
         cells.append(f"{share(one.adv_acc)} {one.done}/{one.total}")
-    return ["AA so far, %, and victims done:", _tables.table(width, ["", *names], [*rows.values()])[0]]
+    made = _tables.fitted(width, ["", *names], [*rows.values()])
+    return [] if made is None else ["AA so far, %, and victims done:", made]
 
 
 def reporter() -> Bars | Lines:
