@@ -55,7 +55,7 @@ class Line:
 
 def _line() -> Line | None:
     """The line of the cell that runs, if this process is a notebook's kernel."""
-    ipython = sys.modules.get("IPython")  # not imported: a kernel has done so
+    ipython: Any = sys.modules.get("IPython")  # not imported: a kernel has done so
     shell = None if ipython is None else ipython.get_ipython()
     if shell is None or not hasattr(shell, "kernel"):
         return None

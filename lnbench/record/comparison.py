@@ -113,10 +113,12 @@ def compare(first: Record, second: Record) -> Comparison:
         for a, name in enumerate(first.tables.names)
     }
     total = Difference.of(t_interval(means))
-    labels = [record.label for record in (first, second)]
-    if first.track.noise.budget != second.track.noise.budget:
-        labels = [f"{record.label} at k = {record.track.noise.budget}" for record in (first, second)]
-    return Comparison(*labels, first.track.name, len(means), seeds, total, alone, tuple(map(float, means)))
+    differ = first.track.noise.budget != second.track.noise.budget
+    one, other = (
+        f"{record.label} at k = {record.track.noise.budget}" if differ else record.label for record in (first, second)
+    )
+    differences = tuple(map(float, means))
+    return Comparison(one, other, first.track.name, len(means), seeds, total, alone, differences)
 
 
 def _drops(record: Record) -> np.ndarray:
