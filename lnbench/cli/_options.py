@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from lnbench.cli import _log
+from lnbench.cli import _complete, _log
 from lnbench.text import marked
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _submission(function: F, required: bool) -> F:
             help="Set a parameter of the file's class; may be repeated.",
         ),
         track_option,
-        click.argument("submission", metavar="FILE|NAME", required=required),
+        click.argument("submission", metavar="FILE|NAME", required=required, shell_complete=_complete.submissions),
     ):
         function = decorate(function)
     return function
@@ -80,7 +80,11 @@ def _submission(function: F, required: bool) -> F:
 def track_option(function: F) -> F:
     """`--track`: a shipped track or a TOML file; None means the default."""
     return click.option(
-        "--track", metavar="TRACK", default=None, help="A track's name, or a .toml file. [default: digits-9to0]"
+        "--track",
+        metavar="TRACK",
+        default=None,
+        shell_complete=_complete.tracks,
+        help="A track's name, or a .toml file. [default: digits-9to0]",
     )(function)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _complete, _options, _output, _progress
 
 if TYPE_CHECKING:
     from lnbench.poison.submission import Submission
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     "--against",
     metavar="ATTACK|RECORD",
     required=True,
+    shell_complete=_complete.attacks,
     help="A poisoner's file, a reference attack's name, or the record (.json) of either.",
 )
 @click.option("--quick", is_flag=True, help="Fewer splits and seeds: a first look.")

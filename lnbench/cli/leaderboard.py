@@ -3,21 +3,69 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _groups, _options, _result
-from lnbench.text import marked
+from lnbench.cli import _complete, _groups, _options, _result
+from lnbench.text import interval, marked, points, probability, ranks
+
+if TYPE_CHECKING:
+    from lnbench.board.rows import BoardRow
 
 _folder = _options.board_folder
+_HEAD = ["rank", "poisoner", "score, pp", "95 % interval", "beats random", "trust"]
+_WORDS = ["poisoner", "beats random", "trust"]
 
 
 @click.group("leaderboard", cls=_groups.Group)
 def command() -> None:
-    """Build and check the leaderboard, and add records to it.
+    """Show, build and check the leaderboard, and add records to it.
 
     The board is a pure function of its records: the same records give the same bytes on every machine.
     """
+
+
+@command.command("show")
+@click.argument("track", required=False, shell_complete=_complete.tracks)
+@click.option(
+    "--board",
+    "--folder",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="A board's folder, with board.json in it. [default: the board that comes with lnbench]",
+)
+@_result.json_option
+def show(track: str | None, folder: Path | None, as_json: bool) -> None:
+    """Print the rows of TRACK, best first; of the default track if none is named.
+
+    A row's rank is the range that its comparison with every other row leaves; "beats random" is corrected over the
+    rows. `lnbench show ROW` prints a row's record, `lnbench compare ROW ROW` says how two differ.
+
+    \b
+      lnbench leaderboard show
+      lnbench leaderboard show mnist10k-9to0
+    """
+    from lnbench.board import rows as board
+    from lnbench.protocol.track import DEFAULT
+
+    result, every, chosen = _result.Result(as_json), board.tables(folder), track or DEFAULT
+    some = board.of_track(chosen, folder)
+    for table in some:
+        where = f"{table.track.name}, season {table.season}" if table.season else table.track.name
+        result.say(f"{where}: {table.track.title}")
+        result.table(_HEAD, [_cells(row) for row in table.rows], words=_WORDS)
+    result.say("Score: how many points lower the victims' adversarial accuracy is than under as many random flips.")
+    if others := [f"{table.track.name} ({len(table.rows)})" for table in every if table.track.name != chosen]:
+        result.say(f"Other tracks with rows: {', '.join(others)}.")
+    result.give([table.document for table in some])
+
+
+def _cells(row: BoardRow) -> list[str]:
+    """A row as text, in the order of the columns."""
+    beats = "–" if row.beats_random is None else f"{row.beats_random} ({probability(row.p_holm)})"
+    return [ranks(row.ranks), row.label, points(row.score.drop_pp), interval(row.score.ci95_pp), beats, row.trust]
 
 
 @command.command("build")

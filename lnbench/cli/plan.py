@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from lnbench.cli import _options, _progress, _result
+from lnbench.cli import _complete, _options, _progress, _result
 
 _RUNS = 5
 """Simulated runs."""
 
 
 @click.command("plan")
-@click.argument("tracks", metavar="[TRACK]...", nargs=-1)
+@click.argument("tracks", metavar="[TRACK]...", nargs=-1, shell_complete=_complete.tracks)
 @click.option(
     "--submissions", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Rows."
 )

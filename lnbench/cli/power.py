@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from lnbench.cli import _options, _result
+from lnbench.cli import _complete, _options, _result
 
 _SEEDS = (1, 2, 4, 8, 16)
 
 
 @click.command("power")
-@click.argument("track", required=False)
+@click.argument("track", required=False, shell_complete=_complete.tracks)
 @click.option(
     "--effect",
     type=click.FloatRange(0, 100, min_open=True),

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from lnbench.cli import _options, _output, _result
+from lnbench.cli import _complete, _options, _output, _result
 from lnbench.text import marked
 
 
 @click.command("reproduce")
-@click.argument("names", metavar="NAME...", nargs=-1)
+@click.argument("names", metavar="NAME...", nargs=-1, shell_complete=_complete.experiments)
 @click.option("--quick", "level", flag_value="quick", default=True, help="Small sizes: direction only. [default]")
 @click.option("--full", "level", flag_value="full", help="At least 20 seeds a point, or the sizes of the thesis.")
 @click.option("--list", "listed", is_flag=True, help="List the experiments.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lnbench.cli import _groups, _log, _progress, _result
+from lnbench.cli import _complete, _groups, _log, _progress, _result
 from lnbench.cli import _options as _shared
 from lnbench.text import marked
 
@@ -32,7 +32,7 @@ def _options(function: F) -> F:
         click.option("--row", "rows", metavar="ROW", multiple=True, help="Only this row; may be repeated."),
         _folder,
         _result.json_option,
-        click.argument("tracks", metavar="[TRACK]...", nargs=-1),
+        click.argument("tracks", metavar="[TRACK]...", nargs=-1, shell_complete=_complete.tracks),
     ):
         function = decorate(function)
     return function

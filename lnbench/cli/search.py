@@ -6,11 +6,13 @@ import dataclasses
 
 import click
 
-from lnbench.cli import _result
+from lnbench.cli import _complete, _result
 
 
 @click.command("search")
-@click.option("--track", default=None, metavar="TRACK", help="Only datasets of this track.")
+@click.option(
+    "--track", default=None, metavar="TRACK", shell_complete=_complete.tracks, help="Only datasets of this track."
+)
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only datasets with this tag; may be repeated.")
 @click.option("--min-score", type=float, default=None, metavar="PP", help="Only those that claim at least this score.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True, help="At most so many.")

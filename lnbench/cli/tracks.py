@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lnbench.cli import _groups, _options, _output, _progress, _result
+from lnbench.cli import _complete, _groups, _options, _output, _progress, _result
 
 if TYPE_CHECKING:
     from lnbench.protocol import Track
@@ -55,7 +55,7 @@ def list_tracks(as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("track", required=False)
+@click.argument("track", required=False, shell_complete=_complete.tracks)
 @_result.json_option
 def show(track: str | None, as_json: bool) -> None:
     """Everything that can move a score on TRACK, as its file says it.
@@ -71,7 +71,7 @@ def show(track: str | None, as_json: bool) -> None:
 
 
 @command.command("validate")
-@click.argument("files", metavar="TRACK|FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="TRACK|FILE...", nargs=-1, required=True, shell_complete=_complete.tracks)
 @click.option("--rules", "rules_only", is_flag=True, help="Only check the files against the rules: no run.")
 @click.option(
     "--record",
@@ -113,7 +113,7 @@ def validate(
 
 
 @command.command("optimum")
-@click.argument("name", metavar="TRACK|FILE")
+@click.argument("name", metavar="TRACK|FILE", shell_complete=_complete.tracks)
 @_options.workers_option
 @_result.json_option
 def optimum(name: str, workers: int | None, as_json: bool) -> None:

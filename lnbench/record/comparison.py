@@ -1,9 +1,10 @@
-"""Two records of one track and salt against each other, split by split."""
+"""Two records of one track and salt, perhaps at different budgets, against each other, split by split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +29,13 @@ class Difference:
     ci95_pp: tuple[float, float] | None
     p_value: float | None
 
+    @property
+    def shown(self) -> Literal["higher", "lower", "not shown"]:
+        """What the interval shows of the first: that it is higher, that it is lower, or neither."""
+        if self.ci95_pp is None or self.ci95_pp[0] <= 0 <= self.ci95_pp[1]:
+            return "not shown"
+        return "higher" if self.ci95_pp[0] > 0 else "lower"
+
     @classmethod
     def of(cls, mean: Interval) -> Difference:
         """From a mean and its interval."""
@@ -39,12 +47,13 @@ class Comparison:
     """How two poisoners' scores differ, paired by split.
 
     Attributes:
-        first, second: the records' labels.
+        first, second: the records' labels, with their budgets if those differ.
         track: the track's name.
         splits: splits that both have and that entered.
         seeds: seeds of a split that both have.
         total: over all architectures.
         per_architecture: on each architecture alone.
+        differences_pp: of each split that entered.
     """
 
     first: str
@@ -54,6 +63,7 @@ class Comparison:
     seeds: int
     total: Difference
     per_architecture: Mapping[str, Difference]
+    differences_pp: tuple[float, ...]
 
     @property
     def sentence(self) -> str:
@@ -85,6 +95,7 @@ def compare(first: Record, second: Record) -> Comparison:
 
     Raises:
         RecordError: if they are of different tracks or salts, whose splits do not pair, or a record is incomplete.
+            Points of one budget curve do pair.
     """
     for what in ("track", "salt"):
         if _drawn_by(first, what) != _drawn_by(second, what):
@@ -102,7 +113,12 @@ def compare(first: Record, second: Record) -> Comparison:
         for a, name in enumerate(first.tables.names)
     }
     total = Difference.of(t_interval(means))
-    return Comparison(first.label, second.label, first.track.name, len(means), seeds, total, alone)
+    differ = first.track.noise.budget != second.track.noise.budget
+    one, other = (
+        f"{record.label} at k = {record.track.noise.budget}" if differ else record.label for record in (first, second)
+    )
+    differences = tuple(map(float, means))
+    return Comparison(one, other, first.track.name, len(means), seeds, total, alone, differences)
 
 
 def _drops(record: Record) -> np.ndarray:
@@ -113,8 +129,8 @@ def _drops(record: Record) -> np.ndarray:
 
 
 def _drawn_by(record: Record, what: str) -> str:
-    """The hash of a record's track or salt, which draw its splits."""
-    return record.track.sha256 if what == "track" else str(record.document["salt_commitment"])
+    """The hash of a record's track, at any budget, or of its salt: together they draw its splits."""
+    return record.track.with_budget(1).sha256 if what == "track" else str(record.document["salt_commitment"])
 
 
 def _told(record: Record, what: str) -> str:

@@ -45,6 +45,16 @@ class Shown(Protocol):
     def victims(self) -> Sequence[Victim]: ...
 
 
+def label(name: str, parameters: Mapping[str, Any]) -> str:
+    """A poisoner's name with those parameters that are not at their defaults.
+
+    >>> label("adversarial_path", {"bucket": 3})
+    'adversarial_path(bucket=3)'
+    """
+    shown = ", ".join(f"{k}={v}" for k, v in sorted(parameters.items()))
+    return f"{name}({shown})" if shown else name
+
+
 def verdict(score: Score) -> str:
     """The outcome in one sentence."""
     drop, ends = score.drop_pp, score.ci95_pp

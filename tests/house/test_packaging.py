@@ -1,7 +1,8 @@
-"""What `pip install` of a built wheel brings: the referee, the reference attacks, the template, and nothing else."""
+"""What `pip install` of a built wheel brings: the referee, the contents, the board's records, and nothing else."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -37,8 +38,28 @@ def test_the_wheel_holds_the_package_the_attacks_and_the_template(wheel: zipfile
 
     expected = {f"lnbench/{name}" for name in files("lnbench")} | {f"lnbench/_attacks/{n}" for n in files("attacks")}
     expected |= {f"lnbench/_defences/{name}" for name in files("defences")}
+    expected |= {f"lnbench/_leaderboard/records/{name}" for name in files("leaderboard/records")}
+    expected |= {"lnbench/_leaderboard/board.json"}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == expected | {"lnbench/_submissions/my_poisoner.py"}
+
+
+def test_the_board_in_the_wheel_is_read(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """Unpacked where no checkout can help it, as an installation is."""
+    wheel.extractall(tmp_path / "site")
+    (tmp_path / "empty").mkdir()
+    for arguments, words in (
+        (("leaderboard", "show"), "my_poisoner"),
+        (("compare", "my_poisoner", "high_degree"), "my_poisoner beats high_degree on digits-9to0"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "lnbench", *arguments],
+            cwd=tmp_path / "empty",
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0 and words in done.stdout, done.stderr
 
 
 def test_the_wheel_says_who_may_use_it_and_how(wheel: zipfile.ZipFile) -> None:
