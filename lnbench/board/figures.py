@@ -93,7 +93,9 @@ def _panels(table: Table, main: Row, others: Sequence[Row], title: str) -> Marku
     panel, height, top = 300, 280, 62
     body = [text(10, 18, title)]
     for i, name in enumerate(names):
-        body += _panel(64 + i * (panel + 40), top, panel - 40, height - 132, table.track.spec(name), table, main, others)
+        body += _panel(
+            64 + i * (panel + 40), top, panel - 40, height - 132, table.track.spec(name), table, main, others
+        )
     legend = zip((*ARMS[:2], f"poisoned: {plain(main.record.label, 40)}"), ARMS, strict=True)
     for i, (label, kind) in enumerate(legend):
         x = 64 + 110 * i
@@ -129,7 +131,9 @@ def _panel(
     scored = track.epsilon(spec)
     body += [
         line(across(scored), top, across(scored), top + high, "scored"),
-        text(across(scored), top - 9, f"scored ε = {scored:g}", "middle" if across(scored) < left + wide - 50 else "end"),
+        text(
+            across(scored), top - 9, f"scored ε = {scored:g}", "middle" if across(scored) < left + wide - 50 else "end"
+        ),
     ]
     body += [path(row.record.arms["poisoned"]["curve"][name], "faint", 1) for row in others]
     return body + [path(main.record.arms[arm]["curve"][name], arm, 2) for arm in ARMS]

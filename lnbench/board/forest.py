@@ -15,7 +15,11 @@ KINDS = {"yes": "beats", "not shown": "unclear", "worse": "worse", None: "unclea
 """What the corrected test of a row shows -> its class in a figure and on the page."""
 MARKS = {"beats": "▲", "unclear": "○", "worse": "▼"}
 """Class -> the mark that says the same without colour."""
-WORDS = {"beats": "beats random flips", "unclear": "not shown, tested over all rows", "worse": "worse than random flips"}
+WORDS = {
+    "beats": "beats random flips",
+    "unclear": "not shown, tested over all rows",
+    "worse": "worse than random flips",
+}
 """Class -> its words in the legend."""
 _SHAPES = {
     "beats": "M0 -5.5L5 4H-5Z",
@@ -24,7 +28,7 @@ _SHAPES = {
 }
 _NAMES, _PLOT, _PITCH, _TOP = 236, 330, 20, 64
 """Width of the names and of the plot, height of a row, and where the first row begins, in pixels."""
-_STRIP, _STRIP_HIGH = 240, 22
+_STRIP, _STRIP_HIGH = 200, 22
 _MARK = Markup('<path class="mark {}" transform="translate({:.1f} {:.1f})" d="{}"/>')
 _TEXT = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
 _CELL = Markup('<svg class="figure strip" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>')
