@@ -1,10 +1,12 @@
 "use strict";
 // Everything is in the page already; this only hides, orders and marks.
 
+let shown;
+
 function showTrack() {
   const sections = [...document.querySelectorAll("section.track")];
   const wanted = decodeURIComponent(location.hash.slice(1));
-  const shown = sections.find((s) => s.id === wanted) || sections[0];
+  shown = sections.find((s) => s.id === wanted) || shown || sections[0];
   for (const section of sections) section.hidden = section !== shown;
   for (const link of document.querySelectorAll("nav a")) {
     if (shown && link.getAttribute("href") === "#" + shown.id) link.setAttribute("aria-current", "true");

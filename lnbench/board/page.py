@@ -125,22 +125,16 @@ def _reading() -> list[Markup]:
 
 def columns(table: Table) -> list[str]:
     """The columns that a table has values in; the first `_FIRST` say who wins and by how much."""
-    damage, audits = table.track.damage is not None, any(row.audit for row in table.rows)
-    best = any(row.optimal for row in table.rows)
-    seventh = ["damage, pp", "worst architecture"][:: 1 if damage else -1]
-    given = {"damage, pp": damage}
-    names = {
-        **dict.fromkeys(("rank", "poisoner", _PLOT, _SCORE, "95 % interval", "beats random"), True),
-        **{name: given.get(name, True) for name in seventh},
-        **dict.fromkeys(("damage interval", "damage rank", "damages"), damage),
-        "own splits, pp": any(row.own for row in table.rows),
-        "beats search": True,
-        **dict.fromkeys(("of the optimum, %", "worth random flips"), best),
-        **dict.fromkeys(("audit, pp", "found, %"), audits),
-        **{_share_column(table, name): True for name in _SHARES},
-        **dict.fromkeys(("flags", "trainings", "trust", "date", "record"), True),
-    }
-    return [name for name, shown in names.items() if shown]
+    names = ["rank", "poisoner", _PLOT, _SCORE, "95 % interval", "beats random"]
+    if table.track.damage is not None:
+        names += ["damage, pp", "damage interval", "damage rank", "damages"]
+    names.insert(_FIRST, "worst architecture")
+    names += ["own splits, pp"] if any(row.own for row in table.rows) else []
+    names += ["beats search"]
+    names += ["of the optimum, %", "worth random flips"] if any(row.optimal for row in table.rows) else []
+    names += ["audit, pp", "found, %"] if any(row.audit for row in table.rows) else []
+    names += [_share_column(table, name) for name in _SHARES]
+    return [*names, "flags", "trainings", "trust", "date", "record"]
 
 
 def _same(table: Table, name: str) -> bool:
