@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from lnbench.board.project import PROJECT
 from lnbench.board.tables import Board, Row, Table
 from lnbench.text import plain
 
 SCHEMA = "0.3.0"
-_PROJECT = "https://github.com/lnbench/lnbench"
 _UNIT = "percentage points"
 _KINDS = {
     "score": "How many percentage points lower the victims' adversarial accuracy is than under as many random flips, "
@@ -64,7 +64,7 @@ def _document(table: Table, row: Row) -> bytes:
             "source_name": "lnbench, the benchmark for crafted label noise",
             "source_type": "evaluation_run",
             "source_organization_name": "lnbench",
-            "source_organization_url": _PROJECT,
+            "source_organization_url": PROJECT,
             "evaluator_relationship": "other",
             "additional_details": _texts(
                 {

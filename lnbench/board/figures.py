@@ -12,68 +12,50 @@ from typing import Any
 from markupsafe import Markup
 
 from lnbench.board.tables import Row, Table
-from lnbench.protocol import ARMS
+from lnbench.protocol import ARMS, VictimSpec
 from lnbench.text import plain, points
 
-STYLE = Markup("""\
+_LIGHT = Markup("""\
 .figure { color: #1f2328; font: 12px system-ui, sans-serif; }
 .figure text { fill: currentColor; }
+.figure .strong { font-weight: 600; }
 .figure .faint { stroke: #8c959f; stroke-opacity: .45; fill: none; }
 .figure .axis { stroke: currentColor; fill: none; }
+.figure .scored { stroke: currentColor; stroke-dasharray: 4 3; }
 .figure .clean { stroke: #1a7f37; fill: none; }
 .figure .random { stroke: #9a6700; fill: none; }
 .figure .poisoned { stroke: #cf222e; fill: none; }
 .figure .dot { fill: #0969da; stroke: #0969da; }
-.figure .bar { stroke: #0969da; }
+.figure .beats { stroke: #0969da; fill: #0969da; }
+.figure .unclear { stroke: #59636e; fill: #ffffff; }
+.figure .worse { stroke: #bc4c00; fill: #bc4c00; }
+.figure .mark { stroke-width: 1.5; }
 .figure .good { fill: #2da44e; }
 .figure .bad { fill: #d1242f; }
-@media (prefers-color-scheme: dark) {
-  .figure { color: #e6edf3; }
-  .figure .clean { stroke: #3fb950; }
-  .figure .random { stroke: #d29922; }
-  .figure .poisoned { stroke: #ff7b72; }
-  .figure .dot { fill: #58a6ff; stroke: #58a6ff; }
-  .figure .bar { stroke: #58a6ff; }
-}
 """)
+_DARK = Markup("""\
+.figure { color: #e6edf3; }
+.figure .clean { stroke: #3fb950; }
+.figure .random { stroke: #d29922; }
+.figure .poisoned { stroke: #ff7b72; }
+.figure .dot { fill: #58a6ff; stroke: #58a6ff; }
+.figure .beats { stroke: #58a6ff; fill: #58a6ff; }
+.figure .unclear { stroke: #9198a1; fill: #0d1117; }
+.figure .worse { stroke: #f0883e; fill: #f0883e; }
+""")
+STYLE = _LIGHT + Markup("@media (prefers-color-scheme: dark) {{\n{}}}\n").format(_DARK)
 """Style of all figures; a figure inside a page takes it from the page."""
+STYLES = {"light": _LIGHT, "dark": _LIGHT + _DARK}
+"""Style of a figure that is light or dark whatever its reader prefers."""
 
 _LABELS = 250
 """Width of the column of names, in pixels."""
 
 
 def all_of(table: Table) -> dict[str, Markup]:
-    """Every figure of a table as a file: name without folder -> SVG."""
-    drawn = {"scores": scores(table), "curves": curves(table), "architectures": architectures(table)}
+    """The curves and the heat map of a table as files: name without folder -> SVG."""
+    drawn = {"curves": curves(table), "architectures": architectures(table)}
     return {f"{table.id}-{name}.svg": alone(svg) for name, svg in drawn.items()}
-
-
-def scores(table: Table) -> Markup:
-    """Scores with their 95 % intervals, by rank, and the pitch of random flips at 0."""
-    ends = [row.record.score["ci95_pp"] for row in table.rows]
-    low, high = min(0.0, *(e[0] for e in ends)), max(0.0, *(e[1] for e in ends))
-    step = ticks_apart(high - low)
-    low, high = step * (low // step), -step * (-high // step)
-    width, top, pitch = 800, 34, 22
-    bottom = top + pitch * len(table.rows)
-    scale = (width - _LABELS - 30) / ((high - low) or 1.0)
-
-    def x(value: float) -> float:
-        return float(_LABELS + 15 + (value - low) * scale)
-
-    body = []
-    for i in range(round((high - low) / step) + 1):
-        tick = low + i * step
-        kind = "axis" if abs(tick) < step / 2 else "faint"
-        body.append(line(x(tick), top, x(tick), bottom, kind))
-        body.append(text(x(tick), bottom + 16, points(tick).removesuffix(".0"), "middle"))
-    for i, (row, (left, right)) in enumerate(zip(table.rows, ends, strict=True)):
-        y = top + pitch * (i + 0.5)
-        body.append(text(_LABELS, y + 4, plain(row.record.label, 34), "end"))
-        body.append(line(x(left), y, x(right), y, "bar", 2))
-        body.append(circle(x(row.drop), y, "dot", 3.5))
-    title = f"Scores on {table.id}: drop of adversarial accuracy below random flips, percentage points, 95 % intervals"
-    return svg(width, bottom + 28, title, [text(10, 18, title), *body])
 
 
 def curves(table: Table) -> Markup:
@@ -108,39 +90,62 @@ def architectures(table: Table) -> Markup:
 
 def _panels(table: Table, main: Row, others: Sequence[Row], title: str) -> Markup:
     names = [victim.name for victim in table.track.victims]
-    panel, height, top = 300, 260, 54
+    panel, height, top = 300, 280, 62
     body = [text(10, 18, title)]
     for i, name in enumerate(names):
-        body += _panel(60 + i * (panel + 40), top, panel - 40, height - 110, name, main, others)
+        body += _panel(
+            64 + i * (panel + 40), top, panel - 40, height - 132, table.track.spec(name), table, main, others
+        )
     legend = zip((*ARMS[:2], f"poisoned: {plain(main.record.label, 40)}"), ARMS, strict=True)
     for i, (label, kind) in enumerate(legend):
-        x = 60 + 110 * i
+        x = 64 + 110 * i
         body += [line(x, height - 12, x + 18, height - 12, kind, 2), text(x + 24, height - 8, label)]
-    return svg(max(60 + len(names) * (panel + 40), 640), height, title, body)
+    return svg(max(64 + len(names) * (panel + 40), 640), height, title, body)
 
 
 def _panel(
-    left: float, top: float, wide: float, high: float, name: str, main: Row, others: Sequence[Row]
+    left: float, top: float, wide: float, high: float, spec: VictimSpec, table: Table, main: Row, others: Sequence[Row]
 ) -> list[Markup]:
+    name, track = spec.name, table.track
     shown = main.record.arms["clean"]["curve"][name]["epsilons"]
     first, span = shown[0], (shown[-1] - shown[0]) or 1.0
+
+    def across(epsilon: float) -> float:
+        return left + wide * (epsilon - first) / span
 
     def path(curve: Mapping[str, Any], kind: str, thick: float) -> Markup:
         if curve["targeted"] is None:
             return Markup()
         spots = zip(curve["epsilons"], curve["targeted"], strict=True)
-        return polyline([(left + wide * (e - first) / span, top + high * (1 - aa)) for e, aa in spots], kind, thick)
+        return polyline([(across(e), top + high * (1 - aa)) for e, aa in spots], kind, thick)
 
-    body = [text(left, top - 10, name)]
+    body = [text(left, top - 24, name), text(left - 40, top - 9, "targeted AA, %")]
     for i in range(5):
         y = top + high * i / 4
         body += [
             line(left, y, left + wide, y, "axis" if i == 4 else "faint"),
             text(left - 6, y + 4, f"{100 - 25 * i}", "end"),
         ]
-    body += [text(left + wide * (e - first) / span, top + high + 16, f"{e:g}", "middle") for e in shown]
+    body += [text(across(shown[i]), top + high + 16, f"{shown[i]:g}", "middle") for i in _apart(shown, wide)]
+    body.append(text(left + wide / 2, top + high + 34, "radius ε", "middle"))
+    scored = track.epsilon(spec)
+    body += [
+        line(across(scored), top, across(scored), top + high, "scored"),
+        text(
+            across(scored), top - 9, f"scored ε = {scored:g}", "middle" if across(scored) < left + wide - 50 else "end"
+        ),
+    ]
     body += [path(row.record.arms["poisoned"]["curve"][name], "faint", 1) for row in others]
     return body + [path(main.record.arms[arm]["curve"][name], arm, 2) for arm in ARMS]
+
+
+def _apart(epsilons: Sequence[float], wide: float, least: float = 34) -> list[int]:
+    """Places of the radii whose numbers stand at least so many pixels apart, the first one with them."""
+    span, shown = (epsilons[-1] - epsilons[0]) or 1.0, [0]
+    for i, epsilon in enumerate(epsilons):
+        if wide * (epsilon - epsilons[shown[-1]]) / span >= least:
+            shown.append(i)
+    return shown
 
 
 def ticks_apart(span: float) -> float:
@@ -181,10 +186,10 @@ def svg(width: float, height: float, title: str, body: Sequence[Markup]) -> Mark
     return _FIGURE.format(width, height, title, Markup("\n").join(part for part in body if part))
 
 
-def alone(svg: Markup) -> Markup:
-    """A figure that stands alone."""
+def alone(svg: Markup, style: Markup = STYLE) -> Markup:
+    """A figure that stands alone, in the style that its reader prefers or in one of `STYLES`."""
     opening, _, rest = svg.partition(">\n")
-    return Markup('{} xmlns="http://www.w3.org/2000/svg">\n<style>\n{}</style>\n{}\n').format(opening, STYLE, rest)
+    return Markup('{} xmlns="http://www.w3.org/2000/svg">\n<style>\n{}</style>\n{}\n').format(opening, style, rest)
 
 
 _LINE = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke-width="{}"/>')

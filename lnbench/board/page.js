@@ -1,10 +1,12 @@
 "use strict";
 // Everything is in the page already; this only hides, orders and marks.
 
+let shown;
+
 function showTrack() {
   const sections = [...document.querySelectorAll("section.track")];
   const wanted = decodeURIComponent(location.hash.slice(1));
-  const shown = sections.find((s) => s.id === wanted) || sections[0];
+  shown = sections.find((s) => s.id === wanted) || shown || sections[0];
   for (const section of sections) section.hidden = section !== shown;
   for (const link of document.querySelectorAll("nav a")) {
     if (shown && link.getAttribute("href") === "#" + shown.id) link.setAttribute("aria-current", "true");
@@ -17,8 +19,9 @@ function key(body, column) {
   return value !== "" && !Number.isNaN(Number(value)) ? Number(value) : value;
 }
 
-function compare(a, b) {
-  if (typeof a === typeof b) return a < b ? -1 : a > b ? 1 : 0;
+function compare(a, b, down) { // what has no value stands last either way
+  if ((a === "") !== (b === "")) return a === "" ? 1 : -1;
+  if (typeof a === typeof b) return (down ? -1 : 1) * (a < b ? -1 : a > b ? 1 : 0);
   return typeof a === "number" ? -1 : 1;
 }
 
@@ -30,20 +33,30 @@ function makeSortable(table) {
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") === "ascending";
+      const now = head.getAttribute("aria-sort");
+      const down = now ? now === "ascending" : head.dataset.best === "descending";
       for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const bodies = [...table.tBodies];
-      bodies.sort((a, b) => (down ? -1 : 1) * compare(key(a, column), key(b, column)));
+      bodies.sort((a, b) => compare(key(a, column), key(b, column), down));
       table.append(...bodies);
     });
   });
 }
 
-function makeFilterable(section) {
-  const box = section.querySelector(".filter");
-  const table = section.querySelector("table.board");
-  if (!box || !table) return;
+function makeOpenable(table) {
+  table.classList.add("clickable");
+  table.addEventListener("click", (event) => {
+    const row = event.target.closest("tbody > tr:first-child");
+    if (!row || event.target.closest("a, button, details") || String(getSelection())) return;
+    const details = row.querySelector("details");
+    details.open = !details.open;
+  });
+}
+
+function makeFilterable(rows) {
+  const box = rows.querySelector(".filter");
+  const table = rows.querySelector("table.board");
   const input = box.querySelector("input");
   const status = box.querySelector("[role=status]");
   const update = () => {
@@ -62,6 +75,7 @@ function makeFilterable(section) {
 }
 
 document.querySelectorAll("table.board").forEach(makeSortable);
-document.querySelectorAll("section.track").forEach(makeFilterable);
+document.querySelectorAll("table.board").forEach(makeOpenable);
+document.querySelectorAll(".rows").forEach(makeFilterable);
 addEventListener("hashchange", showTrack);
 showTrack();

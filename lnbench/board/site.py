@@ -8,18 +8,21 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lnbench.board import admission, exchange, export, figures, markdown, page, tables
+from lnbench.board import admission, exchange, export, figures, forest, markdown, page, readme, tables
 from lnbench.board.admission import DataCheck, Entries, Entry, Tell
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.files import write_atomically
 from lnbench.protocol import sha256
 from lnbench.protocol import track as tracks
+from lnbench.protocol.track import DEFAULT
 from lnbench.record.consistency import checks
 from lnbench.record.folder import records_in
 from lnbench.record.record import Record, read, write
 from lnbench.text import plain
 
 _FIGURES = "figures"
+_FRONT = "../README.md"
+"""The page of the repository that the board is in, where it has a place for the first rows."""
 
 
 def build(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
@@ -30,17 +33,16 @@ def build(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
         UnavailableError: if the place cannot be written.
     """
     out, files = Path(out_dir), _render(Path(records_dir), Path(out_dir))
-    changed = [out / name for name in _drifted(out, files)]
+    changed = {_place(out, name): name for name in _drifted(out, files)}
     try:
-        for path in changed:
-            name = path.relative_to(out).as_posix()
+        for path, name in changed.items():
             if name in files:
                 write_atomically(path, files[name], parents=True)
             else:
                 path.unlink()
     except OSError as error:
         raise UnavailableError(f"the board cannot be written to {out}: {error.strerror}.") from None
-    return changed
+    return list(changed)
 
 
 def check(records_dir: str | Path, out_dir: str | Path, *, tell: Tell | None = None) -> list[Path]:
@@ -68,7 +70,7 @@ def check(records_dir: str | Path, out_dir: str | Path, *, tell: Tell | None = N
         waiting.add(record, path)
     waiting.run(tell or _silently)
     _compared(rows)
-    return [out / name for name in _drifted(out, files)]
+    return [_place(out, name) for name in _drifted(out, files)]
 
 
 def add(
@@ -225,14 +227,27 @@ def _render(records_dir: Path, out: Path) -> dict[str, bytes]:
     }
     for table in shown.tables:
         files |= {f"{_FIGURES}/{name}": svg for name, svg in figures.all_of(table).items()}
+        files[f"{_FIGURES}/{table.id}-scores.svg"] = figures.alone(forest.figure(table))
+        if table.id == DEFAULT:
+            for scheme, style in figures.STYLES.items():
+                files[f"{_FIGURES}/board-{scheme}.svg"] = figures.alone(forest.figure(table), style)
         if table.optimum is not None:
             drawn = exchange.figure(table.optimum, table.rows, f"Random flips that crafted ones are worth, {table.id}")
             files[f"{_FIGURES}/{table.id}-exchange.svg"] = figures.alone(drawn)
+    front = readme.filled(root, shown)
+    if front is not None:
+        files[_FRONT] = front
     return {"board.json": export.as_json(shown), **{name: text.encode() for name, text in files.items()}}
+
+
+def _place(out: Path, name: str) -> Path:
+    """Where a file of the board lies; one of them is the page of the repository that it is in."""
+    return out.parent / "README.md" if name == _FRONT else out / name
 
 
 def _drifted(out: Path, files: dict[str, bytes]) -> list[str]:
     """Names of files that are missing, differ, or are left over among the figures."""
-    wrong = {n for n, content in files.items() if not (out / n).is_file() or (out / n).read_bytes() != content}
+    places = {name: _place(out, name) for name in files}
+    wrong = {n for n, place in places.items() if not place.is_file() or place.read_bytes() != files[n]}
     left = {f"{_FIGURES}/{path.name}" for path in (out / _FIGURES).glob("*.svg")} - set(files)
     return sorted(wrong | left)

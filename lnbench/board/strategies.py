@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
 import numpy as np
 
 from lnbench.board.grid import grid
+from lnbench.board.readme import between
 from lnbench.board.tables import Row, Table, load
 from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.files import write_atomically
@@ -50,13 +50,10 @@ def render(attacks: Path, records: Path) -> str:
     for strategy in strategies:
         if not isinstance(strategy, dict) or not {"row", "does"} <= set(strategy):
             raise ProtocolError(f"{attacks / 'strategies.toml'}: every strategy has a row and says what it does.")
-    filled = re.findall(f"{BEGIN}.*?{END}", text, flags=re.S)
-    if len(filled) != 1:
-        raise ProtocolError(f"{attacks / 'README.md'} needs one pair of the lines {BEGIN.strip()} and {END.strip()}.")
     tables = [table for table in load(records).tables if table.season is None]
     parts = [_table(table, strategies, all_rows=not i) for i, table in enumerate(tables)]
     body = "\n".join(parts or [_table(None, strategies)])
-    return text.replace(filled[0], f"{BEGIN}\n{body}\n{END}")
+    return between(text, BEGIN, END, f"\n{body}\n", attacks / "README.md")
 
 
 def write(attacks: Path, records: Path) -> bool:

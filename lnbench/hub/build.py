@@ -13,7 +13,7 @@ from lnbench import data
 from lnbench.board.figures import all_of
 from lnbench.board.tables import Row, Table
 from lnbench.errors import ProtocolError, RecordError
-from lnbench.hub import card, croissant, layout, manifest, parquet
+from lnbench.hub import card, croissant, flips, layout, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.licences import class_names
 from lnbench.hub.manifest import Manifest
@@ -73,10 +73,16 @@ def build(
         RecordError: if the record's labels are not those of its hashes on the base data.
         ProtocolError: if images were asked for and the inputs are not images.
     """
-    streams = Streams(record.track.root, salt)
-    written = tables(
-        folder, record.track, streams, splits, images, lambda split, points: _rows(record, split, points), on_split
-    )
+    streams, flipped = Streams(record.track.root, salt), list[flips.FlippedPoints]()
+
+    def rows(split: int, points: data.Split) -> tuple[parquet.Rows, parquet.Rows]:
+        train, test = _rows(record, split, points)
+        flipped.append(flips.of_split(split, train))
+        return train, test
+
+    written = tables(folder, record.track, streams, splits, images, rows, on_split)
+    names = class_names(record.track.data.source, record.track.data.classes)
+    written += flips.write(folder, flips.joined(flipped), names, images)
     files = {path: stated(folder / path) for path in written}
     files |= {path: stated(file) for path, file in (extra or {}).items()}
     _write(folder / layout.FIGURE, _figure(record))

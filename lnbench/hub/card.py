@@ -12,9 +12,10 @@ from typing import Any
 from jinja2 import Environment
 
 from lnbench import templates
+from lnbench.board.project import PROJECT
 from lnbench.errors import RecordError
 from lnbench.hub import croissant as croissants
-from lnbench.hub import layout, manifest
+from lnbench.hub import dataset_info, flips, layout, manifest
 from lnbench.hub.address import Address
 from lnbench.hub.eval_results import paper_tags
 from lnbench.hub.licences import licence
@@ -86,6 +87,9 @@ def render(record: Record, stated: Manifest, repo: str) -> str:
             shares=_SHARES,
             arms=ARMS,
             figure=Markdown(layout.FIGURE),
+            picture=Markdown(flips.PICTURE) if flips.PICTURE in stated.document["files"] else None,
+            listed=flips.CONFIG if flips.PATH in stated.document["files"] else None,
+            project=Markdown(PROJECT),
             meaning=meaning,
         )
     )
@@ -187,8 +191,10 @@ def check(data: bytes, stated: Manifest) -> None:
         raise RecordError(
             f"the header of {layout.CARD} does not name the tables of {len(stated.splits)} splits as `configs`."
         )
-    if wrong := {"viewer", "dataset_info"} & fields.keys():
-        raise RecordError(f"the header of {layout.CARD} has {min(wrong)!r}, which changes how the tables are shown.")
+    if not isinstance(fields.get("viewer", True), bool):
+        raise RecordError(f"the header of {layout.CARD} has a 'viewer' that is neither true nor false.")
+    if dataset_info.NAME in fields:
+        dataset_info.check(stated, fields[dataset_info.NAME])
     claimed = fields.get(TAG, {})
     if not isinstance(claimed, dict):
         raise RecordError(f"the header of {layout.CARD} has a {TAG!r} that is not a mapping.")

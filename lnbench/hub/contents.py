@@ -15,8 +15,9 @@ import numpy as np
 
 from lnbench import data
 from lnbench.errors import ProtocolError, RecordError, SubmissionError
-from lnbench.hub import card, layout, manifest, parquet
+from lnbench.hub import card, flips, layout, manifest, parquet
 from lnbench.hub.build import rows_of
+from lnbench.hub.licences import class_names
 from lnbench.hub.manifest import Manifest
 from lnbench.poison.labels import check_labels
 from lnbench.protocol import Flip, Streams, Track, canonical_json, changed, sha256
@@ -51,14 +52,22 @@ def checked(
     """
     with bounded():
         card.check((folder / layout.CARD).read_bytes(), stated)
-    flips = {}
+    made, points = {}, []
     for number, entry in enumerate(stated.document["splits"]):
-        flips[str(entry["split"])] = _split(folder, stated, entry, first=number == 0)
+        made[str(entry["split"])], flipped = _split(folder, stated, entry, first=number == 0)
+        points.append(flipped)
         report((number + 1) / len(stated.splits))
-    return {"flips": flips}
+    if flips.PATH in stated.document["files"]:
+        names = class_names(stated.track.data.source, stated.track.data.classes)
+        with bounded():
+            flips.check(folder, flips.joined(points), names, stated.images)
+    return {"flips": made}
 
 
-def _split(folder: Path, stated: Manifest, entry: Mapping[str, Any], *, first: bool) -> list[Flip]:
+def _split(
+    folder: Path, stated: Manifest, entry: Mapping[str, Any], *, first: bool
+) -> tuple[list[Flip], flips.FlippedPoints]:
+    """A split's flips, and the same points as rows of the table of flips."""
     split, track = entry["split"], stated.track
     points, fixed = points_of(track, stated.streams, split, stated.images), data.fixed_test_set(track)
     files = stated.document["files"]
@@ -78,12 +87,10 @@ def _split(folder: Path, stated: Manifest, entry: Mapping[str, Any], *, first: b
         raise RecordError(re.sub(r"; [^;]*$", ".", str(error))) from None
     if sha256(labels.astype("<i8").tobytes()) != entry["labels_sha256"]:
         raise RecordError(f"{layout.config(split)}: its labels are not those of the hash in {manifest.NAME}.")
-    flips = changed(points.labels, labels)
-    if len(flips) != entry["flips"]:
-        raise RecordError(
-            f"{layout.config(split)}: it has {len(flips)} flips, {manifest.NAME} states {entry['flips']}."
-        )
-    return flips
+    made = changed(points.labels, labels)
+    if len(made) != entry["flips"]:
+        raise RecordError(f"{layout.config(split)}: it has {len(made)} flips, {manifest.NAME} states {entry['flips']}.")
+    return made, flips.of_split(split, dataclasses.replace(train, labels=labels))
 
 
 def points_of(track: Track, streams: Streams, split: int, images: bool) -> data.Split:

@@ -57,6 +57,12 @@ COLUMNS = {
     "index": ("sc:Integer", "The row's place in the base data; in the test set for test rows."),
 }
 """Columns of a table -> their type and meaning."""
+_FLIPS = {
+    "split": ("sc:Integer", "The split that the point is of."),
+    "old": ("sc:Integer", "The true label."),
+    "new": ("sc:Integer", "The label that it was flipped to."),
+}
+"""The same of the columns that only the table of flips has."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ def _records(table: Table) -> dict[str, Any]:
 
 
 def _field(records: str, path: str, column: str) -> dict[str, Any]:
-    kind, meaning = COLUMNS.get(column, ("sc:Integer", f"The label in the arm {column}."))
+    kind, meaning = (COLUMNS | _FLIPS).get(column, ("sc:Integer", f"The label in the arm {column}."))
     source: dict[str, Any] = {"fileObject": {"@id": path}, "extract": {"column": column}}
     if column == "image":
         source["transform"] = {"jsonPath": "bytes"}

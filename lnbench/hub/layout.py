@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lnbench import data
 from lnbench.errors import RecordError
-from lnbench.hub import croissant, manifest, parquet
+from lnbench.hub import croissant, flips, manifest, parquet
 from lnbench.hub.client import Entry
 from lnbench.hub.manifest import Manifest
 from lnbench.protocol import Track
@@ -21,11 +21,12 @@ CROISSANT_BYTES = 16 << 20
 VICTIM_BYTES = 2 << 30
 UNSTATED = (CARD, manifest.NAME)
 """Files that the manifest does not list: itself, and the card, which its author may edit."""
-_OWN = {*UNSTATED, FIGURE, croissant.NAME, ".gitattributes"}
+_OWN = {*UNSTATED, FIGURE, flips.PATH, flips.PICTURE, croissant.NAME, ".gitattributes"}
 _MOST = {
     manifest.NAME: manifest.LARGEST,
     CARD: CARD_BYTES,
     FIGURE: FIGURE_BYTES,
+    flips.PICTURE: FIGURE_BYTES,
     croissant.NAME: CROISSANT_BYTES,
 }
 """Bytes that a file may have at most, where that is not `VICTIM_BYTES`."""
@@ -60,15 +61,20 @@ def patterns(split: int, fixed: bool) -> dict[str, str]:
 
 
 def configs(stated: Manifest) -> list[dict[str, object]]:
-    """The `configs` that the card's header must have: one a split, the first as default."""
+    """The `configs` that the card's header must have: the flips, where the dataset lists them, and one a split, the
+    first of which is what `load_dataset` gives to those who name none."""
     fixed = data.fixed_test_set(stated.track)
+    listed = {"config_name": flips.CONFIG, "data_files": [{"split": "train", "path": flips.PATTERN}]}
     return [
-        {
-            "config_name": config(split),
-            **({"default": True} if split == stated.splits[0] else {}),
-            "data_files": [{"split": part, "path": path} for part, path in patterns(split, fixed).items()],
-        }
-        for split in stated.splits
+        *([listed] if flips.PATH in stated.document["files"] else []),
+        *[
+            {
+                "config_name": config(split),
+                **({"default": True} if split == stated.splits[0] else {}),
+                "data_files": [{"split": part, "path": path} for part, path in patterns(split, fixed).items()],
+            }
+            for split in stated.splits
+        ],
     ]
 
 
@@ -106,14 +112,21 @@ def check_listing(
 
 
 def check_tables(stated: Manifest, entries: dict[str, Entry]) -> list[Entry]:
-    """The tables that a manifest's splits consist of, each listed with the size that the manifest states.
+    """The tables that a manifest's splits consist of and that of their flips, where there is one, each listed with the
+    size that the manifest states.
 
     Raises:
         RecordError: if one is missing, one too many, or larger than its rows can need.
     """
     check_stated(stated.document["files"], entries, manifest.NAME)
     tables = [path for path in entries if _TABLE.fullmatch(path)]
-    return check_sizes(tables, entries, stated.track, stated.splits, stated.images)
+    checked = check_sizes(tables, entries, stated.track, stated.splits, stated.images)
+    if (listed := entries.get(flips.PATH)) is None:
+        return checked
+    most = sum(one["flips"] for one in stated.document["splits"]) * (1 << 14 if stated.images else 64) + (1 << 16)
+    if listed.size > most:
+        raise RecordError(f"{flips.PATH} has {listed.size} bytes, more than its rows can need.")
+    return [*checked, listed]
 
 
 def check_stated(files: Mapping[str, Mapping[str, int]], entries: Mapping[str, Entry], name: str) -> None:
@@ -168,12 +181,14 @@ def croissant_tables(files: Mapping[str, object], images: bool, more: Sequence[s
         more: names of further columns of labels.
     """
     columns = tuple(croissant.COLUMNS)[0 if images else 1 :] + tuple(more)
-    paths = sorted(path for path in files if path.endswith(".parquet"))
+    paths = sorted(path for path in files if path.endswith(".parquet") and path != flips.PATH)
     training = [path.rsplit("/", 1)[1].startswith("train-") for path in paths]
     about = [
         "Training points of one split." if one else "Test points; their labels are never changed." for one in training
     ]
-    return [croissant.Table(path, columns, what) for path, what in zip(paths, about, strict=True)]
+    listed = croissant.Table(flips.PATH, flips.COLUMNS + columns[: int(images)], "The flipped points of all splits.")
+    tables = [croissant.Table(path, columns, what) for path, what in zip(paths, about, strict=True)]
+    return [*tables, *([listed] if flips.PATH in files else [])]
 
 
 def tables_of(files: Iterable[str], stem: str) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,19 +94,29 @@ def schema(names: list[str], images: bool, more: Iterable[str] = ()) -> Any:
     """
     import pyarrow as pa
 
+    more = list(more)
+    image = [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))] if images else []
+    columns = [("label", pa.int64()), ("clean_label", pa.int64()), ("flipped", pa.bool_()), ("index", pa.int64())]
+    columns += [(name, pa.int64()) for name in more]
+    return pa.schema([*image, *columns], metadata=_described(features(names, images, more)))
+
+
+def features(names: list[str], images: bool, more: Iterable[str] = ()) -> dict[str, Any]:
+    """What the `datasets` library calls the columns; arguments as in `schema`."""
     label = {"names": names, "_type": "ClassLabel"}
-    features: dict[str, Any] = {"image": {"_type": "Image"}} if images else {}
-    features |= {
+    return {
+        **({"image": {"_type": "Image"}} if images else {}),
         "label": label,
         "clean_label": label,
         "flipped": {"dtype": "bool", "_type": "Value"},
         "index": {"dtype": "int64", "_type": "Value"},
         **dict.fromkeys(more, label),
     }
-    image = [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))] if images else []
-    columns = [("label", pa.int64()), ("clean_label", pa.int64()), ("flipped", pa.bool_()), ("index", pa.int64())]
-    columns += [(name, pa.int64()) for name in more]
-    return pa.schema([*image, *columns], metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _described(features: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata of a schema with these features."""
+    return {"huggingface": json.dumps({"info": {"features": features}})}
 
 
 def write(folder: Path, stem: str, rows: Rows, images: bool) -> list[str]:
@@ -175,25 +186,43 @@ def read(folder: Path, paths: list[str], rows: Rows, images: bool) -> np.ndarray
 
 
 def _read(path: Path, rows: Rows, images: bool, labels: np.ndarray, done: int) -> int:
+    each = (3 * int(np.prod(rows.inputs.shape[1:])) + 2048 if images else 0) + 64
+    with opened(path) as file:
+        check_form(file, schema(rows.names, images, rows.more), rows.names, len(rows) - done, each)
+        for batch in file.iter_batches(batch_size=_PIECE if images else 1 << 16):
+            part = slice(done, done + len(batch))
+            labels[part] = _check_batch(batch, rows, part, images)
+            done = part.stop
+    return done
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A stranger's file, open; RecordError for what the library says while it is read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            _check_form(file, rows, images, len(rows) - done)
-            for batch in file.iter_batches(batch_size=_PIECE if images else 1 << 16):
-                part = slice(done, done + len(batch))
-                labels[part] = _check_batch(batch, rows, part, images)
-                done = part.stop
+            yield file
     except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise RecordError(f"it cannot be read as parquet ({first}).") from None
-    return done
 
 
-def _check_form(file: Any, rows: Rows, images: bool, left: int) -> None:
-    """Everything a file says about itself before its pages are touched."""
-    form, came = schema(rows.names, images, rows.more), file.schema_arrow
+def check_form(file: Any, form: Any, names: list[str], left: int, each: int) -> None:
+    """Everything a file says about itself before its pages are touched.
+
+    Args:
+        form: the schema that it must have.
+        names: of the classes.
+        left: rows that it may have at most.
+        each: bytes that a row may unpack to.
+
+    Raises:
+        RecordError: one sentence about the first thing that is not as it should be.
+    """
+    came = file.schema_arrow
     if not came.remove_metadata().equals(form.remove_metadata()):
         columns = ", ".join(f"{field.name[:40]}: {str(field.type)[:60]}" for field in list(came)[:8])
         wanted = ", ".join(f"{field.name}: {field.type}" for field in form)
@@ -204,12 +233,11 @@ def _check_form(file: Any, rows: Rows, images: bool, left: int) -> None:
         stated = None
     if stated != json.loads(form.metadata[b"huggingface"]):
         raise RecordError(
-            f"its metadata does not describe these columns with the {len(rows.names)} classes of the base data."
+            f"its metadata does not describe these columns with the {len(names)} classes of the base data."
         )
     meta = file.metadata
     if not 0 < meta.num_rows <= left:
         raise RecordError(f"it has {meta.num_rows} rows where at most {left} are left of the base data's.")
-    each = (3 * int(np.prod(rows.inputs.shape[1:])) + 2048 if images else 0) + 64
     for group in range(meta.num_row_groups):
         stated_rows, size = meta.row_group(group).num_rows, meta.row_group(group).total_byte_size
         if not 0 <= stated_rows <= left or size > each * max(stated_rows, 1) + (1 << 20):
@@ -244,11 +272,12 @@ def _check_batch(batch: Any, rows: Rows, part: slice, images: bool) -> np.ndarra
             f"row {part.start + int(wrong[0])} says that it is flipped where it is not, or not where it is."
         )
     if images:
-        _check_images(batch.column("image"), rows.inputs[part], part.start)
+        check_images(batch.column("image"), rows.inputs[part], part.start)
     return np.asarray(labels, dtype=np.int64)
 
 
-def _check_images(column: Any, inputs: np.ndarray, first: int) -> None:
+def check_images(column: Any, inputs: np.ndarray, first: int) -> None:
+    """Raise RecordError unless a column of images, the first of which is row `first`, shows exactly these inputs."""
     if column.field("bytes").null_count or column.field("path").null_count != len(column):
         raise RecordError(f"images from row {first} on are not PNG bytes without a path.")
     for i, (data, image) in enumerate(zip(column.field("bytes"), pixels(inputs), strict=True)):

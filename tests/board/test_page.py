@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,10 +15,15 @@ import pytest
 
 import factories
 from lnbench import record
-from lnbench.board import build
+from lnbench.board import Table, build, load
+from lnbench.board import page as pages
+from lnbench.board.forest import MARKS
+from lnbench.board.project import PROJECT
+from lnbench.record.record import Record
+from lnbench.text import share
 
 TRACK = factories.small(3, 2)
-VOID = {"meta", "br", "input", "img", "link"}
+VOID = {"meta", "br", "wbr", "input", "img", "link"}
 BROWSER = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 
 
@@ -25,6 +31,12 @@ PICTURES = {
     "shape": [1, 8, 8],
     "images": [{"split": 0, "index": 3, "old": 9, "new": 0, "pixels": base64.b64encode(bytes(range(64))).decode()}],
 }
+
+
+def tables(page: Path) -> list[Table]:
+    """What the page shows; its tracks ship no longer, once it is made."""
+    board = load(page.parent / "records")
+    return [*board.tables, *board.history]
 
 
 class Tags(HTMLParser):
@@ -75,7 +87,8 @@ def test_the_page_is_well_formed_and_self_contained(page: Path) -> None:
     assert sum(1 for t, a in tags.seen if t == "tbody") == 4
     ids = [a["id"] for _, a in tags.seen if "id" in a]
     assert len(set(ids)) == len(ids)
-    assert all((a.get("href") or "").startswith(("#", "records/")) for t, a in tags.seen if t == "a")
+    own = ("#", "records/", *pages.LINKS.values())
+    assert all((a.get("href") or "").startswith(own) for t, a in tags.seen if t == "a")
 
 
 def test_links_to_records_lead_to_them(page: Path) -> None:
@@ -112,6 +125,18 @@ def test_in_a_browser(page: Path) -> None:
         shown.get_by_role("button", name="targeted, pp").press("Enter")
         assert names.all_inner_texts() == ["attack_0", "attack_1", "attack_2"]
         assert shown.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+        shown.get_by_role("button", name="against random").click()
+        assert names.all_inner_texts() == ["attack_2", "attack_1", "attack_0"], "the best first"
+        switch = shown.get_by_label("columns")
+        assert shown.locator("thead th:visible").count() == 7
+        switch.check()
+        assert shown.locator("thead th:visible").count() == shown.locator("thead th").count() > 7
+        switch.uncheck()
+        assert tab.locator(".more:visible").count() == 0
+        shown.locator("tbody > tr:first-child > td:visible").first.click()
+        assert shown.locator(".more:visible").count() == 1, "the whole row opens its details"
+        shown.locator("summary").first.click()
+        assert shown.locator(".more:visible").count() == 0
         shown.get_by_label("Filter rows").fill("attack_1")
         assert names.filter(visible=True).all_inner_texts() == ["attack_1"]
         assert shown.get_by_role("status").inner_text() == "1 of 3 rows"
@@ -120,6 +145,11 @@ def test_in_a_browser(page: Path) -> None:
         still.goto(page.as_uri())
         assert still.locator("tbody:visible").count() == 4
         assert still.locator(".filter:visible").count() == 0
+        assert still.locator("section:first-of-type thead th:visible").count() == 7
+        still.get_by_label("columns").first.check()
+        assert still.locator("section:first-of-type thead th:visible").count() > 7
+        still.locator("summary").first.click()
+        assert still.locator(".more dl:visible").count() == 1, "the switches need no script"
         browser.close()
 
 
@@ -139,7 +169,41 @@ def test_the_page_explains_its_columns_and_shows_flags(page: Path) -> None:
     ):
         assert f"<em>{column}</em>" in reading
     assert "<code>1–3</code>" in reading and "*" not in reading and "`" not in reading
-    assert '<th scope="col">flags</th>' in text
+    assert re.search(r'<th scope="col"[^>]*>flags</th>', text)
+
+
+def test_the_first_columns_say_who_wins_and_the_arms_are_said_once(page: Path) -> None:
+    table = tables(page)[0]
+    assert pages.columns(table)[:5] == ["rank", "poisoner", "against random flips, pp", "targeted, pp", "95 % interval"]
+    text = page.read_text()
+    arms = table.rows[0].record.arms
+    said = f"targeted AA {share(arms['clean']['adv_acc'])} clean, {share(arms['random']['adv_acc'])} random"
+    assert text.count(f"The same for every row, in %: {said}") == len(tables(page))
+    assert "targeted AA, %" in pages.columns(table) and not [name for name in pages.columns(table) if " r / p" in name]
+    assert text.count('class="figure strip"') == 4 + 2, "one a row, and one an axis"
+    for kind, mark in MARKS.items():
+        assert re.search(f'class="{kind}"><span aria-hidden="true">{mark}</span>', text)
+
+
+def test_arms_that_differ_between_rows_stay_in_the_rows(page: Path) -> None:
+    table = max(tables(page), key=lambda table: len(table.rows))
+    first = table.rows[0].record
+    arms = first.document["arms"]
+    document = {**first.document, "arms": {**arms, "random": {**arms["random"], "adv_acc": 0.123}}}
+    other = replace(table.rows[0], record=Record(document, first.track))
+    names = pages.columns(replace(table, rows=(other, *table.rows[1:])))
+    assert "targeted AA c / r / p, %" in names and "untargeted AA, %" in names
+
+
+def test_the_page_leads_to_the_project(page: Path) -> None:
+    links = {a["href"] for t, a in Tags(page.read_text()).seen if t == "a"}
+    assert set(pages.LINKS.values()) <= links
+    root = Path(__file__).resolve().parents[2]
+    assert f"repository-code: {PROJECT}\n" in (root / "CITATION.cff").read_text()
+    assert f'"{PROJECT}"' in (root / "pyproject.toml").read_text()
+    for address in pages.LINKS.values():
+        local = address.removeprefix(f"{PROJECT}/blob/main/")
+        assert address == PROJECT or (root / local).is_file() or (root / "leaderboard" / local).is_file(), address
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")
@@ -158,8 +222,17 @@ def test_long_names_leave_the_page_as_wide_as_the_screen(
         tab.goto((tmp_path / "leaderboard" / "index.html").as_uri())
         tab.locator("summary:visible").first.click()
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        assert tab.locator("details dl").first.bounding_box()["width"] <= width
+        assert tab.locator(".more dl").first.bounding_box()["width"] <= width
         assert tab.locator("tbody th").first.bounding_box()["width"] < 400
+        assert tab.locator("thead th:visible").count() == (4 if width == 390 else 7)
+        scroll = "document.querySelector('.scroll').scrollIntoView(); scrollBy(0, 60)"
+        tab.evaluate(f"document.body.style.minHeight = '3000px'; {scroll}")
+        assert tab.locator("thead th").first.bounding_box()["y"] == 0, "the head stays in sight"
+        tab.locator(".all").check()
+        tab.evaluate("document.querySelector('.scroll').scrollTo(200, 0)")
+        box, name = tab.locator(".scroll").bounding_box(), tab.locator("tbody th").first.bounding_box()
+        assert abs(name["x"] - box["x"]) <= 1, "and the name"
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
         browser.close()
 
 
@@ -188,6 +261,7 @@ def test_it_has_no_violation_of_accessibility(page: Path, scheme: str) -> None:
             links.nth(i).click()
             links.nth(i).and_(tab.locator("[aria-current]")).wait_for()
             tab.locator("summary:visible").first.click()
+            tab.locator(".all:visible").first.check()
             found = tab.evaluate("axe.run()")
             assert [violation["id"] for violation in found["violations"]] == []
             assert len(found["passes"]) > 10

@@ -137,7 +137,7 @@ LIBRARIES: dict[str, set[str]] = {
     "board": {"markupsafe", "msgspec", "numpy", "tabulate", "~scipy"},
     "contribute": {"~packaging"},
     "hub._torch": {"numpy", "torch"},
-    "hub": {"jinja2", "msgspec", "numpy", "~PIL", "~huggingface_hub", "~pyarrow", "~yaml"},
+    "hub": {"jinja2", "markupsafe", "msgspec", "numpy", "~PIL", "~huggingface_hub", "~pyarrow", "~yaml"},
     "thesis": {"numpy", "scipy", "sklearn", "torch", "~matplotlib"},
     "api": set(),
     "cli": {"click", "~rich", "~torch"},

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import factories
+from lnbench.board.project import PROJECT
 from lnbench.hub import card
 
 TRACK = factories.small(3, 2)
@@ -36,6 +37,7 @@ def test_a_strangers_words_are_only_text(words: str) -> None:
         track=TRACK,
         document={
             "splits": [{"flips": 4}, {"flips": 3}],
+            "files": {},
             "record": {"drop_pp": 1.5, "ci95_pp": [0.5, 2.5], "sha256": made.sha256},
         },
     )
@@ -43,10 +45,10 @@ def test_a_strangers_words_are_only_text(words: str) -> None:
     card.check(text.encode(), stated)
     _, header, body = text.split("---\n", 2)
     assert yaml.safe_load(header)["license"] == "cc-by-4.0" and "viewer" not in yaml.safe_load(header)
-    assert len(re.findall(r"(?<!\\)```", body)) == 6
+    assert len(re.findall(r"(?<!\\)```", body)) == 8
     outside = re.sub(r"```.*?```|(?<!\\)`[^`\n]*`", "", body, flags=re.S)
     assert outside.count("\n# ") == 1 and outside.count("\n## ") == 5
     assert "<" not in outside.replace("p < .001", "")
-    assert re.findall(r"(?<!\\)\]\((.*?)\)", outside) == ["figure.svg"], "the only link is ours"
+    assert re.findall(r"(?<!\\)\]\((.*?)\)", outside) == [PROJECT, "figure.svg"], "the only links are ours"
     (bibtex,) = re.findall(r"```bibtex\n(.*?)```", body, re.S)
     assert bibtex.count("{") == bibtex.count("}") == 6 and "\\" not in bibtex

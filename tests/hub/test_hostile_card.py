@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lnbench.errors import RecordError
-from lnbench.hub import card, layout, manifest
+from lnbench.hub import card, flips, layout, manifest
+
+INFO = "dataset_info: {config_name: flips, splits: "
 
 
 def _judge(folder: Path, text: str) -> None:
@@ -48,8 +51,20 @@ def _judge(folder: Path, text: str) -> None:
         ("license:", f"x: {'[' * 5000}\nlicense:", "nests its fields more than 16 deep"),
         ("license:", "configs: []\nlicense:", "has the key 'configs' twice"),
         ("license:", "x: [{a: 1, a: 2}]\nlicense:", "has the key 'a' twice"),
-        ("license:", "viewer: false\nlicense:", "has 'viewer', which changes how the tables are shown"),
-        ("license:", "dataset_info: {features: []}\nlicense:", "has 'dataset_info', which changes"),
+        ("license:", "viewer: [1]\nlicense:", "has a 'viewer' that is neither true nor false"),
+        ("license:", "dataset_info: {features: []}\nlicense:", "describes other columns or classes than the tables of"),
+        ("license:", "dataset_info: 3\nlicense:", "holds '3', which is none of"),
+        ("license:", "dataset_info: [{config_name: x}]\nlicense:", "names the configuration 'x', which is none"),
+        ("license:", "dataset_info: {config_name: [1]}\nlicense:", "names the configuration '[1]', which is none"),
+        ("license:", "dataset_info: {homepage: 'https://example.org'}\nlicense:", "holds 'homepage', which is none"),
+        ("license:", "dataset_info: {download_size: -1}\nlicense:", "has a download_size that is not a number"),
+        ("license:", f"{INFO}[{{name: all}}]}}\nlicense:", "has splits of flips that are not a name and the sizes"),
+        ("license:", f"{INFO}[{{name: [1]}}]}}\nlicense:", "has splits of flips that are not a name and the sizes"),
+        (
+            "license:",
+            f"{INFO}[{{name: train, num_examples: 5}}]}}\nlicense:",
+            "states 5 rows for train of flips, which has 4",
+        ),
         ("lnbench: {", "lnbench: 7\nx: {", "has a 'lnbench' that is not a mapping"),
         ('"flips": 4', '"flips": 400', "claims flips 400, lnbench.json states 4"),
         ('"track": "digits-small"', '"track": "digits-9to0"', "claims track digits-9to0, lnbench.json states digits"),
@@ -85,3 +100,23 @@ def test_a_card_that_is_no_text_is_refused(built: Path) -> None:
     found = manifest.parse((built / manifest.NAME).read_bytes())
     with pytest.raises(RecordError, match="is not UTF-8"):
         card.check(b"---\n\xff\n---\n", found)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_what_helpful_programs_add_to_the_header_passes(built: Path, listed: bool) -> None:
+    """`dataset_info` as the `datasets` library itself writes it, and the fields that the Hub's own requests set."""
+    datasets = pytest.importorskip("datasets", reason="pip install datasets to test with it")
+    text = (built / layout.CARD).read_text(encoding="utf-8")
+    infos = []
+    for config, path in (("split-00", "data/split-00/train-00000-of-00001.parquet"), ("flips", flips.PATH)):
+        table = datasets.Dataset.from_parquet(str(built / path), cache_dir=str(built.parent / "cache"))
+        sizes = [{"name": "train", "num_bytes": 9, "num_examples": len(table)}]
+        info = {"config_name": config, "features": table.features._to_yaml_list(), "splits": sizes}
+        infos.append(info | {"download_size": 10, "dataset_size": 9})
+    info = infos if listed else infos[0]
+    more = yaml.safe_dump({"dataset_info": info, "viewer": False, "language": ["en"], "library_name": "datasets"})
+    _judge(built, text.replace("license:", more + "license:", 1))
+    spoiled = more.replace("'9': '9'", "'9': '0'", 1)
+    assert spoiled != more
+    with pytest.raises(RecordError, match="describes other columns or classes than the tables of split-00 have"):
+        _judge(built, text.replace("license:", spoiled + "license:", 1))

@@ -17,6 +17,7 @@ import yaml
 import factories
 import loopback
 from lnbench import record
+from lnbench.board.project import PROJECT
 from lnbench.hub import manifest
 from lnbench.protocol import own_salt, sha256
 from lnbench.record import seasons
@@ -117,8 +118,8 @@ def test_the_card_says_what_it_is(hub: loopback.Hub, pushed: Push, made: Record)
     assert fields["license"] == "cc-by-4.0"
     assert {"lnbench", "lnbench-track-digits-small", "poisoned"} <= set(fields["tags"])
     assert fields["lnbench"]["score_pp"] == made.score["drop_pp"]
-    assert [c["config_name"] for c in fields["configs"]] == ["split-00", "split-01", "split-02"]
-    assert [c.get("default") for c in fields["configs"]] == [True, None, None]
+    assert [c["config_name"] for c in fields["configs"]] == ["flips", "split-00", "split-01", "split-02"]
+    assert [c.get("default") for c in fields["configs"]] == [None, True, None, None]
     assert body.count("Poisoned on purpose") == 1
     for needed in (
         made.sha256,
@@ -127,6 +128,9 @@ def test_the_card_says_what_it_is(hub: loopback.Hub, pushed: Push, made: Record)
         "load_poisoned",
         "bibtex",
         "figure.svg",
+        "(flips.svg)",
+        f"[lnbench]({PROJECT})",
+        f'pip install "lnbench[hub] @ git+{PROJECT}"',
         "CC BY 4.0",
     ):
         assert needed in body, needed
@@ -145,6 +149,11 @@ flips = [
     for i, row in enumerate(other.select_columns(["label", "clean_label", "flipped"])) if row["flipped"]
 ]
 first = data["train"][0]
+points = datasets.load_dataset({REPO!r}, "flips", split="train")
+listed = [[row[name] for name in ("split", "index", "old", "new")] for row in points]
+where = [[2, row["index"], row["clean_label"], row["label"]] for row in other if row["flipped"]]
+assert [row for row in listed if row[0] == 2] == where and points[0]["image"].size == (8, 8), listed
+assert points.features["new"].names == data["train"].features["label"].names
 print(json.dumps([
     data["train"].num_rows, data["test"].num_rows, flips, first["image"].size, first["image"].mode,
     data["train"].features["label"].names, sum(data["test"]["flipped"]),
@@ -169,7 +178,7 @@ def test_an_interrupted_upload_leaves_nothing_and_goes_on(client: Any, hub: loop
     assert len(hub.large) == kept
     done = client.run("push", path, "--repo", REPO)
     assert done.code == 0, done.err
-    assert sum(line.startswith("PUT") for line in hub.took()) == 6 - kept, "what had arrived is not sent again"
+    assert sum(line.startswith("PUT") for line in hub.took()) == 7 - kept, "what had arrived is not sent again"
 
 
 def test_a_pull_request_leaves_main_alone(client: Any, hub: loopback.Hub, path: Path) -> None:

@@ -1,0 +1,4 @@
+"""Where the project is."""
+
+PROJECT = "https://github.com/lnbench/lnbench"
+"""The repository, as in `pyproject.toml` and `CITATION.cff`."""

@@ -1,0 +1,88 @@
+"""The first rows of every ranked track, in the README of the repository that the board is in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from lnbench.board import forest
+from lnbench.board.grid import grid
+from lnbench.board.markdown import source_link, title
+from lnbench.board.tables import Board, Row, Table
+from lnbench.errors import ProtocolError
+from lnbench.text import Markdown, cell, interval, plain, points, probability, ranks
+
+BEGIN, END = "<!-- board:top -->\n", "<!-- /board:top -->\n"
+ROWS = 5
+
+
+def filled(root: Path, board: Board) -> str | None:
+    """The README of a repository with the first rows of its board between the markers; None if it has no markers.
+
+    Args:
+        root: the folder that the board is in.
+
+    Raises:
+        ProtocolError: if the README cannot be read, or has the markers more than once or only one of them.
+    """
+    path = root / "README.md"
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ProtocolError(f"{path} cannot be read: {error}.") from None
+    if BEGIN.strip() not in text and END.strip() not in text:
+        return None
+    return between(text, BEGIN, END, "\n" + "\n".join(_block(table, root) for table in board.tables) + "\n", path)
+
+
+def between(text: str, begin: str, end: str, body: str, path: Path) -> str:
+    """A text with what stands between two lines replaced.
+
+    Args:
+        path: the file that the text is from.
+
+    Raises:
+        ProtocolError: unless it has exactly one such pair of lines.
+    """
+    present = re.findall(f"^{re.escape(begin)}.*?^{re.escape(end)}", text, flags=re.M | re.S)
+    if len(present) != 1 or text.count(begin) != 1 or text.count(end) != 1:
+        raise ProtocolError(f"{path} needs one pair of the lines {begin.strip()} and {end.strip()}.")
+    return text.replace(present[0], f"{begin}{body}{end}")
+
+
+def _block(table: Table, root: Path) -> Markdown:
+    """The first rows of a table, and where the others are."""
+    head = ["rank", "poisoner", "score, pp", "beats random"]
+    damage = table.track.damage is not None
+    if damage:
+        head.append("damage, pp")
+    first = table.rows[:ROWS]
+    rows = [
+        [
+            ranks(row.ranks),
+            _poisoner(row, root),
+            Markdown("**{}** {}").format(points(row.drop), interval(row.record.score["ci95_pp"])),
+            Markdown("{} {} ({})").format(forest.MARKS[forest.kind(row)], row.beats_random, probability(row.p_holm)),
+            *([_damage(row)] if damage else []),
+        ]
+        for row in first
+    ]
+    about = Markdown("**{}**, {}: the first {} of {} rows.").format(
+        title(table), plain(table.track.title), len(first), len(table.rows)
+    )
+    return Markdown("{}\n\n{}").format(about, grid(head, rows))
+
+
+def _poisoner(row: Row, root: Path) -> Markdown:
+    name, link = cell(row.record.label), source_link(row, root)
+    return name if link is None else Markdown("[{}]({})").format(name, Markdown(quote(link, safe="/%")))
+
+
+def _damage(row: Row) -> Markdown:
+    damage = row.record.score.damage
+    if not damage:
+        return Markdown("–")
+    return Markdown("{} {}").format(points(damage.drop_pp), interval(damage.ci95_pp))
