@@ -109,6 +109,8 @@ def parse(text: str, document: Path) -> list[Block]:
         marker, language = match["marker"] or "", match["language"].strip()
         between = text[end : match.start()].strip()
         previous, end = (blocks[-1] if blocks else None), match.end()
+        if language.startswith("{"):  # a directive of the site
+            continue
         if not language and not between and previous is not None and previous.runs and previous.output is None:
             output = Output(match["text"], marker == "block: numbers may differ", match.start("text"), match.end("text"))
             blocks[-1] = replace(previous, output=output)

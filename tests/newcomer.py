@@ -60,15 +60,20 @@ class Newcomer:
         }
 
     def prepare(self) -> None:
-        """Make home, environment and clone. Jupyter's kernel is there, as it is for whoever opens a notebook."""
+        """Make home, environment and clone. What whoever opens a notebook has is there: Jupyter's kernel, matplotlib."""
         for name in ("home", "work"):
-            (self.folder / name).mkdir(parents=True)
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "home" / ".gitconfig").write_text(
             f'[url "file://{ROOT}"]\n\tinsteadOf = {ADDRESS}\n[user]\n\tname = Newcomer\n\temail = new@example.org\n'
             "[safe]\n\tdirectory = *\n[init]\n\tdefaultBranch = main\n"
         )
-        subprocess.run([sys.executable, "-m", "venv", str(self.folder / "venv")], check=True)
-        for line in ("pip install -q ipykernel", f"git clone -q {ADDRESS} lnbench"):
+        lines = [f"git clone -q {ADDRESS} lnbench"]
+        if not self.bin.exists():
+            subprocess.run([sys.executable, "-m", "venv", str(self.folder / "venv")], check=True)
+            lines.insert(0, "pip install -q ipykernel matplotlib")
+        shutil.rmtree(self.checkout, ignore_errors=True)
+        self.goto(self.work)
+        for line in lines:
             done = self.shell(line, self.work, online=True)
             if done.returncode:
                 raise SystemExit(f"error: the newcomer could not begin: {line}\n{done.stdout}{done.stderr}")
@@ -93,7 +98,7 @@ class Newcomer:
         pieces = list[tuple[bool, str]]()
         for line in text.replace("\\\n", "").splitlines():
             online = bool(_ONLINE.match(line))
-            if pieces and pieces[-1][0] == online and not _heredoc(line):
+            if pieces and pieces[-1][0] == online:
                 pieces[-1] = online, f"{pieces[-1][1]}{line}\n"
             else:
                 pieces.append((online, f"{line}\n"))
@@ -130,8 +135,7 @@ class Newcomer:
 
         home = self.folder / "kernels" / "newcomer"
         home.mkdir(parents=True, exist_ok=True)
-        argv = [*self.offline, str(self.bin / "python"), "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        (home / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "newcomer", "language": "python"}))
+        write_kernel(home, [*self.offline, str(self.bin / "python"), "-P"])
         manager = AsyncKernelManager(
             kernel_name="newcomer",
             kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(home.parent)]),
@@ -161,8 +165,11 @@ class Newcomer:
         return "".join(texts), ""
 
 
-def _heredoc(line: str) -> bool:
-    return False
+def write_kernel(folder: Path, python: list[str]) -> None:
+    """Write what Jupyter needs to start a kernel by this command into a folder, whose name is the kernel's."""
+    argv = [*python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    document = {"argv": argv, "display_name": folder.name, "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(document), encoding="utf-8")
 
 
 def _offline() -> tuple[tuple[str, ...], dict[str, str]]:
@@ -275,7 +282,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("documents", nargs="*", type=Path, help="all of them if none is named")
     parser.add_argument("--list", action="store_true", help="run nothing, say what would be run")
     parser.add_argument("--write", action="store_true", help="write what was printed into the documents")
-    parser.add_argument("--folder", type=Path, help="where to work, a folder that does not exist; it is left there")
+    parser.add_argument("--folder", type=Path, help="where to work; it is left there, and a second run goes on in it")
     given = parser.parse_args(argv)
     chosen = [path.resolve() for path in given.documents] or documents()
     if given.list:
@@ -284,8 +291,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{_place(block):36} {first_line(block):60} {what}")
         return 0
     folder = given.folder.resolve() if given.folder else Path(tempfile.mkdtemp(prefix="newcomer-"))
-    if given.folder:
-        folder.mkdir()
+    if (folder / "venv").exists():
+        print("this folder has an environment and a cache: they are used again, so this is no newcomer", file=sys.stderr)
     failed = 0
     try:
         newcomer = Newcomer(folder)
