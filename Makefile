@@ -50,7 +50,7 @@ newcomer: ## a fresh environment without network runs every block of README, doc
 	python -P tests/newcomer.py $(DOCUMENTS)
 
 release-notes: ## what CHANGELOG.md says of VERSION, or of what is not released yet
-	@python -P -m lnbench.contribute.release_notes $(VERSION)
+	@.github/release-notes $(VERSION)
 
 labels: ## where bubblewrap works: labels of every row of the tracks that need a GPU, into rows/; CONTRIBUTING.md
 	lnbench rows labels

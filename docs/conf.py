@@ -10,6 +10,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
+import docstrings  # noqa: E402
 import facts  # noqa: E402
 
 import lnbench  # noqa: E402
@@ -46,14 +47,6 @@ PAGES = ("leaderboard/index.html",)
 """Files that are published beside the documentation, in the folder above it."""
 
 
-_SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields):")
-"""The head of a section in Google's style, whose indented lines are no code."""
-
-
-_PLAIN = re.compile(r"([*|]|(?<=\w)_(?!\w))")
-"""Characters that reStructuredText would take for mark-up."""
-
-
 def repointed(text: str) -> str:
     """A page's links to the repository's files, `](../X)`, as links that hold on the site."""
     for page in PAGES:
@@ -62,34 +55,11 @@ def repointed(text: str) -> str:
     return re.sub(r"\]\((start\.ipynb|hf-jobs)\)", rf"]({FILES}docs/\1)", text)
 
 
-def marked_up(lines: list[str]) -> list[str]:
-    """A docstring's lines for Sphinx: `code` and indented code as such, and nothing else as mark-up.
-
-    >>> marked_up(["Points, (n, *shape): `x|y`.", "", "    f(x)"])
-    ['Points, (n, \\\\*shape): ``x|y``.', '', '::', '', '    f(x)']
-    """
-    made, section, literal = list[str](), False, False
-    for number, line in enumerate(lines):
-        indented = line.startswith("    ")
-        if line.strip() and not indented:
-            literal, section = False, bool(_SECTION.fullmatch(line.strip()))
-        elif indented and not section and not literal and not (number and lines[number - 1].strip()):
-            literal = True
-            made += ["::", ""]
-        made.append(line if literal else _escaped(line))
-    return made
-
-
-def _escaped(line: str) -> str:
-    parts = re.split(r"(`[^`]+`)", line)
-    return "".join(f"`{part}`" if part.startswith("`") else _PLAIN.sub(r"\\\1", part) for part in parts)
-
-
 def setup(app: Any) -> None:
     """Connect the two translations."""
     app.connect("source-read", lambda app, name, source: source.__setitem__(0, repointed(source[0])))
     app.connect(
         "autodoc-process-docstring",
-        lambda app, what, name, thing, options, lines: lines.__setitem__(slice(None), marked_up(lines)),
+        lambda app, what, name, thing, options, lines: lines.__setitem__(slice(None), docstrings.marked_up(lines)),
         priority=100,
     )

@@ -112,7 +112,9 @@ def parse(text: str, document: Path) -> list[Block]:
         if language.startswith("{"):  # a directive of the site
             continue
         if not language and not between and previous is not None and previous.runs and previous.output is None:
-            output = Output(match["text"], marker == "block: numbers may differ", match.start("text"), match.end("text"))
+            output = Output(
+                match["text"], marker == "block: numbers may differ", match.start("text"), match.end("text")
+            )
             blocks[-1] = replace(previous, output=output)
             continue
         reason = whole[1] if whole else _TESTS if marker == "tests" else ""
@@ -120,9 +122,7 @@ def parse(text: str, document: Path) -> list[Block]:
             reason = marker.removeprefix("block: skip, ")
         headings = _SECTION.findall(text, 0, match.start())
         line = text.count("\n", 0, match.start("text"))
-        blocks.append(
-            Block(document, line, headings[-1] if headings else "", language, match["text"], marker, reason)
-        )
+        blocks.append(Block(document, line, headings[-1] if headings else "", language, match["text"], marker, reason))
     return blocks
 
 

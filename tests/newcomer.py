@@ -6,9 +6,9 @@
     python -P tests/newcomer.py --write README.md     # put what was printed in place of the outputs that are shown
 
 Only `pip install` and `git clone` have the network, and what they clone is this checkout, as it is committed. Shell and
-Python blocks of a document share a folder; Python blocks are cells of one notebook. A block fails if its exit status is
-not 0 or if it does not print what the document shows; `tests/blocks.py` has the comments that say otherwise. Progress goes
-to stderr, the list of what was run and skipped to stdout. Exit code 1: some block failed.
+Python blocks of a document share a folder; Python blocks are cells of one notebook. A block fails if its exit status
+is not 0 or if it does not print what the document shows; `tests/blocks.py` has the comments that say otherwise. What
+went wrong goes to stderr, the list of what was run and skipped to stdout. Exit code 1: some block failed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import blocks
+sys.path[:0] = [str(Path(__file__).resolve().parent)]  # `python -P` leaves it out
+
+import blocks  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = "docs/start.ipynb"
@@ -60,7 +62,7 @@ class Newcomer:
         }
 
     def prepare(self) -> None:
-        """Make home, environment and clone. What whoever opens a notebook has is there: Jupyter's kernel, matplotlib."""
+        """Make home, environment and clone, with what whoever opens a notebook has: Jupyter's kernel, matplotlib."""
         for name in ("home", "work"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "home" / ".gitconfig").write_text(
@@ -81,7 +83,7 @@ class Newcomer:
     def shell(self, text: str, cwd: Path, *, online: bool) -> subprocess.CompletedProcess[str]:
         """Run lines of a shell; the folder and the exported variables stay for the next."""
         state = self.folder / "state.sh"
-        after = f"trap 'code=$?; {{ declare -px; printf \"cd %q\\n\" \"$PWD\"; }} > {state}; exit $code' EXIT"
+        after = f'trap \'code=$?; {{ declare -px; printf "cd %q\\n" "$PWD"; }} > {state}; exit $code\' EXIT'
         before = f". {state}" if state.exists() else f"cd {cwd}"
         return subprocess.run(
             [*(() if online else self.offline), "bash", "-euo", "pipefail", "-c", f"{before}\n{after}\n{text}"],
@@ -292,7 +294,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     folder = given.folder.resolve() if given.folder else Path(tempfile.mkdtemp(prefix="newcomer-"))
     if (folder / "venv").exists():
-        print("this folder has an environment and a cache: they are used again, so this is no newcomer", file=sys.stderr)
+        print("the environment and cache of this folder are used again: it is not a newcomer's run", file=sys.stderr)
     failed = 0
     try:
         newcomer = Newcomer(folder)
@@ -300,7 +302,8 @@ def main(argv: list[str] | None = None) -> int:
         for path in chosen:
             for block, wrong, seconds in visit(newcomer, path, given.write):
                 failed += bool(wrong)
-                print(f"{_place(block):36} {first_line(block):60} {'FAILED' if wrong else 'ran'} in {seconds:.1f} s", flush=True)
+                outcome = f"{'FAILED' if wrong else 'ran'} in {seconds:.1f} s"
+                print(f"{_place(block):36} {first_line(block):60} {outcome}", flush=True)
             for block in of(path):
                 if not (block.runs or block.file):
                     print(f"{_place(block):36} {first_line(block):60} skipped: {skipped(block)}", flush=True)
