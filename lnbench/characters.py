@@ -65,6 +65,7 @@ def printable(text: str, limit: int, *, lines: bool = False) -> str:
 
 def quoted(log: str) -> str:
     """A guest's log for a terminal or a CI log: a prefix before each line, so that no line is a command to either."""
+    log = "\n".join(line.expandtabs(4) for line in log.split("\n"))
     safe = printable(log, max(1, 2 * len(log)), lines=True).removesuffix("\n")
     return "\n".join(f"  | {line}" for line in safe.split("\n")) if safe else ""
 

@@ -105,14 +105,14 @@ def probability(p: float | None) -> Markdown:
     """A p value, as short as it can be read.
 
     >>> probability(0.00004), probability(0.0123), probability(0.41), probability(1.0)
-    ('p < .001', 'p = .012', 'p = .41', 'p = 1')
+    ('p < .001', 'p = .012', 'p = .41', 'p > .99')
     """
     if p is None:
         return Markdown("–")
     if p < 0.001:
         return Markdown("p < .001")
-    if p > 0.995:
-        return Markdown("p = 1")
+    if p > 0.99:
+        return Markdown("p > .99")
     return Markdown("p = " + (f"{p:.3f}" if p < 0.0995 else f"{p:.2f}").removeprefix("0"))
 
 

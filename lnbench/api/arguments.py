@@ -10,12 +10,14 @@ from typing import Any
 
 from lnbench.api import class_source
 from lnbench.api.tracks import shown
+from lnbench.board.rows import record_file
 from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.evaluation import submissions
 from lnbench.evaluation.store import Store
 from lnbench.poison.in_process import InProcess
 from lnbench.poison.submission import Submission
 from lnbench.protocol import Poisoner
+from lnbench.protocol.track import DEFAULT
 from lnbench.record.record import Record, read
 
 HUB = "hf://"
@@ -71,18 +73,23 @@ def poisoner_of(
         return InProcess(class_source.row_name(kind), kind, {**own, **given})
 
 
-def record_of(record: RecordLike) -> Record:
-    """A record, or the record in a file.
+def record_of(record: RecordLike, track: str = DEFAULT) -> Record:
+    """A record, the record in a file, or the one behind the name of a row of the board that comes with lnbench.
+
+    Args:
+        track: the row's.
 
     Raises:
         RecordError: if it is not one.
-        ProtocolError: if this is neither a record nor a path.
+        ProtocolError: if there is no such file or row, or this could be neither.
     """
     if isinstance(record, Record):
         return record
-    if isinstance(record, (str, os.PathLike)):
+    if isinstance(record, os.PathLike):
         return read(Path(record))
-    raise ProtocolError(f"expected a record or its file, got {shown(record)}.")
+    if isinstance(record, str):
+        return read(record_file(record, track))
+    raise ProtocolError(f"expected a record, its file or a row's name, got {shown(record)}.")
 
 
 def store_of(store: Store | str | os.PathLike[str] | None) -> Store:

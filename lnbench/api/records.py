@@ -12,21 +12,29 @@ from lnbench.api.tracks import TrackLike, track_of
 from lnbench.evaluation import machine
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.store import Store
+from lnbench.protocol.track import DEFAULT
 from lnbench.record import comparison, seasons
 from lnbench.record.comparison import Comparison
-from lnbench.record.record import Record, read
+from lnbench.record.record import Record
 from lnbench.trust import audit as strong
 from lnbench.trust.verification import verify_again
 from lnbench.trust.verify import Report
 
 
-def read_record(path: str | os.PathLike[str]) -> Record:
-    """The record in a file.
+def read_record(path: str | os.PathLike[str], track: str = DEFAULT) -> Record:
+    """The record in a file, or of a row of the board that comes with lnbench.
+
+        record = lnbench.read_record("my_poisoner")
+
+    Args:
+        path: a file, or a row's name, as `dominating_set(space=pca)` or `my_poisoner-ab0761e4`.
+        track: the row's.
 
     Raises:
         RecordError: in one sentence, if the file cannot be read or is not a record.
+        ProtocolError: if there is no such row.
     """
-    return read(Path(path))
+    return record_of(path, track)
 
 
 def verify(
@@ -117,11 +125,14 @@ def audit(
     )
 
 
-def compare(first: RecordLike, second: RecordLike) -> Comparison:
+def compare(first: RecordLike, second: RecordLike, track: str | None = None) -> Comparison:
     """How the scores of two records of one track and salt differ, paired by split.
 
+        lnbench.compare(record, "random_search")
+
     Args:
-        first, second: records or their files.
+        first, second: records, their files, or names of rows of the board that comes with lnbench.
+        track: the rows'; that of the other record, or else the default track, if None.
 
     Returns:
         The mean difference in points, positive if the first is the higher, its 95 % t interval and p: `total` and
@@ -129,5 +140,17 @@ def compare(first: RecordLike, second: RecordLike) -> Comparison:
 
     Raises:
         RecordError: if one is not a record, or they are of different tracks or salts.
+        ProtocolError: if there is no such file or row.
     """
-    return comparison.compare(record_of(first), record_of(second))
+    if track is None:
+        given = [_given(record) for record in (first, second)]
+        track = next((record.track.name for record in given if record is not None), DEFAULT)
+        first, second = (known or asked for known, asked in zip(given, (first, second), strict=True))
+    return comparison.compare(record_of(first, track), record_of(second, track))
+
+
+def _given(record: RecordLike) -> Record | None:
+    """A record that no track is needed for: one, or one in a file; None for the name of a row."""
+    if isinstance(record, str) and not os.path.lexists(record):
+        return None
+    return record_of(record)

@@ -12,42 +12,57 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from lnbench import __version__
-from lnbench.cli import _faults
+from lnbench.cli import _faults, _groups
 from lnbench.errors import nearest
 
-VERBS = {
-    "evaluate": "Score a poisoner on a track.",
-    "status": "Show what a campaign has done and has left, by track and by worker.",
-    "check": "Run a poisoner or defender in the sandbox and audit its answers, without training victims.",
-    "new": "Write a poisoner's or defender's file to start from.",
-    "submit": "Check and evaluate a poisoner, and open a pull request with it.",
-    "defend": "Score a defence against an attack.",
-    "matrix": "Score every defence against every attack, and draw the page of defences.",
-    "tracks": "List, show and validate tracks.",
-    "show": "Print a record as a table.",
-    "verify": "Re-derive what a record claims from its own bits.",
-    "audit": "Attack a record's victims again with the strong adversary.",
-    "power": "How many splits and seeds an effect takes on a track.",
-    "plan": "Reckon cells, device hours, cost and wall time of full evaluations, from seconds that cells took.",
-    "truth": "Build and read tables of what every flip, or set of flips, does to networks.",
-    "reproduce": "Run experiments of the thesis again, draw them and check its claims.",
-    "leaderboard": "Build and check the leaderboard, and add records to it.",
-    "rows": "Make the rows of the reference attacks on tracks that need a GPU.",
-    "season": "Open, close and list seasons, whose splits are drawn by a secret salt.",
-    "push": "Publish a record's poisoned dataset on the Hugging Face Hub.",
-    "pull": "Download a poisoned dataset from the Hub and check everything in it.",
-    "search": "List the poisoned datasets on the Hub.",
-    "suite": "Build and pull the poisoned suite: what a defence is tested on.",
-    "hub": "Build what the project publishes on the Hub, and upload it.",
-    "cache": "Where results and data are stored, how large they are, and how to clear them.",
-    "doctor": "Say what this machine can evaluate and what it lacks.",
+GROUPS = {
+    "Everyday": {
+        "evaluate": "Score a poisoner on a track.",
+        "show": "Print a record as a table.",
+        "compare": "Say how the scores of two records differ, split by split.",
+        "leaderboard": "Show, build and check the leaderboard, and add records to it.",
+        "attacks": "List the reference attacks with their parameters and scores.",
+        "tracks": "List, show and validate tracks.",
+        "new": "Write a poisoner's or defender's file to start from.",
+        "submit": "Check and evaluate a poisoner, and open a pull request with it.",
+        "defend": "Score a defence against an attack.",
+        "status": "Show what a campaign has done and has left, by track and by worker.",
+        "completion": "Print the script that lets a shell complete verbs, options and names.",
+    },
+    "Check": {
+        "check": "Run a poisoner or defender in the sandbox and audit its answers, without training victims.",
+        "verify": "Re-derive what a record claims from its own bits.",
+        "audit": "Attack a record's victims again with the strong adversary.",
+        "power": "How many splits and seeds an effect takes on a track.",
+        "plan": "Reckon cells, device hours, cost and wall time of full evaluations, from seconds that cells took.",
+        "reproduce": "Run experiments of the thesis again, draw them and check its claims.",
+        "cache": "Where results and data are stored, how large they are, and how to clear them.",
+        "doctor": "Say what this machine can evaluate and what it lacks.",
+    },
+    "Hub": {
+        "push": "Publish a record's poisoned dataset on the Hugging Face Hub.",
+        "pull": "Download a poisoned dataset from the Hub and check everything in it.",
+        "search": "List the poisoned datasets on the Hub.",
+        "suite": "Build and pull the poisoned suite: what a defence is tested on.",
+        "hub": "Build what the project publishes on the Hub, and upload it.",
+    },
+    "Maintainers": {
+        "matrix": "Score every defence against every attack, and draw the page of defences.",
+        "truth": "Build and read tables of what every flip, or set of flips, does to networks.",
+        "rows": "Make the rows of the reference attacks on tracks that need a GPU.",
+        "season": "Open, close and list seasons, whose splits are drawn by a secret salt.",
+    },
 }
-"""Verb -> the first line of its help. Its command is `command` in the module of the same name."""
+"""Heading -> verb -> the first line of the verb's help. Its command is `command` in the module of the same name."""
+
+VERBS = {verb: words for group in GROUPS.values() for verb, words in group.items()}
+"""Verb -> the first line of its help."""
 
 
-class _Verbs(click.Group):
+class _Verbs(_groups.Group):
     """A group whose commands are modules, and whose errors end in lnbench's exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -60,8 +75,15 @@ class _Verbs(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        width = max(map(len, VERBS))
+        for heading, verbs in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(verb.ljust(width), words) for verb, words in verbs.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(verb, help=words) for verb, words in VERBS.items() if verb.startswith(incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

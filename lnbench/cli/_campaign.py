@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _log, _options, _output, _progress
 from lnbench.text import marked
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def run(
             if result.error is not None:
                 codes.add(result.error.exit_code)
                 click.echo(f"error: {what}: {marked(str(result.error))}", err=True)
+                _log.under(result.error)
             elif result.record is not None:
                 path, written = _output.write(result.record, folders[result.track]), written + 1
                 score = result.record.score

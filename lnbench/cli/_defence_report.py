@@ -22,7 +22,7 @@ _SHARES = {
 }
 
 
-def print_record(record: DefenceRecord, *, err: bool = True) -> None:
+def print_record(record: DefenceRecord, *, err: bool) -> None:
     """Print a defence's record as tables and sentences, to stderr or stdout."""
     console, attack, made = _tables.console(err=err), record.undefended, record.outcome
     size, track = attack.replication, attack.track

@@ -1,4 +1,4 @@
-"""From exceptions to one sentence on stderr and an exit code, and a submission's log under its error."""
+"""From exceptions to one sentence on stderr and an exit code, with a submission's log under its error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from lnbench.characters import printable
+from lnbench.cli import _log
 from lnbench.errors import LnbenchError
 from lnbench.text import marked
 
@@ -22,8 +22,6 @@ _NAMES = {
     errno.ENAMETOOLONG: "expected a shorter name of a file",
     errno.ELOOP: "expected a file, got a link that leads back to itself",
 }
-_LOG_LINES = 40
-_WHOLE_LOG = "lnbench.whole_log"
 
 
 def tell(error: BaseException) -> int | None:
@@ -36,7 +34,7 @@ def tell(error: BaseException) -> int | None:
         return INTERRUPTED
     if isinstance(error, LnbenchError):
         _say(str(error))
-        show_log(error)
+        _log.under(error)
         return error.exit_code
     if isinstance(error, BrokenPipeError) or not isinstance(error, Exception):
         return None
@@ -59,29 +57,6 @@ def _interrupted(error: BaseException) -> bool:
     """Whether Ctrl-C is behind it: an extension module that is being loaded reports it as its own failure."""
     behind = error.__cause__ or error.__context__
     return isinstance(error, KeyboardInterrupt) or (behind is not None and _interrupted(behind))
-
-
-def show_log(error: LnbenchError) -> None:
-    """Print the end of the log of a submission that failed, or all of it if `--log` was given."""
-    lines = str(getattr(error, "log", "")).splitlines()
-    context = click.get_current_context(silent=True)
-    whole = context is not None and context.meta.get(_WHOLE_LOG, False)
-    if not whole and len(lines) > _LOG_LINES:
-        click.echo(f"  | … {len(lines) - _LOG_LINES} lines before these; --log shows all", err=True)
-        lines = lines[-_LOG_LINES:]
-    if lines:
-        click.echo(quoted("\n".join(lines)), err=True)
-
-
-def quoted(log: str) -> str:
-    """A submission's log, each line behind a mark, so that none is a command to a terminal or to a CI's log."""
-    return "\n".join(f"  | {printable(line.expandtabs(4), 4 * len(line) + 1, lines=True)}" for line in log.splitlines())
-
-
-def show_whole_log(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
-    """Callback of `--log`: what `show_log` asks for."""
-    context.meta[_WHOLE_LOG] = value
-    return value
 
 
 def _say(sentence: str) -> None:

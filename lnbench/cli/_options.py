@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from lnbench.cli import _faults
+from lnbench.cli import _complete, _log
+from lnbench.text import marked
 
 if TYPE_CHECKING:
     from lnbench.poison.contract import Contract
@@ -38,14 +41,25 @@ def submission_or_folder(function: F) -> F:
 def _submission(function: F, required: bool) -> F:
     for decorate in (
         click.option(
+            "--log-file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            default=None,
+            metavar="FILE",
+            expose_value=False,
+            callback=_log.write_to,
+            help="Write all that the submission printed to this file.",
+        ),
+        click.option(
             "--log",
             is_flag=True,
-            callback=_faults.show_whole_log,
+            callback=_log.show_whole,
+            expose_value=False,
             help="Show all that the submission printed, not only the last lines of one that fails.",
         ),
         click.option(
             "--unsafe-no-sandbox",
             is_flag=True,
+            callback=_log.go_through,
             help="Run the submission in a plain subprocess, with all your rights. Never ranked.",
         ),
         click.option(
@@ -57,7 +71,7 @@ def _submission(function: F, required: bool) -> F:
             help="Set a parameter of the file's class; may be repeated.",
         ),
         track_option,
-        click.argument("submission", metavar="FILE|NAME", required=required),
+        click.argument("submission", metavar="FILE|NAME", required=required, shell_complete=_complete.submissions),
     ):
         function = decorate(function)
     return function
@@ -66,26 +80,59 @@ def _submission(function: F, required: bool) -> F:
 def track_option(function: F) -> F:
     """`--track`: a shipped track or a TOML file; None means the default."""
     return click.option(
-        "--track", metavar="TRACK", default=None, help="A track's name, or a .toml file. [default: digits-9to0]"
+        "--track",
+        metavar="TRACK",
+        default=None,
+        shell_complete=_complete.tracks,
+        help="A track's name, or a .toml file. [default: digits-9to0]",
+    )(function)
+
+
+def device_option(function: F) -> F:
+    """`--device`: where victims train, `cpu` or `cuda`; refused at once if it is not here."""
+    return _device("cpu", _here)(function)
+
+
+def gpu_option(function: F) -> F:
+    """The same for what is meant for a GPU."""
+    return _device("cuda", _here)(function)
+
+
+def cluster_device_option(function: F) -> F:
+    """The same for what may run elsewhere: the machine that asks need not have the device."""
+    return _device("cpu")(function)
+
+
+def _device(default: str, callback: Callable[..., str] | None = None) -> Callable[[F], F]:
+    return click.option(
+        "--device",
+        type=click.Choice(["cpu", "cuda", "auto"]),
+        default=default,
+        show_default=True,
+        callback=callback,
+        help="Where victims train; auto takes a GPU if there is one.",
+    )
+
+
+def _here(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Callback of `--device`: `cpu` or `cuda`, the latter only where there is one."""
+    if value == "cpu" or context.resilient_parsing:
+        return value
+    from lnbench.evaluation import machine
+
+    return machine.checked_device(value)
+
+
+def workers_option(function: F) -> F:
+    """`--workers`: how many processes at a time."""
+    return click.option(
+        "--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core or GPU]"
     )(function)
 
 
 def training(function: F) -> F:
-    """`--device` and `--workers`: where victims train, and how many processes at a time."""
-    for decorate in (
-        click.option(
-            "--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]"
-        ),
-        click.option(
-            "--device",
-            type=click.Choice(["cpu", "cuda", "auto"]),
-            default="cpu",
-            show_default=True,
-            help="Where victims train.",
-        ),
-    ):
-        function = decorate(function)
-    return function
+    """`--device` and `--workers`."""
+    return device_option(workers_option(function))
 
 
 def store(function: F) -> F:
@@ -101,14 +148,50 @@ def store(function: F) -> F:
 
 
 def board_option(function: F) -> F:
-    """`--board`: the folder with `seasons.toml` in it."""
+    """`--board`: the folder with `seasons.toml` in it; one that is named has to be there."""
     return click.option(
         "--board",
         type=click.Path(file_okay=False, path_type=Path),
         default=Path("leaderboard"),
         show_default=True,
-        help="The board's folder, with seasons.toml in it.",
+        callback=_there,
+        help="The board's folder, with records/ and seasons.toml in it.",
     )(function)
+
+
+def board_folder(function: F) -> F:
+    """`--board`, or `--folder`, of verbs that are about the board."""
+    return click.option(
+        "--board",
+        "--folder",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("leaderboard"),
+        show_default=True,
+        help="The board's folder: records/TRACK/*.json, seasons.toml, and what is made of them.",
+    )(function)
+
+
+def existing(folder: Path, option: str) -> Path:
+    """The same folder, if it is there.
+
+    Args:
+        option: how another one is given, for the sentence.
+
+    Raises:
+        ProtocolError: if it is not.
+    """
+    from lnbench.errors import ProtocolError
+
+    if not os.path.isdir(folder):  # a name that is too long is no folder either
+        raise ProtocolError(f"there is no folder {marked(str(folder)[:200], 1)}; give another one by {option}.")
+    return folder
+
+
+def _there(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    """Callback of `--board`: a folder that was named is there; the default one need not be."""
+    named = context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
+    return existing(value, "--board") if named else value
 
 
 def repo_option(function: F) -> F:

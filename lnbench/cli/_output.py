@@ -47,7 +47,7 @@ def write(record: Record, folder: Path, *, as_json: bool = False) -> Path:
     try:
         records.write(record, path)
     except UnavailableError:
-        _report.print_record(record)
+        _report.print_record(record, err=as_json)
         if as_json:
             click.echo(canonical_json(record.document), nl=False)
         raise

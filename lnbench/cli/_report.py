@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.text import Text
 
 from lnbench.cli import _tables
 from lnbench.protocol import ARMS, MATCHED
 from lnbench.record.record import FLAGS, Record, meaning
-from lnbench.text import interval, plain, points, share
+from lnbench.text import interval, marked, plain, points, share
 
 _SHARES = {
     "adv_acc": "targeted AA",
@@ -22,7 +24,7 @@ _SHARES = {
 }
 
 
-def print_record(record: Record, *, err: bool = True) -> None:
+def print_record(record: Record, *, err: bool) -> None:
     """Print a record as tables and sentences, to stderr or stdout."""
     console = _tables.console(err=err)
     replication, track = record.document["replication"], record.track
@@ -64,9 +66,9 @@ def print_record(record: Record, *, err: bool = True) -> None:
     console.print()
 
 
-def print_budgets(records: Sequence[Record]) -> None:
-    """Print AA and score at each budget, to stderr."""
-    console, rows = _tables.console(err=True), []
+def print_budgets(records: Sequence[Record], *, err: bool) -> None:
+    """Print AA and score at each budget, to stderr or stdout."""
+    console, rows = _tables.console(err=err), []
     for record in records:
         noise, score = record.track.noise, record.score
         shares = [share(record.arms[arm]["adv_acc"]) for arm in ARMS]
@@ -77,6 +79,28 @@ def print_budgets(records: Sequence[Record]) -> None:
         Text(f"{plain(records[0].label)} on {records[0].track.name}, by budget; none of these records ranks.")
     )
     _tables.show(console, ["k", "η", "AA clean", "random", "poisoned", "score, pp", "95 % interval"], rows)
+
+
+def print_placing(record: Record, board: Path, *, err: bool) -> None:
+    """Print which row of the board a ranked record equals and where it would stand, to stderr or stdout.
+
+    Args:
+        board: the board's folder; the board that comes with lnbench stands in where there is none.
+    """
+    from lnbench.board.placing import placing
+    from lnbench.errors import RecordError
+    from lnbench.evaluation.bundled import board as shipped
+
+    records = next((folder / "records" for folder in (board, shipped()) if (folder / "records").is_dir()), None)
+    if records is None or not record.ranked:
+        return
+    try:
+        said = placing(record, records).sentences
+    except RecordError as error:
+        click.echo(f"note: its rank is not known: {marked(str(error))}", err=True)
+        return
+    for sentence in said:
+        click.echo(sentence, err=err)
 
 
 def ranking(record: Record) -> list[str]:

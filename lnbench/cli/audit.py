@@ -7,16 +7,13 @@ from typing import Any
 
 import click
 
-from lnbench.cli import _output, _progress
+from lnbench.cli import _options, _output, _progress, _result
 from lnbench.text import marked
 
 
 @click.command("audit")
 @click.argument("record", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where victims train."
-)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_options.training
 @click.option("--salt", default=None, help="The salt, for records whose salt is neither public nor revealed.")
 @click.option(
     "--out",
@@ -25,14 +22,7 @@ from lnbench.text import marked
     metavar="FILE",
     help="Where the audit is written. [default: beside the record, as NAME.audit.json]",
 )
-@click.option(
-    "--board",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("leaderboard"),
-    show_default=True,
-    metavar="DIR",
-    help="The board on whose rows the rank is checked, and whose seasons.toml has the salts of closed seasons.",
-)
+@_options.board_option
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the audit on stdout.")
 def command(
     record: Path, device: str, workers: int | None, salt: str | None, out: Path | None, board: Path, as_json: bool
@@ -54,17 +44,17 @@ def command(
         document = audit(read, device=device, workers=workers, salt=salt, board=board, on_progress=report)
     if as_json:
         click.echo(canonical_json(document), nl=False)
-    _print(document, board)
+    _print(_result.Result(as_json), document, board)
     _output.write_file(path, canonical_json(document))
     click.echo(f"audit: {path}", err=True)
     if not document["survives"]:
         raise click.exceptions.Exit(1)
 
 
-def _print(document: dict[str, Any], board: Path) -> None:
+def _print(result: _result.Result, document: dict[str, Any], board: Path) -> None:
     """What came of an audit, for a person."""
     for arm, values in document["arms"].items():
-        click.echo(
+        result.say(
             f"{arm:<9} AA {100 * values['adv_acc']:.1f} % (record: {100 * values['plain_adv_acc']:.1f} %), untargeted "
             f"{100 * values['untargeted_adv_acc']:.1f} % (record: {100 * values['plain_untargeted_adv_acc']:.1f} %)"
             + (
@@ -72,14 +62,13 @@ def _print(document: dict[str, Any], board: Path) -> None:
                 f"(record: {100 * values['plain_damage_adv_acc']:.1f} %)"
                 if "damage_adv_acc" in values
                 else ""
-            ),
-            err=True,
+            )
         )
     same, total = document["reproduced"]
-    click.echo(f"{same} of {total} victims gave the record's bits again under the record's own attack.", err=True)
+    result.say(f"{same} of {total} victims gave the record's bits again under the record's own attack.")
     for sentence in document["verdict"]:
-        click.echo(marked(sentence, lines=1), err=True)
+        result.say(marked(sentence, lines=1))
     if document["standing"] is None:
-        click.echo(f"Its rank was not looked at: there is no board in {board}.", err=True)
+        result.say(f"Its rank was not looked at: there is no board in {board}.")
     for flag in document["flags"]:
-        click.echo(f"doubt: {flag}", err=True)
+        result.say(f"doubt: {flag}")

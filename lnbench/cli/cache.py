@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from lnbench.cli import _groups, _result
 
-@click.group("cache")
+
+@click.group("cache", cls=_groups.Group, default="size")
 def command() -> None:
     """Where results and data are stored, how large they are, and how to clear them.
 
@@ -17,28 +19,40 @@ def command() -> None:
 
 
 @command.command("path")
-def path() -> None:
+@_result.json_option
+def path(as_json: bool) -> None:
     """Print the folder of the results."""
     from lnbench.evaluation.store import Store
 
-    click.echo(Store().root)
+    result, root = _result.Result(as_json), Store().root
+    result.say(str(root))
+    result.give({"results": str(root)})
 
 
 @command.command("size")
-def size() -> None:
+@_result.json_option
+def size(as_json: bool) -> None:
     """Print how much is stored."""
     from lnbench.data import folders
     from lnbench.evaluation.store import Store
 
-    entries, used = Store().size()
-    click.echo(f"results: {entries} in {_bytes(used)}, {Store().root}")
-    click.echo(f"data: {_bytes(_tree(folders.downloads()))}, {folders.downloads()}")
+    result, root, downloads = _result.Result(as_json), Store().root, folders.downloads()
+    (entries, used), data = Store().size(), _tree(downloads)
+    result.say(f"results: {entries} in {_bytes(used)}, {root}")
+    result.say(f"data: {_bytes(data)}, {downloads}")
+    result.give(
+        {
+            "results": {"folder": str(root), "entries": entries, "bytes": used},
+            "data": {"folder": str(downloads), "bytes": data},
+        }
+    )
 
 
 @command.command("clear")
 @click.option("--data", "with_data", is_flag=True, help="Downloaded data too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def clear(with_data: bool, yes: bool) -> None:
+@_result.json_option
+def clear(with_data: bool, yes: bool, as_json: bool) -> None:
     """Remove all results; with --data the downloads as well."""
     from lnbench.data import folders
     from lnbench.evaluation.store import Store
@@ -56,7 +70,10 @@ def clear(with_data: bool, yes: bool) -> None:
     store.clear()
     if with_data and downloads.exists():
         clear_folder(downloads)
-    click.echo(f"removed {what}")
+    result = _result.Result(as_json)
+    result.say(f"removed {what}")
+    removed = [store.root, downloads] if with_data else [store.root]
+    result.give({"removed": [str(folder) for folder in removed], "entries": entries})
 
 
 def _tree(folder: Path) -> int:

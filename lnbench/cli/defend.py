@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _complete, _options, _output, _progress
 
 if TYPE_CHECKING:
     from lnbench.poison.submission import Submission
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     "--against",
     metavar="ATTACK|RECORD",
     required=True,
+    shell_complete=_complete.attacks,
     help="A poisoner's file, a reference attack's name, or the record (.json) of either.",
 )
 @click.option("--quick", is_flag=True, help="Fewer splits and seeds: a first look.")
@@ -49,7 +50,6 @@ def command(
     out: Path | None,
     as_json: bool,
     unsafe_no_sandbox: bool,
-    log: bool,
 ) -> None:
     """Score a defence against an attack.
 
@@ -89,7 +89,7 @@ def command(
             on_progress=report,
         )
     path = folder / made.filename
-    _defence_report.print_record(made)
+    _defence_report.print_record(made, err=as_json)
     if as_json:
         click.echo(canonical_json(made.document), nl=False)
     records.write(made, path)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import platform
 import tempfile
 from importlib import metadata
+from typing import Any
 
 import click
 
 from lnbench import __version__
+from lnbench.cli import _result
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "timm")
 
 
 @click.command("doctor")
-def command() -> None:
+@_result.json_option
+def command(as_json: bool) -> None:
     """Say what this machine can evaluate and what it lacks.
 
     Exit code 3 if the default track cannot be evaluated here.
@@ -22,30 +25,49 @@ def command() -> None:
     from lnbench.evaluation import machine
     from lnbench.protocol import track as tracks
 
-    click.echo(f"lnbench   {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    click.echo(f"libraries {', '.join(_version(name) for name in _LIBRARIES)}")
-    click.echo(f"cores     {machine.cores()}")
-    click.echo(f"GPU       {_gpu()}")
-    ready = [_cache(), _sandbox()]
+    result, system, gpu = _result.Result(as_json), f"{platform.system()} {platform.machine()}", _gpu()
+    versions = {name: _version(name) for name in _LIBRARIES}
+    result.say(f"lnbench   {__version__}, Python {platform.python_version()}, {system}")
+    libraries = (f"{name} {version or 'MISSING'}" for name, version in versions.items())
+    result.say(f"libraries {', '.join(libraries)}")
+    result.say(f"cores     {machine.cores()}")
+    result.say(f"GPU       {gpu}")
+    cache, sandbox = _cache(result), _sandbox(result)
     of_track, seen = {}, dict[object, tuple[bool, str]]()
     for name in tracks.names():
         spec = tracks.load(name).data
         same = spec.source, spec.parquet  # many tracks draw from one source, which is looked at once
         of_track[name] = seen[same] = seen.get(same) or _data(name)
     for name, (_, words) in of_track.items():
-        click.echo(f"track     {name}: {words}")
-    if all(ready) and of_track[tracks.DEFAULT][0]:
-        click.echo(f"ready: `lnbench evaluate FILE` works here on {tracks.DEFAULT}.")
+        result.say(f"track     {name}: {words}")
+    ready = cache["usable"] and sandbox["usable"] and of_track[tracks.DEFAULT][0]
+    result.give(
+        {
+            "lnbench": __version__,
+            "python": platform.python_version(),
+            "system": system,
+            "libraries": versions,
+            "cores": machine.cores(),
+            "gpu": gpu,
+            "cache": cache,
+            "sandbox": sandbox,
+            "tracks": {name: {"usable": usable, "words": words} for name, (usable, words) in of_track.items()},
+            "ready": ready,
+        }
+    )
+    if ready:
+        result.say(f"ready: `lnbench evaluate FILE` works here on {tracks.DEFAULT}.")
     else:
-        click.echo(f"not ready: `lnbench evaluate FILE` cannot run here on {tracks.DEFAULT}; see above.")
+        result.say(f"not ready: `lnbench evaluate FILE` cannot run here on {tracks.DEFAULT}; see above.")
         raise click.exceptions.Exit(3)
 
 
-def _version(library: str) -> str:
+def _version(library: str) -> str | None:
+    """A library's version, or None where it is missing."""
     try:
-        return f"{library} {metadata.version(library)}"
+        return metadata.version(library)
     except metadata.PackageNotFoundError:
-        return f"{library} MISSING"
+        return None
 
 
 def _gpu() -> str:
@@ -58,44 +80,49 @@ def _gpu() -> str:
     return f"{torch.cuda.get_device_name()}, {torch.cuda.get_device_properties(0).total_memory / 2**30:.0f} GiB"
 
 
-def _cache() -> bool:
+def _cache(result: _result.Result) -> dict[str, Any]:
+    """Whether results can be stored, and a sentence on it."""
+    usable, words = _writable()
+    result.say(f"cache     {words}")
+    return {"usable": usable, "words": words}
+
+
+def _writable() -> tuple[bool, str]:
     from lnbench.errors import UnavailableError
     from lnbench.evaluation.store import Store
 
     try:
         root = Store().root
     except UnavailableError as error:
-        click.echo(f"cache     {error}")
-        return False
+        return False, str(error)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:
-        click.echo(f"cache     {root} cannot be written ({error.strerror}); set LNBENCH_CACHE to a folder that can.")
-        return False
-    click.echo(f"cache     {root}, writable")
-    return True
+        return False, f"{root} cannot be written ({error.strerror}); set LNBENCH_CACHE to a folder that can."
+    return True, f"{root}, writable"
 
 
-def _sandbox() -> bool:
+def _sandbox(result: _result.Result) -> dict[str, Any]:
     """Whether there is a sandbox for a submission to run in."""
     from lnbench.errors import UnavailableError
     from lnbench.poison import diagnosis, sandbox
 
     try:
-        result = diagnosis.diagnose()
+        found = diagnosis.diagnose()
     except UnavailableError as error:
-        click.echo(f"sandbox   unknown: {error}")
-        return False
-    click.echo(f"sandbox   {result.mode}: {result.reason}")
-    if result.mode == sandbox.NONE:
-        click.echo("          only --unsafe-no-sandbox runs a file, with all your rights, and its record is not ranked")
+        result.say(f"sandbox   unknown: {error}")
+        return {"usable": False, "mode": None, "words": str(error), "remedies": []}
+    result.say(f"sandbox   {found.mode}: {found.reason}")
+    if found.mode == sandbox.NONE:
+        result.say("          only --unsafe-no-sandbox runs a file, with all your rights, and its record is not ranked")
     else:
-        click.echo(f"memory    {_memory()}")
-    for remedy in result.remedies:
-        click.echo(f"          - {remedy}")
-    return result.mode != sandbox.NONE
+        result.say(f"memory    {_memory()}")
+    for remedy in found.remedies:
+        result.say(f"          - {remedy}")
+    usable = found.mode != sandbox.NONE
+    return {"usable": usable, "mode": found.mode, "words": found.reason, "remedies": list(found.remedies)}
 
 
 def _memory() -> str:

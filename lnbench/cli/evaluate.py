@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _log, _options, _output, _progress
 
 if TYPE_CHECKING:
     from lnbench.protocol import Track
@@ -34,7 +34,8 @@ def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     help="Other budgets than the track's: the curve of AA against η, with unranked records.",
 )
 @click.option("--quick", is_flag=True, help="Fewer splits and seeds: a first look, never ranked.")
-@_options.training
+@_options.cluster_device_option
+@_options.workers_option
 @click.option(
     "--engine", default="local", show_default=True, metavar="ENGINE", help="Where the processes run: local or ray."
 )
@@ -97,7 +98,6 @@ def command(
     own_splits: bool,
     as_json: bool,
     unsafe_no_sandbox: bool,
-    log: bool,
 ) -> None:
     """Score a poisoner on a track.
 
@@ -182,6 +182,7 @@ def command(
                 season=request.season,
                 own_splits=own_splits,
                 on_progress=report,
+                on_log=lambda split, log: _log.tell(f"split {split}", log),
             )
         return made, _output.write(made, records, as_json=as_json)
 
@@ -189,7 +190,8 @@ def command(
         _curve(request.track, budgets, run, records, as_json)
         return
     result, path = run(request.track)
-    _report.print_record(result)
+    _report.print_record(result, err=as_json)
+    _report.print_placing(result, board, err=as_json)
     if as_json:
         click.echo(canonical_json(result.document), nl=False)
     if keep_victims is not None:
@@ -211,7 +213,7 @@ def _curve(
         click.echo(f"budget {varied.noise.budget}", err=True)
         records.append(run(varied)[0])
     document = budget_curve.curve(track, records)
-    _report.print_budgets(records)
+    _report.print_budgets(records, err=as_json)
     for suffix, content in (("json", canonical_json(document)), ("svg", figure(document).encode())):
         path = folder / f"{budget_curve.stem(records)}.{suffix}"
         _output.write_file(path, content)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _options, _output, _progress, _result
 
 if TYPE_CHECKING:
     from lnbench.poison.submission import Submission
@@ -36,8 +36,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("--quick", is_flag=True, help="Fewer splits and seeds: a first look.")
 @click.option("--splits", type=click.IntRange(2), default=None, help="Splits other than the track's.")
 @click.option("--seeds", type=click.IntRange(1), default=None, help="Seeds other than the track's.")
-@click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu", show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_options.training
 @click.option(
     "--records",
     type=click.Path(file_okay=False, path_type=Path),
@@ -54,6 +53,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 )
 @click.option("--check", is_flag=True, help="Compare the page and the heat maps with the JSON files; run nothing.")
 @_options.board_option
+@_result.json_option
 def command(
     track: str | None,
     defences: tuple[str, ...],
@@ -68,6 +68,7 @@ def command(
     out: Path,
     check: bool,
     board: Path,
+    as_json: bool,
 ) -> None:
     """Score every defence against every attack, and draw the page of defences.
 
@@ -83,8 +84,9 @@ def command(
     from lnbench.evaluation.bundled import defences as bundled
     from lnbench.record import defence
 
+    result = _result.Result(as_json)
     if check:
-        _check(out)
+        _check(result, out)
         return
     if quick and (splits or seeds):
         raise click.UsageError("--quick has splits and seeds of its own; leave out --splits and --seeds.")
@@ -111,13 +113,15 @@ def command(
             pairs.append(pair)
             if pair.record is not None:
                 defence.write(pair.record, folder / pair.record.filename)
-                click.echo(f"{pair.defence} against {pair.attack}: {folder / pair.record.filename}")
+                result.say(f"{pair.defence} against {pair.attack}: {folder / pair.record.filename}")
             else:
-                click.echo(f"{pair.defence} against {pair.attack}: {pair.error}")
+                result.say(f"{pair.defence} against {pair.attack}: {pair.error}")
             if any(one.record is not None for one in pairs):
                 written = pages.write(matrix.document(pairs, chosen), out)
     for path in written if pairs else ():
-        click.echo(f"written: {path}")
+        result.say(f"written: {path}")
+    made = any(pair.record is not None for pair in pairs)
+    result.give(matrix.document(pairs, chosen) if made else {"pairs": []})
 
 
 def _attacks(names: tuple[str, ...], track: Track, board: Path) -> list[Submission]:
@@ -139,14 +143,15 @@ def _attacks(names: tuple[str, ...], track: Track, board: Path) -> list[Submissi
     return made
 
 
-def _check(folder: Path) -> None:
+def _check(result: _result.Result, folder: Path) -> None:
     """Exit with 1 if the page or a heat map is not what the JSON files say."""
     from lnbench.board import defences as pages
 
-    wrong = pages.drifted(folder)
+    wrong = pages.drifted(_options.existing(folder, "--out"))
     for path in wrong:
-        click.echo(f"differs: {path}")
+        result.say(f"differs: {path}")
+    result.give({"differs": [str(path) for path in wrong]})
     if wrong:
         click.echo(f"error: {folder} is not what its JSON files say; run `lnbench matrix` again.", err=True)
         raise click.exceptions.Exit(1)
-    click.echo(f"the page of defences in {folder} is what its JSON files say.")
+    result.say(f"the page of defences in {folder} is what its JSON files say.")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lnbench.cli import _options, _progress
+from lnbench.cli import _complete, _options, _progress, _result
 
 _RUNS = 5
 """Simulated runs."""
 
 
 @click.command("plan")
-@click.argument("tracks", metavar="[TRACK]...", nargs=-1)
+@click.argument("tracks", metavar="[TRACK]...", nargs=-1, shell_complete=_complete.tracks)
 @click.option(
     "--submissions", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Rows."
 )
@@ -56,6 +58,7 @@ _RUNS = 5
 )
 @_options.board_option
 @_options.store
+@_result.json_option
 def command(
     tracks: tuple[str, ...],
     submissions: int,
@@ -68,6 +71,7 @@ def command(
     records: int | None,
     board: Path,
     store: str | None,
+    as_json: bool,
 ) -> None:
     """Reckon cells, device hours, cost and wall time of full evaluations, from seconds that cells took.
 
@@ -81,13 +85,17 @@ def command(
     """
     if not tracks and records is None:
         raise click.UsageError("name a track, or give --records.")
+    result, document = _result.Result(as_json), dict[str, Any]()
     if tracks:
-        _evaluations(tracks, submissions, devices, device, price, cell_seconds, stragglers, hours_to_failure, store)
+        asked = tracks, submissions, devices, device, price, cell_seconds, stragglers, hours_to_failure, store
+        document["evaluations"] = _evaluations(result, *asked)
     if records is not None:
-        _board(records, board)
+        document["board"] = _board(result, records, board)
+    result.give(document)
 
 
 def _evaluations(
+    result: _result.Result,
     names: tuple[str, ...],
     submissions: int,
     devices: int,
@@ -97,9 +105,8 @@ def _evaluations(
     stragglers: float,
     hours_to_failure: float,
     store: str | None,
-) -> None:
-    from tabulate import tabulate
-
+) -> dict[str, Any]:
+    """Reckon evaluations, say what came out, and return it as a document."""
     from lnbench.evaluation import forecast
     from lnbench.evaluation.plan import stack_size
     from lnbench.evaluation.shared_store import open_store
@@ -115,7 +122,7 @@ def _evaluations(
             measured, environment = {name: (cell_seconds / size, 0.0, 0) for name, size in sizes.items()}, ""
         cells += forecast.cells_of(track, device, measured)
         if environment:
-            click.echo(f"{track.name}: seconds of environment {environment[:8]}")
+            result.say(f"{track.name}: seconds of environment {environment[:8]}")
     for some in cells:
         hours = some.count(submissions) * some.seconds / 3600
         of = f"{some.seconds:.1f} ± {some.spread:.1f}"
@@ -123,39 +130,44 @@ def _evaluations(
             [
                 some.track,
                 some.victim,
-                some.shared,
-                some.own,
-                some.count(submissions),
+                *map(str, (some.shared, some.own, some.count(submissions))),
                 of,
-                some.measured,
+                str(some.measured),
                 f"{hours:,.1f}",
             ]
         )
     head = ["track", "victim", "shared cells", "each row", "all cells", "seconds each", "measured", "device hours"]
-    click.echo(
-        tabulate(rows, head, tablefmt="plain", disable_numparse=True, stralign="right", colalign=("left", "left"))
-    )
+    result.table(head, rows, words=["victim"])
     faults = forecast.Faults(stragglers=stragglers, hours_to_failure=hours_to_failure)
     total = sum(some.count(submissions) for some in cells)
     hours = sum(some.count(submissions) * some.seconds for some in cells) / 3600
     by_arithmetic = forecast.reckoned(cells, submissions, devices, faults)
     runs = [forecast.simulated(cells, submissions, devices, faults, i) for i in range(_RUNS)]
     mean = sum(runs) / len(runs)
-    click.echo(f"\n{submissions} rows, {total:,} cells, {hours:,.1f} device hours of work on {devices} devices")
-    click.echo(f"wall time by arithmetic      {_progress.duration(by_arithmetic)}")
+    result.say(f"{submissions} rows, {total:,} cells, {hours:,.1f} device hours of work on {devices} devices")
+    result.say(f"wall time by arithmetic      {_progress.duration(by_arithmetic)}")
     apart = mean / by_arithmetic - 1
     spread = f"{_progress.duration(min(runs))} to {_progress.duration(max(runs))}"
-    click.echo(f"wall time by simulation      {_progress.duration(mean)} ({_RUNS} runs: {spread}; {apart:+.0%})")
+    result.say(f"wall time by simulation      {_progress.duration(mean)} ({_RUNS} runs: {spread}; {apart:+.0%})")
+    document: dict[str, Any] = {
+        "submissions": submissions,
+        "devices": devices,
+        "device": device,
+        "cells": [{**dataclasses.asdict(some), "all": some.count(submissions)} for some in cells],
+        "device_hours": hours,
+        "wall_seconds": {"arithmetic": by_arithmetic, "simulated": runs},
+    }
     if price is not None:
         whole, work = devices * mean / 3600 * price, hours * price
-        click.echo(
+        document["cost"] = {"whole": whole, "work": work}
+        result.say(
             f"cost                         {whole:,.2f} for all devices until the end, {work:,.2f} for work alone"
         )
+    return document
 
 
-def _board(records: int, board: Path) -> None:
-    from tabulate import tabulate
-
+def _board(result: _result.Result, records: int, board: Path) -> list[dict[str, Any]]:
+    """Reckon a board, say what came out, and return it as a document."""
     from lnbench.board.scale import costs
 
     found = costs(board)
@@ -169,6 +181,7 @@ def _board(records: int, board: Path) -> None:
         ]
         for cost in found
     ]
-    click.echo(f"\nA board of {records:,} records, from what the records in {board} cost\n")
-    click.echo(tabulate(rows, ["what", "here", "then", "limit", "passed at"], tablefmt="plain", disable_numparse=True))
-    click.echo(f"\nFirst to break: {found[0].what}, at {found[0].breaks_at:,} records.")
+    result.say(f"A board of {records:,} records, from what the records in {board} cost")
+    result.table(["what", "here", "then", "limit", "passed at"], rows, words=["limit"])
+    result.say(f"First to break: {found[0].what}, at {found[0].breaks_at:,} records.")
+    return [{**dataclasses.asdict(cost), "then": cost.at(records), "breaks_at": cost.breaks_at} for cost in found]

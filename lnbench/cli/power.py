@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from lnbench.cli import _options
+from lnbench.cli import _complete, _options, _result
 
 _SEEDS = (1, 2, 4, 8, 16)
 
 
 @click.command("power")
-@click.argument("track", required=False)
+@click.argument("track", required=False, shell_complete=_complete.tracks)
 @click.option(
     "--effect",
     type=click.FloatRange(0, 100, min_open=True),
@@ -26,7 +26,8 @@ _SEEDS = (1, 2, 4, 8, 16)
     show_default=True,
     help="Level of the two-sided test.",
 )
-def command(track: str | None, effect: float, alpha: float) -> None:
+@_result.json_option
+def command(track: str | None, effect: float, alpha: float, as_json: bool) -> None:
     """How many splits and seeds an effect takes on a track.
 
     Reckoned from the spread that TRACK's calibration run measured under random flips: a flip set's own effect on its
@@ -35,30 +36,43 @@ def command(track: str | None, effect: float, alpha: float) -> None:
     \b
       lnbench power digits-9to0 --effect 3
     """
-    from tabulate import tabulate
-
     from lnbench.evaluation import calibration
     from lnbench.protocol.track import DEFAULT
 
     chosen = _options.load_track(track)
     made = calibration.read(track or DEFAULT)
     parts, splits, seeds = made["components_pp"], made["splits"], made["seeds"]
-    sd = parts["total"]
-    click.echo(
+    sd, result = parts["total"], _result.Result(as_json)
+    resolved, found = calibration.resolved(sd, splits, alpha), calibration.power(effect, sd, splits, alpha)
+    result.say(
         f"{chosen.name}: {splits} splits × {seeds} seeds; a split's drop has σ = {sd:.1f} pp under random flips."
     )
-    click.echo(
-        f"They find a true drop of {calibration.resolved(sd, splits, alpha):.1f} pp with 80 % power (two-sided, "
-        f"alpha {alpha:g}), and one of {effect:g} pp with {calibration.power(effect, sd, splits, alpha):.0%}."
+    result.say(
+        f"They find a true drop of {resolved:.1f} pp with 80 % power (two-sided, alpha {alpha:g}), and one of "
+        f"{effect:g} pp with {found:.0%}."
     )
     known = [v for v in sorted({*_SEEDS, seeds}) if calibration.sd_of_split(parts, seeds, v) is not None]
-    rows = [["seeds", "splits", "victims an arm"]]
+    rows, needed = [], []
     for v in known:
         spread = calibration.sd_of_split(parts, seeds, v)
         number = calibration.splits_needed(effect, spread or 0.0, alpha)
         most = f"over {calibration.MOST_SPLITS}"
         rows.append([str(v), str(number or most), str(number * v * len(chosen.victims)) if number else "–"])
-    click.echo(f"\nTo find {effect:g} pp with 80 % power:\n")
-    click.echo(tabulate(rows, "firstrow", tablefmt="plain", stralign="right", disable_numparse=True))
+        needed.append({"seeds": v, "splits": number})
+    result.say(f"\nTo find {effect:g} pp with 80 % power:")
+    result.table(["seeds", "splits", "victims an arm"], rows)
+    result.give(
+        {
+            "track": chosen.name,
+            "splits": splits,
+            "seeds": seeds,
+            "sd_of_split_pp": sd,
+            "alpha": alpha,
+            "resolves_pp_at_80_percent_power": resolved,
+            "effect_pp": effect,
+            "power": found,
+            "needed": needed,
+        }
+    )
     if parts["between"] is None:
-        click.echo("\nIts calibration has one seed a split, so what other numbers of seeds would buy is not known.")
+        result.say("\nIts calibration has one seed a split, so what other numbers of seeds would buy is not known.")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from lnbench.cli import _result
+
 
 @click.command("pull")
 @click.argument("dataset", metavar="USER/NAME[@REVISION]")
 @click.option("--track", metavar="FILE.toml", help="The dataset's track, if it does not ship and pins its own images.")
-def command(dataset: str, track: str | None) -> None:
+@_result.json_option
+def command(dataset: str, track: str | None, as_json: bool) -> None:
     """Download a poisoned dataset from the Hub and check everything in it.
 
     The repository is a stranger's: only its card, its lnbench.json and its tables are read, none of it is run, and the
@@ -30,13 +33,28 @@ def command(dataset: str, track: str | None) -> None:
     poisoner, splits = facts["poisoner"], pulled.manifest.splits
     what = "images and labels" if pulled.manifest.images else "labels only"
     claimed = f"{points(facts['record']['drop_pp'])} pp {interval(facts['record']['ci95_pp'])}"
-    click.echo(f"{pulled.source}{' (pulled before)' if pulled.cached else ''}")
-    click.echo(f"poisoner: {plain(poisoner['name'], 40)}: {plain(poisoner['description'], 200)}")
+    result, flips = _result.Result(as_json), sum(map(len, pulled.flips.values()))
+    result.say(f"{pulled.source}{' (pulled before)' if pulled.cached else ''}")
+    result.say(f"poisoner: {plain(poisoner['name'], 40)}: {plain(poisoner['description'], 200)}")
     known = "" if strangers.ships(theirs) else "; it does not ship with this lnbench, so look at its budget and pairs"
-    click.echo(f"track:    {theirs.name}, version {theirs.version}{known}")
-    click.echo(
-        f"labels:   {sum(map(len, pulled.flips.values()))} flips in {len(splits)} splits, {what}; as their hashes say"
+    result.say(f"track:    {theirs.name}, version {theirs.version}{known}")
+    result.say(f"labels:   {flips} flips in {len(splits)} splits, {what}; as their hashes say")
+    result.say(f"score:    {claimed}, as its publisher claims; record {facts['record']['sha256'][:8]}")
+    result.say(f"load it:  lnbench.load_poisoned({pulled.repo!r}, split={splits[0]}, revision={pulled.commit!r})")
+    result.say(f"score it: lnbench evaluate {pulled.source}")
+    result.give(
+        {
+            "source": pulled.source,
+            "cached": pulled.cached,
+            "poisoner": poisoner["name"],
+            "track": {"name": theirs.name, "sha256": theirs.sha256, "ships": strangers.ships(theirs)},
+            "splits": splits,
+            "flips": flips,
+            "images": pulled.manifest.images,
+            "claimed": {
+                "drop_pp": facts["record"]["drop_pp"],
+                "ci95_pp": facts["record"]["ci95_pp"],
+                "record": facts["record"]["sha256"],
+            },
+        }
     )
-    click.echo(f"score:    {claimed}, as its publisher claims; record {facts['record']['sha256'][:8]}")
-    click.echo(f"load it:  lnbench.load_poisoned({pulled.repo!r}, split={splits[0]}, revision={pulled.commit!r})")
-    click.echo(f"score it: lnbench evaluate {pulled.source}")

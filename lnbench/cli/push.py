@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
 
-from lnbench.cli import _options
+from lnbench.cli import _options, _result
 
 
 @click.command("push")
@@ -26,6 +27,7 @@ from lnbench.cli import _options
 )
 @click.option("--track", metavar="FILE.toml", help="The record's track, if it does not ship and pins its own images.")
 @_options.board_option
+@_result.json_option
 def command(
     record: Path,
     repo: str,
@@ -37,6 +39,7 @@ def command(
     victims: Path | None,
     track: str | None,
     board: Path,
+    as_json: bool,
 ) -> None:
     """Publish a record's poisoned dataset on the Hugging Face Hub.
 
@@ -66,10 +69,12 @@ def command(
     )
     if not pushed.images:
         click.echo("labels only: no images are in it.", err=True)
+    result = _result.Result(as_json)
+    result.give(dataclasses.asdict(pushed))
     if pushed.tag is None:
-        click.echo(f"proposed: {pushed.url}")
+        result.say(f"proposed: {pushed.url}")
         return
-    click.echo(f"{'pushed' if pushed.changed else 'unchanged'}: {pushed.url}")
-    click.echo(f"tag:    {pushed.tag}")
-    click.echo(f"commit: {pushed.commit}")
-    click.echo(f"score it again: lnbench evaluate hf://{pushed.repo}@{pushed.commit}")
+    result.say(f"{'pushed' if pushed.changed else 'unchanged'}: {pushed.url}")
+    result.say(f"tag:    {pushed.tag}")
+    result.say(f"commit: {pushed.commit}")
+    result.say(f"score it again: lnbench evaluate hf://{pushed.repo}@{pushed.commit}")

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from lnbench.cli import _output
+from lnbench.cli import _complete, _options, _output, _result
 from lnbench.text import marked
 
 
 @click.command("reproduce")
-@click.argument("names", metavar="NAME...", nargs=-1)
+@click.argument("names", metavar="NAME...", nargs=-1, shell_complete=_complete.experiments)
 @click.option("--quick", "level", flag_value="quick", default=True, help="Small sizes: direction only. [default]")
 @click.option("--full", "level", flag_value="full", help="At least 20 seeds a point, or the sizes of the thesis.")
 @click.option("--list", "listed", is_flag=True, help="List the experiments.")
@@ -28,7 +28,8 @@ from lnbench.text import marked
     show_default=True,
     help="Folder of the JSON files, the figures and the page.",
 )
-@click.option("--workers", type=click.IntRange(1), default=None, help="Worker processes. [default: one per core]")
+@_options.workers_option
+@_result.json_option
 def command(
     names: tuple[str, ...],
     level: str,
@@ -38,6 +39,7 @@ def command(
     check: bool,
     out: Path,
     workers: int | None,
+    as_json: bool,
 ) -> None:
     """Run experiments of the thesis again, draw them and check its claims.
 
@@ -52,39 +54,48 @@ def command(
 
     if sum([listed, everything, redraw, check, bool(names)]) != 1:
         raise click.UsageError("give experiments' names, or one of --list, --all, --redraw, --check.")
+    result = _result.Result(as_json)
     if listed:
-        for name in experiments.names():
-            about = experiments.about(name)
-            click.echo(f"{name:<12} {about['THESIS']:<24} {about['TITLE']}")
+        every = {name: experiments.about(name) for name in experiments.names()}
+        for name, about in every.items():
+            result.say(f"{name:<12} {about['THESIS']:<24} {about['TITLE']}")
+        result.give(
+            [{"name": name, "thesis": about["THESIS"], "title": about["TITLE"]} for name, about in every.items()]
+        )
     elif redraw:
-        _redraw(out)
+        _redraw(result, out)
     elif check:
-        _check(out)
+        _check(result, out)
     else:
-        _measure(names or tuple(experiments.names()), level, out, workers, keep_going=everything)
+        _measure(result, names or tuple(experiments.names()), level, out, workers, keep_going=everything)
 
 
-def _redraw(out: Path) -> None:
+def _redraw(result: _result.Result, out: Path) -> None:
     from lnbench.thesis import drawing, run
 
     drawing.require()
-    for path in run.redraw(out):
-        click.echo(f"written: {path}")
+    written = list(run.redraw(_options.existing(out, "--out")))
+    for path in written:
+        result.say(f"written: {path}")
+    result.give({"written": [str(path) for path in written]})
 
 
-def _check(out: Path) -> None:
+def _check(result: _result.Result, out: Path) -> None:
     from lnbench.thesis import run
 
-    wrong = run.drifted(out)
+    wrong = run.drifted(_options.existing(out, "--out"))
     for path in wrong:
-        click.echo(f"differs: {path}")
+        result.say(f"differs: {path}")
+    result.give({"differs": [str(path) for path in wrong]})
     if wrong:
         click.echo(f"error: {out} is not what its numbers say; run `lnbench reproduce --redraw --out {out}`.", err=True)
         raise click.exceptions.Exit(1)
-    click.echo(f"{out} is what its numbers say.")
+    result.say(f"{out} is what its numbers say.")
 
 
-def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None, keep_going: bool) -> None:
+def _measure(
+    result: _result.Result, names: tuple[str, ...], level: str, out: Path, workers: int | None, keep_going: bool
+) -> None:
     from lnbench.cli import _progress
     from lnbench.errors import LnbenchError
     from lnbench.evaluation import machine
@@ -94,7 +105,7 @@ def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None,
     for name in names:
         experiments.load(name)
     _output.writable(out)
-    code = 0
+    code, made = 0, []
     for name in names:
         try:
             with _progress.reporter() as notify:
@@ -106,20 +117,22 @@ def _measure(names: tuple[str, ...], level: str, out: Path, workers: int | None,
             click.echo(f"error: {name}: {marked(str(error))}", err=True)
             code = error.exit_code
             continue
-        _tell(document, paths)
+        made.append(document)
+        _tell(result, document, paths)
+    result.give(made)
     if code:
         raise click.exceptions.Exit(code)
 
 
-def _tell(document: dict[str, Any], paths: list[Path]) -> None:
+def _tell(result: _result.Result, document: dict[str, Any], paths: list[Path]) -> None:
     """What came of an experiment, for a person."""
     from lnbench.thesis.experiment import LEVELS
 
     level = document["level"]
-    click.echo(f"\n{document['experiment']}: {document['title']} (thesis {document['thesis']})")
-    click.echo(f"level {level}: {LEVELS[level]}")
+    result.say(f"\n{document['experiment']}: {document['title']} (thesis {document['thesis']})")
+    result.say(f"level {level}: {LEVELS[level]}")
     for choice in document["choices"]:
-        click.echo(f"  · {choice}")
+        result.say(f"  · {choice}")
     for verdict in document["verdicts"]:
-        click.echo(f"{verdict['verdict'].upper():<10} {verdict['claim']}\n           {verdict['evidence']}")
+        result.say(f"{verdict['verdict'].upper():<10} {verdict['claim']}\n           {verdict['evidence']}")
     click.echo(f"written: {', '.join(str(path) for path in paths)}", err=True)

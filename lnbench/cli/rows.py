@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lnbench.cli import _progress
+from lnbench.cli import _complete, _groups, _log, _progress, _result
+from lnbench.cli import _options as _shared
 from lnbench.text import marked
 
 if TYPE_CHECKING:
@@ -20,12 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _options(function: F) -> F:
     """What both stages take."""
     for decorate in (
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            default=None,
-            help="Processes at a time. [default: one per core or GPU]",
-        ),
+        _shared.workers_option,
         click.option(
             "--attacks",
             type=click.Path(file_okay=False, path_type=Path),
@@ -35,7 +31,8 @@ def _options(function: F) -> F:
         ),
         click.option("--row", "rows", metavar="ROW", multiple=True, help="Only this row; may be repeated."),
         _folder,
-        click.argument("tracks", metavar="[TRACK]...", nargs=-1),
+        _result.json_option,
+        click.argument("tracks", metavar="[TRACK]...", nargs=-1, shell_complete=_complete.tracks),
     ):
         function = decorate(function)
     return function
@@ -50,7 +47,7 @@ _folder = click.option(
 )
 
 
-@click.group("rows")
+@click.group("rows", cls=_groups.Group)
 def command() -> None:
     """Make the rows of the reference attacks on tracks that need a GPU.
 
@@ -70,18 +67,26 @@ def command() -> None:
 
 @command.command("labels")
 @_options
-def labels(tracks: tuple[str, ...], folder: Path, rows: tuple[str, ...], attacks: Path, workers: int | None) -> None:
+def labels(
+    tracks: tuple[str, ...],
+    folder: Path,
+    rows: tuple[str, ...],
+    attacks: Path,
+    workers: int | None,
+    as_json: bool,
+) -> None:
     """Make the labels of every row, in the sandbox; train nothing."""
     from lnbench.contribute import two_machines as many
 
     named = tracks or many.GPU_TRACKS, rows or many.reference_rows(attacks), folder
+    result = _result.Result(as_json)
     with _progress.reporter() as report:
-        code = _told(many.labels(*named, workers=workers, on_progress=report))
+        code = _told(result, many.labels(*named, workers=workers, on_progress=report))
     raise click.exceptions.Exit(code)
 
 
 @command.command("train")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cuda", show_default=True, help="Where to train.")
+@_shared.gpu_option
 @_options
 def train(
     tracks: tuple[str, ...],
@@ -90,6 +95,7 @@ def train(
     attacks: Path,
     workers: int | None,
     device: str,
+    as_json: bool,
 ) -> None:
     """Train and attack the victims of every row that has labels; run no submission, write records.
 
@@ -98,8 +104,9 @@ def train(
     from lnbench.contribute import two_machines as many
 
     named = tracks or many.GPU_TRACKS, rows or many.reference_rows(attacks), folder
+    result = _result.Result(as_json)
     with _progress.reporter() as report:
-        code = _told(many.train(*named, device=device, workers=workers, on_progress=report))
+        code = _told(result, many.train(*named, device=device, workers=workers, on_progress=report))
     raise click.exceptions.Exit(code)
 
 
@@ -112,25 +119,42 @@ def train(
     show_default=True,
     help="The board's folder.",
 )
-def add(folder: Path, board: Path) -> None:
+@_result.json_option
+def add(folder: Path, board: Path, as_json: bool) -> None:
     """Add the folder's records to the board, and build it; those that are there already stay."""
     from lnbench.board import build
     from lnbench.contribute import two_machines as many
 
-    code = _told(many.add(folder, board))
-    for path in build(board / "records", board):
-        click.echo(f"changed: {path}")
+    result, outcomes = _result.Result(as_json), list(many.add(_shared.existing(folder, "--folder"), board))
+    code, changed = _told(result, outcomes, give=False), build(board / "records", board)
+    for path in changed:
+        result.say(f"changed: {path}")
+    result.give({"rows": [_entry(outcome) for outcome in outcomes], "changed": [str(path) for path in changed]})
     raise click.exceptions.Exit(code)
 
 
-def _told(outcomes: Iterator[RowResult]) -> int:
-    """One line an outcome as it comes; the gravest exit code among them."""
-    codes = {0}
+def _told(result: _result.Result, outcomes: Iterable[RowResult], *, give: bool = True) -> int:
+    """One line an outcome as it comes, and a document of them at the end; the gravest exit code among them."""
+    codes, entries = {0}, []
     for outcome in outcomes:
+        entries.append(_entry(outcome))
         what = f"{outcome.row} on {outcome.track}" if outcome.row else outcome.track
         if outcome.error is not None:
             codes.add(outcome.error.exit_code)
             click.echo(f"error: {what}: {marked(str(outcome.error))}", err=True)
+            _log.under(outcome.error)
         else:
-            click.echo(f"done: {what}" + (f": {outcome.path}" if outcome.path else ""))
+            result.say(f"done: {what}" + (f": {outcome.path}" if outcome.path else ""))
+    if give:
+        result.give({"rows": entries})
     return max(codes)
+
+
+def _entry(outcome: RowResult) -> dict[str, Any]:
+    """What became of a row, for a document."""
+    return {
+        "track": outcome.track,
+        "row": outcome.row,
+        "record": None if outcome.path is None else str(outcome.path),
+        "error": None if outcome.error is None else str(outcome.error),
+    }

@@ -9,26 +9,68 @@ from typing import Any
 
 import click
 
+from lnbench.cli import _complete, _options
+
+_TERMINAL = "-"
+"""What `--plot` is without a file."""
+
 
 @click.command("show")
-@click.argument("record", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("record", required=False, shell_complete=_complete.records)
+@_options.track_option
+@click.option(
+    "--plot",
+    is_flag=False,
+    flag_value=_TERMINAL,
+    default=None,
+    metavar="[FILE]",
+    help="Draw the score of each split, and accuracy by radius: here, or into an .svg or .png file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record itself, indented.")
-def command(record: Path, as_json: bool) -> None:
-    """Print a record as a table."""
+def command(record: str | None, track: str | None, plot: str | None, as_json: bool) -> None:
+    """Print a record as a table.
+
+    RECORD is a file, or the name of a row of the board: my_poisoner, "dominating_set(space=pca)" or
+    my_poisoner-ab0761e4; --track says of which track.
+
+    \b
+      lnbench show my_poisoner
+      lnbench show records/digits-9to0/mine-0a1b2c3d.json --plot mine.svg
+    """
     from lnbench import record as records
+    from lnbench.board.rows import record_file
     from lnbench.cli import _defence_report, _report
+    from lnbench.protocol.track import DEFAULT
     from lnbench.record import defence as defences
     from lnbench.record.folder import refuse_audit
 
-    refuse_audit(record)
-    if defences.is_defence(record):
-        defence = defences.read(record)
+    if record is None and plot not in (None, _TERMINAL):
+        record, plot = plot, _TERMINAL  # `--plot RECORD`
+    if record is None:
+        raise click.MissingParameter(param_hint="'RECORD'", param_type="argument")
+    path = record_file(record, track or DEFAULT)
+    if plot not in (None, _TERMINAL) and Path(str(plot)).suffix.lower() not in (".svg", ".png"):
+        raise click.UsageError(f"--plot takes a file ending in .svg or .png, got {str(plot)[:80]!r}.")
+    refuse_audit(path)
+    if defences.is_defence(path):
+        if plot is not None:
+            raise click.UsageError("--plot draws a poisoner's record; this is a defence's.")
+        defence = defences.read(path)
         if as_json:
             _indented(defence.document)
         else:
             _defence_report.print_record(defence, err=False)
         return
-    made = records.read(record)
+    made = records.read(path)
+    if plot == _TERMINAL:
+        from lnbench.cli import _plot
+
+        _plot.print_plot(made)
+        return
+    if plot is not None:
+        made.plot().save(plot)
+        click.echo(f"figure: {plot}", err=True)
+        return
     if as_json:
         _indented(made.document)
     else:

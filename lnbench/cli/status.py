@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options, _progress
+from lnbench.cli import _options, _progress, _result
 
 if TYPE_CHECKING:
     from lnbench.evaluation.campaign_status import Status
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("status")
 @click.option("--campaign", metavar="ID", default=None, help="Only this campaign. [default: the one begun last]")
 @_options.store
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@_result.json_option
 def command(campaign: str | None, store: str | None, as_json: bool) -> None:
     """Show what a campaign has done and has left, by track and by worker.
 
@@ -39,25 +38,26 @@ def command(campaign: str | None, store: str | None, as_json: bool) -> None:
             "--all DIR --tracks …` starts one."
         )
     if as_json:
-        click.echo(json.dumps(found.document(), indent=1, sort_keys=True))
+        _result.Result(True).give(found.document())
         return
-    _show(found)
+    _show(_result.Result(False), found)
 
 
-def _show(found: Status) -> None:
-    from tabulate import tabulate
-
+def _show(result: _result.Result, found: Status) -> None:
     left = "" if found.seconds_left is None else f", {_progress.duration(found.seconds_left)} left"
     failed = f" ({found.failed} failed)" if found.failed else ""
-    click.echo(
-        f"campaign {found.campaign}: {found.rows} rows{failed}, {found.done} of {found.total} cells done{left}\n"
-    )
+    result.say(f"campaign {found.campaign}: {found.rows} rows{failed}, {found.done} of {found.total} cells done{left}")
     head = ["track", "labels", "cells done", "running", "left", "victims left"]
     tracks = [
-        [t.track, f"{t.labels_done}/{t.labels}", f"{t.done}/{t.cells}", t.running, t.cells - t.done, t.victims_left]
+        [
+            t.track,
+            f"{t.labels_done}/{t.labels}",
+            f"{t.done}/{t.cells}",
+            *map(str, (t.running, t.cells - t.done, t.victims_left)),
+        ]
         for t in found.tracks
     ]
-    click.echo(tabulate(tracks, head, tablefmt="plain", disable_numparse=True, stralign="right", colalign=("left",)))
+    result.table(head, tracks)
     if not found.workers:
         return
     now, lines = time.time(), []
@@ -65,6 +65,6 @@ def _show(found: Status) -> None:
         state = w.stage if w.stage == "ended" or w.alive else "silent"
         ago = _progress.duration(max(0.0, now - w.time)) + " ago"
         nodes = ", ".join(f"{node} {count}" for node, count in sorted(w.nodes.items()))
-        lines.append([w.worker, w.engine, w.share or "", state, w.track, w.running if w.alive else 0, nodes, ago])
+        lines.append([w.worker, w.engine, w.share or "", state, w.track, str(w.running if w.alive else 0), nodes, ago])
     head = ["worker", "engine", "shard", "state", "track", "running", "done by node", "last heard"]
-    click.echo("\n" + tabulate(lines, head, tablefmt="plain", disable_numparse=True))
+    result.table(head, lines, words=["engine", "shard", "state", "track", "done by node", "last heard"])

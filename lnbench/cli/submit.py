@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _log, _options, _output, _progress, _result
 
 if TYPE_CHECKING:
     from lnbench.poison.submission import Submission
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
     help="Your clone of lnbench. [default: the one this folder is in]",
 )
 @click.option("--yes", is_flag=True, help="Push and open the pull request without asking.")
+@_result.json_option
 def command(
     submission: str,
     track: str | None,
     settings: dict[str, str],
     unsafe_no_sandbox: bool,
-    log: bool,
     made: Path | None,
     device: str,
     workers: int | None,
     repository: Path,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Check and evaluate a poisoner, and open a pull request with it.
 
@@ -57,15 +58,16 @@ def command(
     from lnbench.contribute import names, submit
 
     names.check(poisoner, attacks=False)
+    submit.check_own_idea(poisoner)
     sandbox = _options.sandbox(unsafe_no_sandbox, poisoner.file)
     folder = _output.records_folder(None if made is None else made.parent, chosen)
     submit.described(poisoner)
     if made is not None:
-        result, path = submit.made_before(made, poisoner), made
+        record, path = submit.made_before(made, poisoner), made
     else:
         valid = f"{poisoner.file}: its labels are valid on {chosen.name}; now the victims."
         with _progress.reporter() as report:
-            result = submit.scored(
+            record = submit.scored(
                 poisoner,
                 chosen,
                 sandbox=sandbox,
@@ -73,36 +75,43 @@ def command(
                 workers=workers,
                 on_checked=lambda: click.echo(valid, err=True),
                 on_progress=report,
+                on_log=lambda split, log: _log.tell(f"split {split}", log),
             )
-        path = _output.write(result, folder)
-    _report.print_record(result)
-    text = submit.write_text(result, path)
-    click.echo(f"record: {path}\npull request's text: {text}")
-    _propose(poisoner, result, text, repository, yes)
+        path = _output.write(record, folder)
+    _report.print_record(record, err=as_json)
+    _report.print_placing(record, Path("leaderboard"), err=as_json)
+    text, result = submit.write_text(record, path), _result.Result(as_json)
+    result.say(f"record: {path}\npull request's text: {text}")
+    proposed = _propose(result, poisoner, record, text, repository, yes)
+    result.give({"record": str(path), "sha256": record.sha256, "text": str(text), **proposed})
 
 
-def _propose(poisoner: Submission, result: Record, text: Path, repository: Path, yes: bool) -> None:
-    """Make the branch; push it if the author agrees, or say how."""
+def _propose(
+    result: _result.Result, poisoner: Submission, record: Record, text: Path, repository: Path, yes: bool
+) -> dict[str, str]:
+    """Make the branch; push it if the author agrees, or say how. Returns what was made."""
     from lnbench.contribute import branch as branches
     from lnbench.contribute import pull_request
 
-    root, title = branches.checkout(repository), pull_request.title(result)
+    root, title = branches.checkout(repository), pull_request.title(record)
     if root is None:
-        click.echo(
+        result.say(
             f"\n{repository.resolve()} is not a clone of lnbench, so there is no branch. On GitHub, fork lnbench, add "
             f"your file as submissions/{poisoner.file}, and open a pull request titled {title!r} with the text above."
         )
-        return
+        return {}
     branch = branches.make(root, poisoner)
-    click.echo(f"branch: {branch.name}, one commit on {branch.base}")
+    result.say(f"branch: {branch.name}, one commit on {branch.base}")
     if shutil.which("gh") is not None:
         asked = "Push it and open the pull request now?"
-        if yes or (sys.stdin.isatty() and click.confirm(asked, default=False)):
-            click.echo(f"pull request: {branches.publish(root, branch, title, text)}")
-            return
-        click.echo("\nNothing was pushed. `lnbench submit --yes` does it, or by hand:")
+        if yes or (sys.stdin.isatty() and click.confirm(asked, default=False, err=True)):
+            address = branches.publish(root, branch, title, text)
+            result.say(f"pull request: {address}")
+            return {"branch": branch.name, "pull_request": address}
+        result.say("\nNothing was pushed. `lnbench submit --yes` does it, or by hand:")
     else:
-        click.echo("\nNothing was pushed: GitHub's `gh` is not installed. By hand, FORK being your fork's address:")
+        result.say("\nNothing was pushed: GitHub's `gh` is not installed. By hand, FORK being your fork's address:")
     for step in branches.steps(branch, title, text):
-        click.echo(f"  {step}")
-    click.echo("The second step is also a button on your fork's page, once the branch is there.")
+        result.say(f"  {step}")
+    result.say("The second step is also a button on your fork's page, once the branch is there.")
+    return {"branch": branch.name}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lnbench.cli import _options
+from lnbench.cli import _groups, _options, _result
 
 
-@click.group("suite")
+@click.group("suite", cls=_groups.Group)
 def command() -> None:
     """Build and pull the poisoned suite: what a defence is tested on.
 
@@ -32,6 +33,7 @@ def command() -> None:
 )
 @_options.images_option
 @_options.training
+@_result.json_option
 def build(
     folder: Path,
     repo: str,
@@ -41,6 +43,7 @@ def build(
     labels_only: bool | None,
     device: str,
     workers: int | None,
+    as_json: bool,
 ) -> None:
     """Write the suite to FOLDER, ready for `lnbench hub upload`.
 
@@ -64,16 +67,34 @@ def build(
             notify=report,
             tell=lambda sentence: click.echo(f"note: {marked(sentence)}", err=True),
         )
+    result = _result.Result(as_json)
     for track in made.tracks.values():
         what = "images and labels" if track.images else "labels only"
-        click.echo(f"{track.name}: record {track.record[:8]}, {track.splits} splits, {what}, {track.victims} victims")
-    click.echo(f"built: {folder}, {len(made.files) + 2} files, tag {made.tag}")
-    click.echo(f"publish it: lnbench hub upload {folder} --repo {repo}")
+        result.say(f"{track.name}: record {track.record[:8]}, {track.splits} splits, {what}, {track.victims} victims")
+    result.say(f"built: {folder}, {len(made.files) + 2} files, tag {made.tag}")
+    result.say(f"publish it: lnbench hub upload {folder} --repo {repo}")
+    result.give(
+        {
+            "folder": str(folder),
+            "tag": made.tag,
+            "files": len(made.files) + 2,
+            "tracks": {
+                track.name: {
+                    "record": track.record,
+                    "splits": track.splits,
+                    "images": track.images,
+                    "victims": track.victims,
+                }
+                for track in made.tracks.values()
+            },
+        }
+    )
 
 
 @command.command("pull")
 @click.argument("suite", metavar="[USER/NAME[@REVISION]]", required=False)
-def pull(suite: str | None) -> None:
+@_result.json_option
+def pull(suite: str | None, as_json: bool) -> None:
     """Download a suite's records and tables and check everything in them.
 
     The repository is a stranger's: none of it is run, records are derived anew from their own bits, and labels and
@@ -89,9 +110,17 @@ def pull(suite: str | None) -> None:
         pulled = pulling.pull(
             suite or pulling.REPO, on_share=lambda share: report(Progress("checking", 100 * share, 100, 0, None))
         )
-    click.echo(f"{pulled.source}{' (pulled before)' if pulled.cached else ''}")
+    result, document = _result.Result(as_json), dict[str, Any]()
+    result.say(f"{pulled.source}{' (pulled before)' if pulled.cached else ''}")
     for name, made in pulled.records.items():
         stated = pulled.manifest.tracks[name]
         score = f"{points(made.score.drop_pp)} pp {interval(made.score.ci95_pp)}"
-        click.echo(f"{name}: {plain(made.label, 60)}, {score}, {stated.splits} splits, {stated.victims} victims")
-    click.echo(f"load it: lnbench.load_suite({f'{pulled.repo}@{pulled.commit}'!r})")
+        document[name] = {
+            "poisoner": made.name,
+            "score": {"drop_pp": made.score.drop_pp, "ci95_pp": made.score.ci95_pp},
+            "splits": stated.splits,
+            "victims": stated.victims,
+        }
+        result.say(f"{name}: {plain(made.label, 60)}, {score}, {stated.splits} splits, {stated.victims} victims")
+    result.give({"source": pulled.source, "cached": pulled.cached, "tracks": document})
+    result.say(f"load it: lnbench.load_suite({f'{pulled.repo}@{pulled.commit}'!r})")

@@ -7,27 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _complete, _groups, _options, _output, _progress, _result
 
 if TYPE_CHECKING:
     from lnbench.protocol import Track
 
 
-@click.group("tracks", invoke_without_command=True)
-@click.pass_context
-def command(ctx: click.Context) -> None:
+@click.group("tracks", cls=_groups.Group, default="list")
+def command() -> None:
     """List, show and validate tracks."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_tracks)
 
 
 @command.command("list")
-def list_tracks() -> None:
+@_result.json_option
+def list_tracks(as_json: bool) -> None:
     """One line per track that ships with lnbench."""
-    from lnbench.cli import _tables
     from lnbench.protocol import track as tracks
 
-    rows = []
+    result, rows, document = _result.Result(as_json), [], []
     for name in tracks.names():
         track = tracks.load(name)
         rows.append(
@@ -40,25 +37,41 @@ def list_tracks() -> None:
                 "yes" if track.calibrated else "not yet: cannot rank",
             ]
         )
+        document.append(
+            {
+                **{key: track.document[key] for key in ("name", "version", "title")},
+                "sha256": track.sha256,
+                "budget": track.noise.budget,
+                "victims": [victim.name for victim in track.victims],
+                "splits": track.replication.splits,
+                "seeds": track.replication.seeds,
+                "calibrated": track.calibrated,
+                "default": name == tracks.DEFAULT,
+            }
+        )
     head = ["track", "what", "k", "victims", "splits × seeds", "calibrated"]
-    _tables.show(_tables.console(), head, rows, words=["what", "victims", "splits × seeds", "calibrated"])
+    result.table(head, rows, words=["what", "victims", "splits × seeds", "calibrated"])
+    result.give(document)
 
 
 @command.command("show")
-@click.argument("track", required=False)
-def show(track: str | None) -> None:
+@click.argument("track", required=False, shell_complete=_complete.tracks)
+@_result.json_option
+def show(track: str | None, as_json: bool) -> None:
     """Everything that can move a score on TRACK, as its file says it.
 
     \b
       lnbench tracks show digits-9to0
     """
-    chosen = _options.load_track(track)
-    click.echo(f"# {chosen.name}, version {chosen.version}, sha256 {chosen.sha256}")
-    click.echo("\n".join(_lines(chosen.document)))
+    chosen, result = _options.load_track(track), _result.Result(as_json)
+    if not as_json:
+        result.say(f"# {chosen.name}, version {chosen.version}, sha256 {chosen.sha256}")
+        result.say("\n".join(_lines(chosen.document)))
+    result.give({"sha256": chosen.sha256, **chosen.document})
 
 
 @command.command("validate")
-@click.argument("files", metavar="TRACK|FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="TRACK|FILE...", nargs=-1, required=True, shell_complete=_complete.tracks)
 @click.option("--rules", "rules_only", is_flag=True, help="Only check the files against the rules: no run.")
 @click.option(
     "--record",
@@ -66,11 +79,11 @@ def show(track: str | None) -> None:
     default=None,
     help="Take the numbers from this record of random_flip instead of running it.",
 )
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where victims train."
-)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
-def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, device: str, workers: int | None) -> None:
+@_options.training
+@_result.json_option
+def validate(
+    files: tuple[str, ...], rules_only: bool, record: Path | None, device: str, workers: int | None, as_json: bool
+) -> None:
     """Check tracks against the rules, and calibrate them by a run.
 
     The run is random_flip's, on all of the track's splits and seeds, as if the file said `calibrated = true`. What it
@@ -83,12 +96,16 @@ def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, devi
     if record is not None and len(files) != 1:
         raise click.UsageError("--record goes with one track.")
     chosen = [_options.load_track(name) for name in files]
-    faults: list[str] = []
+    result, faults, document = _result.Result(as_json), list[str](), list[dict[str, Any]]()
     for name, track in zip(files, chosen, strict=True):
         note = "" if track.calibrated else ", not calibrated"
-        click.echo(f"{name}: valid, sha256 {track.sha256}{note}")
+        result.say(f"{name}: valid, sha256 {track.sha256}{note}")
+        document.append({"name": track.name, "sha256": track.sha256, "calibrated": track.calibrated})
         if not rules_only:
-            faults += [f"{track.name}: {fault}" for fault in _calibrate(name, track, record, device, workers)]
+            numbers, found = _calibrate(result, name, track, record, device, workers)
+            document[-1] |= {"calibration": numbers, "faults": found}
+            faults += [f"{track.name}: {fault}" for fault in found]
+    result.give(document)
     for fault in faults:
         click.echo(f"error: {fault}", err=True)
     if faults:
@@ -96,9 +113,10 @@ def validate(files: tuple[str, ...], rules_only: bool, record: Path | None, devi
 
 
 @command.command("optimum")
-@click.argument("name", metavar="TRACK|FILE")
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
-def optimum(name: str, workers: int | None) -> None:
+@click.argument("name", metavar="TRACK|FILE", shell_complete=_complete.tracks)
+@_options.workers_option
+@_result.json_option
+def optimum(name: str, workers: int | None, as_json: bool) -> None:
     """Solve for the best flips of every split of TRACK, on a nearest neighbour.
 
     What it finds is proven, and written beside the track, as NAME.optimum.json: the board then says which share of the
@@ -124,16 +142,20 @@ def optimum(name: str, workers: int | None) -> None:
         key: 100 * fmean(split[f"{key}_accuracy"] for split in made["splits"])
         for key in ("clean", "random", "greedy", "best")
     }
-    click.echo(
+    result = _result.Result(as_json)
+    result.say(
         f"{track.name}: AA of a nearest neighbour at ε = {made['epsilon']:g}, mean over {len(made['splits'])} splits, "
         f"in %: no flips {shares['clean']:.1f}, {made['budget']} random {shares['random']:.1f}, greedy "
         f"{shares['greedy']:.1f}, best {shares['best']:.1f}."
     )
+    result.give({"file": str(beside), **made})
     click.echo(f"optimum: {beside}", err=True)
 
 
-def _calibrate(name: str, track: Track, path: Path | None, device: str, workers: int | None) -> list[str]:
-    """Run, print and write the calibration of one track; returns why it may not be called calibrated."""
+def _calibrate(
+    result: _result.Result, name: str, track: Track, path: Path | None, device: str, workers: int | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Run, print and write the calibration of one track; its numbers, and why it may not be called calibrated."""
     from lnbench.evaluation import calibration, calibration_run
 
     beside = calibration.place(name)
@@ -149,32 +171,30 @@ def _calibrate(name: str, track: Track, path: Path | None, device: str, workers:
         if made.seconds is None:
             click.echo("some of it came from the store, so seconds and memory were not measured.", err=True)
     numbers = calibration_run.numbers(track, made, str(source))
-    _print(numbers)
+    _print(result, numbers)
     calibration.write(numbers, beside)
     click.echo(f"calibration: {beside}", err=True)
     faults = calibration.faults(track, numbers)
     if not faults:
-        click.echo(
+        result.say(
             f"{track.name} may call itself calibrated"
             + ("." if track.calibrated else "; set `calibrated = true` in its file to let rows of it rank.")
         )
-    return faults
+    return numbers, faults
 
 
-def _print(made: dict[str, Any]) -> None:
+def _print(result: _result.Result, made: dict[str, Any]) -> None:
     """A calibration as tables and sentences."""
-    from lnbench.cli import _tables
-
     rows = []
     for name, values in made["architectures"].items():
         shares = ("clean_adv_acc", "random_adv_acc", "random_at_floor", "random_at_ceiling", "random_memorised")
         shown = [f"{100 * values[share]:.1f}" for share in (*shares, "random_clean_acc")]
         rows.append([name, f"{values['epsilon']:g}", *shown])
     head = ["architecture", "ε", "AA clean", "random", "at floor", "at ceiling", "memorised", "clean acc."]
-    _tables.show(_tables.console(), head, rows)
-    click.echo("In %. At floor, at ceiling: victims of the random arm with an AA of at most 5 or at least 95 %.")
+    result.table(head, rows)
+    result.say("In %. At floor, at ceiling: victims of the random arm with an AA of at most 5 or at least 95 %.")
     parts = {name: "–" if value is None else f"{value:.1f}" for name, value in made["components_pp"].items()}
-    click.echo(
+    result.say(
         f"σ in points: split {parts['split']}, seed {parts['seed']}, label set {parts['label_set']}, residual "
         f"{parts['residual']}; of a split's drop {parts['total']}, of which between splits {parts['between']} and "
         f"between seeds of a split {parts['within']}."
@@ -182,9 +202,9 @@ def _print(made: dict[str, Any]) -> None:
     run = made["run"]
     seconds = "not measured" if run["seconds"] is None else f"{run['seconds']:.0f} s on {run['cpu']}"
     memory = "not measured" if run["peak_mib"] is None else f"{run['peak_mib']} MiB in the largest process"
-    click.echo(f"{made['splits']} splits × {made['seeds']} seeds; time {seconds}; memory {memory}.")
+    result.say(f"{made['splits']} splits × {made['seeds']} seeds; time {seconds}; memory {memory}.")
     resolves = made["resolves_pp_at_80_percent_power"]
-    click.echo(f"They find a true drop of {resolves} pp with 80 % power.")
+    result.say(f"They find a true drop of {resolves} pp with 80 % power.")
 
 
 def _lines(table: object, prefix: str = "") -> list[str]:

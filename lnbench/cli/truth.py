@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from lnbench.cli import _options, _output, _progress
+from lnbench.cli import _groups, _options, _output, _progress, _result
 
 
-@click.group("truth")
+@click.group("truth", cls=_groups.Group)
 def command() -> None:
     """Build and read tables of what every flip, or set of flips, does to networks."""
 
@@ -21,10 +21,17 @@ def command() -> None:
 @_options.track_option
 @click.option("--victim", "victims", multiple=True, metavar="NAME", help="One architecture alone. [default: all]")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("truth"), show_default=True)
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_options.training
+@_result.json_option
 def build(
-    table: str, splits: str, track: str | None, victims: tuple[str, ...], out: Path, device: str, workers: int | None
+    table: str,
+    splits: str,
+    track: str | None,
+    victims: tuple[str, ...],
+    out: Path,
+    device: str,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
     """Train networks on every set of flips of a table, and write it as parquet.
 
@@ -57,7 +64,9 @@ def build(
     content = ground_truth.as_parquet(rows, table, chosen)
     _output.write_file(path, content)
     _output.write_file(out / "README.md", folder.card(out, chosen))
-    click.echo(f"{len(rows)} networks, {seconds:.3f} s of a core each; sha256 {sha256(content)}")
+    result = _result.Result(as_json)
+    result.say(f"{len(rows)} networks, {seconds:.3f} s of a core each; sha256 {sha256(content)}")
+    result.give({"file": str(path), "networks": len(rows), "seconds_each": seconds, "sha256": sha256(content)})
     click.echo(f"table: {path}", err=True)
 
 
@@ -66,6 +75,7 @@ def build(
 @_options.track_option
 @click.option("--scores", is_flag=True, help="Rank single flips by what is said to make a point harmful (table a).")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write it here as well.")
+@click.option("--json", is_flag=True, expose_value=False, help="As it does anyway.")
 def summary(file: Path, track: str | None, scores: bool, out: Path | None) -> None:
     """Print what a table says, as JSON: best flips, regret, where harm comes from; of table n, AA by random flips.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _options
+from lnbench.cli import _options, _result
 from lnbench.text import marked
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
 @click.option("--redefend", is_flag=True, help="Of a defence's record: run its source on all labels again, sandboxed.")
 @click.option("--repoison", is_flag=True, help="Run the record's own source again, sandboxed, and compare the flips.")
 @click.option("--retrain", type=click.IntRange(1), default=None, metavar="N", help="Train N random cells again.")
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to retrain."
-)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_options.training
 @click.option(
     "--track-file",
     metavar="FILE.toml",
@@ -49,6 +46,7 @@ _MARKS = {True: "ok", False: "FAILED", None: "skipped"}
     help="Sign the statement with this OpenSSH key; the board's allowed_signers must have its public half.",
 )
 @_options.board_option
+@_result.json_option
 def command(
     record: Path,
     redefend: bool,
@@ -61,6 +59,7 @@ def command(
     sign: str | None,
     key: Path | None,
     board: Path,
+    as_json: bool,
 ) -> None:
     """Re-derive what a record claims from its own bits.
 
@@ -85,6 +84,7 @@ def command(
         if repoison or sign is not None or key is not None or salt is not None:
             raise click.UsageError("a defence's record takes --redefend and --retrain, and no other of these options.")
         _tell(
+            _result.Result(as_json),
             record,
             verify_defence.verify(
                 record,
@@ -114,7 +114,7 @@ def command(
         known=seasons.read(board / "seasons.toml"),
         on_progress=_progress,
     )
-    _tell(record, report)
+    _tell(_result.Result(as_json), record, report)
     if sign is not None:
         path = verification.sign(report, sign, device=device, board=board, key=key)
         click.echo(f"verification: {path}", err=True)
@@ -124,12 +124,21 @@ def _progress(progress: Progress) -> None:
     click.echo(f"{progress.stage}: {progress.done:g}/{progress.total}", err=True)
 
 
-def _tell(record: Path, report: Report) -> None:
+def _tell(result: _result.Result, record: Path, report: Report) -> None:
     """Print every check, and exit with 1 if one failed."""
     for check in report.checks:
-        click.echo(f"{_MARKS[check.passed]:<7} {marked(f'{check.name}: {check.sentence}')}")
+        result.say(f"{_MARKS[check.passed]:<7} {marked(f'{check.name}: {check.sentence}')}")
+    result.give(
+        {
+            "record": str(record),
+            "passed": report.passed,
+            "checks": [
+                {"name": check.name, "passed": check.passed, "sentence": check.sentence} for check in report.checks
+            ],
+        }
+    )
     if not report.passed:
         failed = ", ".join(check.name for check in report.failures)
         click.echo(f"error: {record} does not hold: {failed}.", err=True)
         raise click.exceptions.Exit(1)
-    click.echo(f"{record} says what its bits say.")
+    result.say(f"{record} says what its bits say.")

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lnbench import record as records
-from lnbench.contribute import pull_request
+from lnbench.contribute import pull_request, template
 from lnbench.contribute.metadata import check_metadata
-from lnbench.errors import UnavailableError
+from lnbench.errors import RecordError, SubmissionError, UnavailableError
 from lnbench.evaluation import conductor
 from lnbench.evaluation.progress import OnProgress
 from lnbench.files import write_atomically
 from lnbench.poison.reading import Details
 from lnbench.poison.submission import Submission
 from lnbench.protocol import Track
-from lnbench.record.record import Record
+from lnbench.record.record import Record, meaning
+
+_FIRST_LOOK = ("quick", "replication")
+"""Flags of records with fewer splits and seeds than a row has."""
 
 
 def described(submission: Submission) -> Details:
@@ -28,6 +31,15 @@ def described(submission: Submission) -> Details:
     return submission.details
 
 
+def check_own_idea(submission: Submission) -> None:
+    """Raise SubmissionError if a file's flips are still the random ones that `lnbench new` wrote into it."""
+    if template.untouched(submission.source):
+        raise SubmissionError(
+            f"{submission.file}: its {submission.contract.method}() is still the one that `lnbench new` wrote; put "
+            "your idea there first."
+        )
+
+
 def scored(
     submission: Submission,
     track: Track,
@@ -37,11 +49,13 @@ def scored(
     workers: int | None,
     on_checked: Callable[[], None],
     on_progress: OnProgress,
+    on_log: Callable[[int, str], None] | None = None,
 ) -> Record:
     """Check a submission's labels on the first split, which takes seconds, and then evaluate it in full.
 
     Args:
         on_checked: called once the labels are valid.
+        on_log: called with each split and what the submission printed on it.
 
     Raises:
         SubmissionError, ProtocolError, DataError, UnavailableError: as `conductor.evaluate`.
@@ -49,7 +63,13 @@ def scored(
     conductor.check(submission, track, sandbox=sandbox)
     on_checked()
     return conductor.evaluate(
-        submission, track, sandbox=sandbox, device=device, workers=workers, on_progress=on_progress
+        submission,
+        track,
+        sandbox=sandbox,
+        device=device,
+        workers=workers,
+        on_progress=on_progress,
+        on_log=on_log,
     )
 
 
@@ -57,10 +77,13 @@ def made_before(path: Path, submission: Submission) -> Record:
     """The record in a file, if it was made from exactly this submission.
 
     Raises:
-        RecordError: if it was not, or is not a record.
+        RecordError: if it was not, is not a record, or has fewer splits and seeds than the track.
     """
     record = records.read(path)
     pull_request.check_same(record, submission)
+    for flag in record.flags:
+        if flag in _FIRST_LOOK:
+            raise RecordError(f"{path}: {meaning(flag)} Evaluate the file in full, or leave out --record.")
     return record
 
 

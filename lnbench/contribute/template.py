@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import keyword
 import os
@@ -103,6 +104,23 @@ def source(name: str, author: str = "", *, defender: bool = False) -> str:
         "FILE": f"{name}.py",
     }
     return re.sub("|".join(fields), lambda match: fields[match[0]], _DEFENCE if defender else _SOURCE)
+
+
+def untouched(submission: str) -> bool:
+    """Whether a file's method is still the one that `lnbench new` wrote."""
+    return any(_method(text) == _method(submission) for text in (_SOURCE, _DEFENCE))
+
+
+def _method(text: str) -> str | None:
+    """The syntax of the method `poison` or `defend` of a text's last class; None where there is none."""
+    kinds = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    methods = [
+        node
+        for kind in kinds[-1:]
+        for node in kind.body
+        if isinstance(node, ast.FunctionDef) and node.name in ("poison", "defend")
+    ]
+    return ast.dump(methods[0]) if methods else None
 
 
 def _seen(author: str) -> str:

@@ -1,4 +1,4 @@
-"""The attacks and the template that come with lnbench, by the names they can be called by."""
+"""What comes with lnbench: attacks, defences and the template by the names they can be called by, and the board."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def bundled() -> dict[str, Path]:
 def defences() -> dict[str, Path]:
     """Stem -> file of every bundled defence."""
     return _files("defences")
+
+
+def board() -> Path:
+    """The board's folder, with `board.json` and `records/TRACK/*.json` in it: the repository's, or the wheel's copy."""
+    package = Path(__file__).parents[1]
+    there = package.parent / "leaderboard"
+    return there if (there / "board.json").is_file() else package / "_leaderboard"
 
 
 def knowing_search() -> Path:

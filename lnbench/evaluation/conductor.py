@@ -6,7 +6,7 @@ code in it; every result goes into the store as it arrives, so a killed run resu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ def evaluate(
     store: Store | None = None,
     keep_victims: Path | None = None,
     on_progress: OnProgress | None = None,
+    on_log: Callable[[int, str], None] | None = None,
 ) -> Record:
     """Score a poisoner on a track.
 
@@ -66,6 +67,7 @@ def evaluate(
         store: where results are stored and looked up; the default store if None.
         keep_victims: a folder for all victims as safetensors, which takes training each of them again.
         on_progress: called as work advances.
+        on_log: called with each split and what the poisoner printed on it.
 
     Raises:
         SubmissionError: if the poisoner breaks the contract, on any split.
@@ -99,6 +101,9 @@ def evaluate(
         there = pool if seen.boxes and mode == sandboxes.BUBBLEWRAP and not apart else None
         poisoned, same = poison_all(poisoner, track, *rest, twice=not quick, apart=apart, engine=there)
 
+    if on_log is not None:
+        for split, answer in enumerate(poisoned):
+            on_log(split, answer.log)
     flips = plan.flips_of_arms(track, [p.labels for p in points], _flips(points, poisoned), streams, seeds)
     planned = plan.plan(track, streams, device, splits, seeds, flips)
     cells = [cell for _, cell in planned]

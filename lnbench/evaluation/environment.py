@@ -13,6 +13,7 @@ from lnbench.protocol.exactness import is_exact
 from lnbench.protocol.hashes import sha256_json
 from lnbench.protocol.track import Track
 
+NO_GPU = "this machine has no CUDA device that PyTorch can use; run with --device cpu."
 _VECTOR = ("avx", "amx", "fma", "sse4", "sve", "asimd", "bf16")
 
 
@@ -59,7 +60,7 @@ def _cuda() -> dict[str, Any]:
     import torch
 
     if not torch.cuda.is_available():
-        raise UnavailableError("this machine has no CUDA device that PyTorch can use; run with --device cpu.")
+        raise UnavailableError(NO_GPU)
     driver = Path("/proc/driver/nvidia/version")
     return {
         "gpu": torch.cuda.get_device_name(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from lnbench.errors import ProtocolError, UnavailableError
+from lnbench.evaluation.environment import NO_GPU
 from lnbench.poison import diagnosis
 from lnbench.poison import sandbox as sandboxes
 
@@ -45,6 +46,22 @@ def resolved_device(device: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def checked_device(device: str) -> str:
+    """As `resolved_device`, but a GPU has to be here.
+
+    Raises:
+        ProtocolError: if it is none of the three.
+        UnavailableError: if it is `cuda`, and PyTorch cannot use one.
+    """
+    resolved = resolved_device(device)
+    if resolved == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UnavailableError(NO_GPU)
+    return resolved
 
 
 def resolved_sandbox(wish: str) -> str:

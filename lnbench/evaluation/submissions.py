@@ -22,10 +22,13 @@ def load(name: str, parameters: Mapping[str, Any] | None = None, contract: Contr
         contract: whether it is a poisoner or a defender.
 
     Raises:
-        ProtocolError: if there is no such file or name, or a parameter could be nobody's.
+        ProtocolError: if there is no such file or name, or no such parameter of this type.
         SubmissionError: if the file is not a submission's.
     """
-    return Submission.from_file(find(name, contract), parameters, contract)
+    submission = Submission.from_file(find(name, contract), parameters, contract)
+    if parameters:
+        _ = submission.values  # one that it does not have is refused now, not after the first seconds of work
+    return submission
 
 
 def contract_of(name: str) -> Contract:

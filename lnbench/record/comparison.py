@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +29,13 @@ class Difference:
     ci95_pp: tuple[float, float] | None
     p_value: float | None
 
+    @property
+    def shown(self) -> Literal["higher", "lower", "not shown"]:
+        """What the interval shows of the first: that it is higher, that it is lower, or neither."""
+        if self.ci95_pp is None or self.ci95_pp[0] <= 0 <= self.ci95_pp[1]:
+            return "not shown"
+        return "higher" if self.ci95_pp[0] > 0 else "lower"
+
     @classmethod
     def of(cls, mean: Interval) -> Difference:
         """From a mean and its interval."""
@@ -45,6 +53,7 @@ class Comparison:
         seeds: seeds of a split that both have.
         total: over all architectures.
         per_architecture: on each architecture alone.
+        differences_pp: of each split that entered.
     """
 
     first: str
@@ -54,6 +63,7 @@ class Comparison:
     seeds: int
     total: Difference
     per_architecture: Mapping[str, Difference]
+    differences_pp: tuple[float, ...]
 
     @property
     def sentence(self) -> str:
@@ -102,7 +112,8 @@ def compare(first: Record, second: Record) -> Comparison:
         for a, name in enumerate(first.tables.names)
     }
     total = Difference.of(t_interval(means))
-    return Comparison(first.label, second.label, first.track.name, len(means), seeds, total, alone)
+    labels = first.label, second.label
+    return Comparison(*labels, first.track.name, len(means), seeds, total, alone, tuple(map(float, means)))
 
 
 def _drops(record: Record) -> np.ndarray:

@@ -45,6 +45,16 @@ class Shown(Protocol):
     def victims(self) -> Sequence[Victim]: ...
 
 
+def label(name: str, parameters: Mapping[str, Any]) -> str:
+    """A poisoner's name with those parameters that are not at their defaults.
+
+    >>> label("adversarial_path", {"bucket": 3})
+    'adversarial_path(bucket=3)'
+    """
+    shown = ", ".join(f"{k}={v}" for k, v in sorted(parameters.items()))
+    return f"{name}({shown})" if shown else name
+
+
 def verdict(score: Score) -> str:
     """The outcome in one sentence."""
     drop, ends = score.drop_pp, score.ci95_pp
@@ -52,7 +62,7 @@ def verdict(score: Score) -> str:
         return "No score: of every architecture, split and seed, a victim of some arm diverged."
     if ends is None:
         return f"No verdict: a drop of {drop:.1f} points on a single split has no interval."
-    span = f"(95 % interval {ends[0]:.1f} to {ends[1]:.1f}, p = {score.p_value:.2g})"
+    span = f"(95 % interval {ends[0]:.1f} to {ends[1]:.1f}, {_p(score.p_value)})"
     if ends[0] > 0:
         return f"Beats random flips: adversarial accuracy is {drop:.1f} points lower {span}."
     if ends[1] < 0:
@@ -116,6 +126,19 @@ def frame(record: Shown) -> DataFrame:
             else:
                 lines[-1][field] = value
     return pandas.DataFrame(lines)
+
+
+def _p(p: float | None) -> str:
+    """A p value with its magnitude; as a float it may be 0 or 1, which no p is.
+
+    >>> _p(6.4e-08), _p(0.0), _p(1.0)
+    ('p = 6.4e-08', 'p < 1e-15', 'p > 0.99')
+    """
+    if p is None:
+        return "p not known"
+    if p < 1e-15:
+        return "p < 1e-15"
+    return "p > 0.99" if p > 0.99 else f"p = {p:.2g}"
 
 
 def _interval(ends: tuple[float, float] | None) -> str:

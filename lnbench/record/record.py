@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import numpy as np
 
+from lnbench import plotting
 from lnbench.errors import ProtocolError, RecordError, UnavailableError
 from lnbench.files import RefusedError, parse_canonical, read_at_most, write_atomically
 from lnbench.protocol import OWN, Streams, Track, canonical_json, own_salt, sha256, sha256_json
@@ -25,6 +26,7 @@ from lnbench.protocol.documents import read as read_document
 from lnbench.record import dates, presentation, salts
 from lnbench.record.derived import derive, split_accuracies, split_damage_accuracies
 from lnbench.record.flags import FLAGS, LABELS_ONLY, REPORTED, meaning
+from lnbench.record.plot import Plot
 from lnbench.record.schema import (
     SCHEMA,
     Arm,
@@ -88,6 +90,17 @@ class Record:
             UnavailableError: if pandas is missing.
         """
         return presentation.frame(self)
+
+    def plot(self) -> Plot:
+        """What it scored on each split, and AA against the radius: a figure that a notebook shows, and `save` writes.
+
+            record.plot().save("mine.svg")
+
+        Raises:
+            UnavailableError: if matplotlib is missing.
+        """
+        plotting.require()
+        return Plot(self)
 
     @functools.cached_property
     def poisoner(self) -> PoisonerBlock:
@@ -157,8 +170,7 @@ class Record:
     @property
     def label(self) -> str:
         """Name and non-default parameters, as in `adversarial_path(bucket=3)`."""
-        shown = ", ".join(f"{k}={v}" for k, v in sorted(self.parameters.items()))
-        return f"{self.name}({shown})" if shown else self.name
+        return presentation.label(self.name, self.parameters)
 
     @property
     def labels_sha256(self) -> tuple[str, ...]:

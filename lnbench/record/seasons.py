@@ -9,6 +9,7 @@ its rows: with the salt known, a later row could have been tuned to it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import re
@@ -111,7 +112,7 @@ def open_season(path: str | Path, name: str, salt_file: str | Path, today: datet
 
     Raises:
         ProtocolError: if there is a season or a file of this name already, or the name cannot be a season's.
-        UnavailableError: if one of the files cannot be written.
+        UnavailableError: if one of the files cannot be written; neither is left then.
     """
     seasons, salt_file = read(path), Path(salt_file)
     if name in seasons:
@@ -128,8 +129,14 @@ def open_season(path: str | Path, name: str, salt_file: str | Path, today: datet
     except FileExistsError:
         raise ProtocolError(f"there is a file {salt_file} already; it may be another season's salt.") from None
     except OSError as error:
+        with contextlib.suppress(OSError):
+            salt_file.unlink()
         raise UnavailableError(f"the salt cannot be written to {salt_file}: {error.strerror}.") from None
-    _write(path, [*seasons.values(), season])
+    try:
+        _write(path, [*seasons.values(), season])
+    except UnavailableError:
+        salt_file.unlink()  # nobody is committed to it, and it would bar the next attempt
+        raise
     return season
 
 

@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.errors import UnavailableError
+from lnbench.plotting import CLEAN, GREY, POISONED, RANDOM, THIRD, image, require
 from lnbench.thesis.verdicts import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CLEAN, RANDOM, POISONED, THIRD, GREY = "#1a7f37", "#bf8700", "#cf222e", "#0969da", "#6e7781"
-"""Colours by arm, as on the board; THIRD is also for other quantities beside POISONED."""
-
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "lnbench",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Helvetica", "Arial", "DejaVu Sans"],
-    "mathtext.fontset": "dejavusans",
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.grid": True,
-    "grid.color": "#d0d7de",
-    "grid.linewidth": 0.5,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4.5,
-    "figure.constrained_layout.use": True,
-    "savefig.facecolor": "white",
-}
+__all__ = [
+    "CLEAN",
+    "GREY",
+    "POISONED",
+    "RANDOM",
+    "THIRD",
+    "bars",
+    "curve",
+    "heat",
+    "level",
+    "panels",
+    "percent",
+    "require",
+    "svg",
+]
 
 
 def panels(
@@ -63,27 +50,13 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def require() -> None:
-    """Raise UnavailableError if matplotlib is missing."""
-    import importlib.util
-
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UnavailableError("figures are drawn by matplotlib, which is not here; pip install 'lnbench[figures]'.")
-
-
 def svg(draw: Callable[[], Figure], source: str) -> bytes:
     """The figure that `draw` returns, as SVG; `source` becomes its description.
 
     Raises:
         UnavailableError: if matplotlib is missing.
     """
-    require()
-    import matplotlib as mpl
-
-    buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        draw().savefig(buffer, format="svg", metadata={"Date": None, "Creator": "lnbench", "Description": source})
-    text = re.sub(r"[ \t]+$", "", buffer.getvalue().decode(), flags=re.M)
+    text = re.sub(r"[ \t]+$", "", image(draw, "svg", source).decode(), flags=re.M)
     return text.encode()
 
 

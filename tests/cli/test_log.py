@@ -95,11 +95,44 @@ def test_nothing_of_an_error_does_either() -> None:
     assert not any(line.lstrip().startswith("::") for line in said.split("\n"))
 
 
-def test_check_shows_what_a_valid_submission_printed(files: list[str], tmp_path: Path) -> None:
+@pytest.fixture
+def talkative(files: list[str], tmp_path: Path) -> list[str]:
+    """The same arguments, for a file that prints, and a word that acts on a terminal."""
     path = tmp_path / "first.py"
     path.write_text(
-        tiny.POISONER.replace("        return", '        print("::debug::split", problem.split)\n        return')
+        tiny.POISONER.replace(
+            "        return", '        print("::debug::split\\x1b[2J", problem.split)\n        return'
+        )
     )
-    assert "split 0\n" not in run("check", *files).stderr
-    shown = run("check", *files, "--log")
-    assert shown.exit_code == 0 and shown.stderr.splitlines() == ["  | ::debug::split 0", "  | ::debug::split 1"]
+    return files
+
+
+def test_check_shows_what_a_valid_submission_printed(talkative: list[str]) -> None:
+    assert "::debug" not in run("check", *talkative).stderr
+    shown = run("check", *talkative, "--log")
+    assert shown.exit_code == 0 and shown.stderr.splitlines() == [
+        line for split in (0, 1) for line in (f"split {split} printed:", f"  | ::debug::split\ufffd[2J {split}")
+    ]
+
+
+def test_without_a_sandbox_prints_go_through(talkative: list[str], cache: Path) -> None:
+    for verb in (["check"], ["evaluate", "--quick", "--workers", "1"]):
+        shown = run(*verb, *talkative, "--unsafe-no-sandbox")
+        assert shown.exit_code == 0 and "  | ::debug::split\ufffd[2J 1" in shown.stderr.splitlines()
+        assert "::debug" not in shown.stdout
+
+
+def test_a_file_takes_the_whole_log(talkative: list[str], tmp_path: Path, cache: Path) -> None:
+    place = tmp_path / "logs" / "mine.txt"
+    done = run("check", *talkative, "--log-file", str(place))
+    assert done.exit_code == 0 and "::debug" not in done.stderr
+    assert place.read_text() == "".join(f"split {i} printed:\n::debug::split\ufffd[2J {i}\n" for i in (0, 1))
+    refused = run("check", *talkative, "--log-file", str(tmp_path / "first.py" / "x"))
+    assert refused.exit_code == 3 and "cannot be written" in refused.stderr
+
+
+def test_a_file_takes_the_log_of_a_failure(files: list[str], log: list[str], tmp_path: Path) -> None:
+    log += [f"line {i}" for i in range(45)]
+    done = run("check", *files, "--log-file", str(tmp_path / "log"))
+    assert done.exit_code == 1 and "5 lines before these" in done.stderr
+    assert (tmp_path / "log").read_text().splitlines() == log

@@ -52,6 +52,12 @@ def test_a_new_file_passes_its_check_and_is_submitted(clone: Path) -> None:
     assert checked.exit_code == 0, checked.stderr
     assert checked.stdout.splitlines()[0] == "author A. Author, licence Apache-2.0, paper none"
 
+    untouched = lnbench("submit", "submissions/my_idea.py", "--track", "tiny.toml")
+    assert untouched.exit_code == 1 and "still the one that `lnbench new` wrote" in untouched.stderr
+    assert not (clone / "records").exists()
+
+    path = clone / "submissions/my_idea.py"
+    path.write_text(path.read_text().replace("problem.rng.permutation(problem.eligible)", "problem.eligible"))
     submitted = lnbench("submit", "submissions/my_idea.py", "--track", "tiny.toml", "--workers", "1")
     assert submitted.exit_code == 0, submitted.stderr
     lines = submitted.stdout.splitlines()
@@ -100,3 +106,13 @@ def test_a_record_of_another_file_cannot_be_submitted(clone: Path) -> None:
     result = lnbench("submit", "first.py", "--record", "same.json", "--repository", "/")
     assert result.exit_code == 0 and "/ is not a clone of lnbench" in result.stdout, result.stderr
     assert (clone / "same.md").exists()
+
+
+def test_a_quick_record_cannot_be_submitted(clone: Path) -> None:
+    source = tiny.POISONER.replace("more: int", 'author = "A"\n    license = "MIT"\n    more: int')
+    (clone / "first.py").write_text(source)
+    made = factories.make(tracks.load(tracks.DEFAULT), name="first", source=source, quick=True)
+    record.write(made, clone / "quick.json")
+    result = lnbench("submit", "first.py", "--record", "quick.json")
+    assert result.exit_code == 1 and "A quick run: fewer splits and seeds" in result.stderr
+    assert "Evaluate the file in full" in result.stderr and not (clone / "quick.md").exists()

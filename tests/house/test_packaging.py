@@ -1,4 +1,4 @@
-"""What `pip install` of a built wheel brings: the referee, the reference attacks, the template, and nothing else."""
+"""What `pip install` of a built wheel brings: the referee, the contents, the board's records, and nothing else."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def test_the_wheel_holds_the_package_the_attacks_and_the_template(wheel: zipfile
 
     expected = {f"lnbench/{name}" for name in files("lnbench")} | {f"lnbench/_attacks/{n}" for n in files("attacks")}
     expected |= {f"lnbench/_defences/{name}" for name in files("defences")}
+    expected |= {f"lnbench/_leaderboard/records/{name}" for name in files("leaderboard/records")}
+    expected |= {"lnbench/_leaderboard/board.json"}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == expected | {"lnbench/_submissions/my_poisoner.py"}
 

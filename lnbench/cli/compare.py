@@ -1,0 +1,39 @@
+"""`lnbench compare`: two records against each other."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from lnbench.cli import _complete, _options, _result
+from lnbench.text import interval, plain, points, probability
+
+
+@click.command("compare")
+@click.argument("first", metavar="A", shell_complete=_complete.records)
+@click.argument("second", metavar="B", shell_complete=_complete.records)
+@_options.track_option
+@_result.json_option
+def command(first: str, second: str, track: str | None, as_json: bool) -> None:
+    """Say how the scores of two records differ, split by split.
+
+    A and B are records' files, or names of rows of the board: my_poisoner, "dominating_set(space=pca)" or
+    my_poisoner-ab0761e4. On every split that both have, each record's score is taken below its own random arm; the
+    table has the mean difference, positive if A is the higher, and its 95 % interval over the splits.
+
+    \b
+      lnbench compare my_poisoner random_search
+      lnbench compare records/digits-9to0/mine-0a1b2c3d.json my_poisoner
+    """
+    from lnbench.api.records import compare
+
+    made, result = compare(first, second, track), _result.Result(as_json)
+    result.say(plain(made.sentence, 1000))
+    words = {"higher": f"{made.first} is higher", "lower": f"{made.second} is higher", "not shown": "not told apart"}
+    rows = [
+        [name, points(one.mean_pp), interval(one.ci95_pp), probability(one.p_value), plain(words[one.shown])]
+        for name, one in [*made.per_architecture.items(), ("all", made.total)]
+    ]
+    result.table(["architecture", "A − B, pp", "95 % interval", "p", "in words"], rows, words=["in words"])
+    result.give({**dataclasses.asdict(made), "sentence": made.sentence})
