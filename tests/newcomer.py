@@ -131,8 +131,8 @@ class Newcomer:
     def kernel(self) -> Iterator[Any]:
         """A client with a kernel of the newcomer's Python, without network, in the clone."""
         import nbformat
-        from jupyter_client import AsyncKernelManager
         from jupyter_client.kernelspec import KernelSpecManager
+        from jupyter_client.manager import AsyncKernelManager
         from nbclient import NotebookClient
 
         home = self.folder / "kernels" / "newcomer"
@@ -146,7 +146,7 @@ class Newcomer:
         )
         notebook = nbformat.v4.new_notebook()
         client = NotebookClient(notebook, km=manager, timeout=None, allow_errors=True)
-        with client.setup_kernel(env=self.environ, cwd=str(self.checkout)):
+        with client.setup_kernel(cleanup_kc=True, env=self.environ, cwd=str(self.checkout)):
             yield client
 
     def cell(self, client: Any, source: str) -> tuple[str, str]:
@@ -221,7 +221,7 @@ def visit(newcomer: Newcomer, document: Path, write: bool) -> Iterator[tuple[blo
     """Run a document: of every block that is to be run what went wrong (nothing: all is well) and its seconds."""
     newcomer.goto(newcomer.checkout)
     printed = dict[blocks.Output, str]()
-    made = of(document)
+    text, made = document.read_text(encoding="utf-8"), of(document)
     with _one_kernel(newcomer) as run_cell:
         for block in made:
             if block.file:
@@ -244,7 +244,8 @@ def visit(newcomer: Newcomer, document: Path, write: bool) -> Iterator[tuple[blo
                 print(f"{_place(block)}: {wrong}\n{err[-3000:]}", file=sys.stderr)
             yield block, wrong, time.monotonic() - began
     if printed and write:
-        text = document.read_text(encoding="utf-8")
+        if document.read_text(encoding="utf-8") != text:
+            raise SystemExit(f"error: {document} was changed while its blocks ran; its outputs are not written")
         for output in sorted(printed, key=lambda output: -output.start):
             kept = "\n".join(line.rstrip() for line in printed[output].strip("\n").splitlines())
             text = f"{text[: output.start]}{kept}\n{text[output.end :]}"

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import click
 import pytest
@@ -71,12 +72,12 @@ def test_every_command_of_the_pages_is_one_with_its_options(monkeypatch: pytest.
     monkeypatch.setattr(click.Path, "convert", lambda self, value, parameter, context: value)  # files come later
     count = 0
     for block, line in _commands():
-        words, command = shlex.split(line)[1:], cli
+        words, command = shlex.split(line)[1:], cast(click.Command, cli)
         while isinstance(command, click.Group) and words:
             name, *words = words
-            found = command.get_command(click.Context(command), name)
-            assert found is not None, f"{block.document.name}:{block.line}: {line}"
-            command = found  # type: ignore[assignment]
+            verb = command.get_command(click.Context(command), name)
+            assert verb is not None, f"{block.document.name}:{block.line}: {line}"
+            command = verb
         command.make_context("lnbench", list(words))
         count += 1
     assert count > 30
