@@ -16,7 +16,7 @@ from lnbench.confusable import skeleton
 from lnbench.errors import DataError, RecordError
 from lnbench.protocol import Streams, Track, canonical_json, sha256
 from lnbench.protocol import track as tracks
-from lnbench.protocol.track import DataSpec
+from lnbench.protocol.data_spec import DataSpec
 from lnbench.record.against_data import Comparison, compare
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season, salt_of

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-_LOG_WIDTH = 120
-"""Characters of a line that does not go to a terminal."""
+_WIDTH = 120
+"""Characters of a line at most, and of one that does not go to a terminal: what is piped is what is seen."""
+_INDENT = 2
 
 
 def console(*, err: bool = False) -> Console:
-    """Where tables and sentences go: as wide as the terminal, or 120 characters where there is none."""
+    """Where tables and sentences go: as wide as the terminal, but no wider than where there is none."""
     made = Console(stderr=err, highlight=False)
-    if not made.file.isatty():  # FORCE_COLOR makes a log colourful, not a terminal
-        made.width = _LOG_WIDTH
+    terminal = made.file.isatty()  # FORCE_COLOR makes a log colourful, not a terminal
+    made.width = min(made.width, _WIDTH) if terminal else _WIDTH
     return made
 
 
@@ -27,7 +31,7 @@ def show(
     """Print a table: its first column and those of words to the left, the others, numbers, to the right.
 
     Where a line would be too long, columns move together, and heads and words go on in the next line. Names in the
-    first column and numbers stay whole: where even that is too long, it is the terminal that breaks the lines.
+    first column and numbers stay whole: where even that is too long, each row becomes a few lines, a cell each.
 
     Args:
         rows: cells as text, (row, column).
@@ -38,10 +42,13 @@ def show(
     whole = [max(map(cell_len, column)) for column in columns]
     least = [whole[0], *(max(cell_len(word) for cell in column for word in cell.split()) for column in columns[1:])]
     gaps = len(columns) - 1
-    narrow = sum(whole) + 3 * gaps + 2 > where.width
+    narrow = 1 + sum(whole) + 3 * gaps > where.width
+    if sum(least) + gaps > where.width:
+        _stacked(where, head, rows, bold)
+        return
     gap = 2 if sum(least) + 2 * gaps <= where.width else 1
     widths = _shrunk(whole, least, where.width - gap * gaps) if narrow else whole
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=not narrow)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     if narrow:
         table.padding, table.collapse_padding = (0, gap - 1, 0, 0), True
     for i, name in enumerate(head):
@@ -49,10 +56,25 @@ def show(
         table.add_column(name, justify="left" if left else "right", width=widths[i])
     for i, row in enumerate(rows):
         table.add_row(*row, style="bold" if i == bold else None)
-    width, where.width = where.width, max(where.width, sum(widths) + 3 * gaps + 2)
-    for part in ["", table, ""] if narrow else [table]:
+    for part in ("", Padding(table, (0, 0, 0, 0 if narrow else 1), expand=False), ""):
         where.print(part)
-    where.width = width
+
+
+def _stacked(where: Console, head: Sequence[str], rows: Sequence[Sequence[str]], bold: int) -> None:
+    """Print a table that is wider than its lines: a row's name, and below it a line for each cell."""
+    side = max(map(cell_len, head[1:]), default=0) + _INDENT
+    where.print()
+    for i, (name, *cells) in enumerate(rows):
+        where.print(Text(name, style="bold" if i == bold else ""), soft_wrap=True)
+        for title, cell in zip(head[1:], cells, strict=True):
+            if not cell:
+                continue
+            room = max(where.width - _INDENT - side, max(map(cell_len, cell.split()), default=1))
+            first, *rest = textwrap.wrap(cell, room, break_long_words=False, break_on_hyphens=False) or [""]
+            lines = [f"{title:<{side}}{first}".rstrip(), *(" " * side + line for line in rest)]
+            for line in lines:
+                where.print(Text(" " * _INDENT + line), soft_wrap=True)
+    where.print()
 
 
 def _shrunk(whole: Sequence[int], least: Sequence[int], room: int) -> list[int]:

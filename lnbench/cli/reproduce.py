@@ -57,8 +57,8 @@ def command(
     result = _result.Result(as_json)
     if listed:
         every = {name: experiments.about(name) for name in experiments.names()}
-        for name, about in every.items():
-            result.say(f"{name:<12} {about['THESIS']:<24} {about['TITLE']}")
+        rows = [[name, about["THESIS"], about["TITLE"]] for name, about in every.items()]
+        result.table(["experiment", "thesis", "what"], rows, words=["thesis", "what"])
         result.give(
             [{"name": name, "thesis": about["THESIS"], "title": about["TITLE"]} for name, about in every.items()]
         )

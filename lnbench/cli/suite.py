@@ -54,6 +54,7 @@ def build(
     from lnbench.hub.suite import build as builds
     from lnbench.text import marked
 
+    _options.existing(board, "--board")
     with _progress.reporter() as report:
         made = builds.build(
             board / "records",

@@ -165,7 +165,7 @@ def _each_row(
     for shipped in [tracks.load(name) for name in names]:
         track = calibration.calibrated(shipped)
         try:
-            data.load(track, 0, Streams(track.sha256))
+            data.load(track, 0, Streams(track.root))
         except LnbenchError as error:
             yield RowResult(track.name, None, error=error)
             continue

@@ -66,7 +66,7 @@ def load(track: Track, split: int, streams: Streams | None = None) -> Split:
         ProtocolError: if the track names a source that does not exist.
         DataError: if the source's data is missing, truncated or altered.
     """
-    result: Split = source(track).load(track.data, split, streams or Streams(track.sha256))
+    result: Split = source(track).load(track.data, split, streams or Streams(track.root))
     return result
 
 
@@ -81,7 +81,7 @@ def load_bytes(track: Track, split: int, streams: Streams | None = None) -> Spli
     module = source(track)
     if not hasattr(module, "load_bytes"):
         return None
-    result: Split = module.load_bytes(track.data, split, streams or Streams(track.sha256))
+    result: Split = module.load_bytes(track.data, split, streams or Streams(track.root))
     return result
 
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from lnbench.data import Split, downloads, lookalikes
 from lnbench.errors import DataError, ProtocolError
+from lnbench.protocol.data_spec import DataSpec
 from lnbench.protocol.seeds import Streams
-from lnbench.protocol.track import DataSpec
 
 FIXED_TEST_SET = True
 FOLDER = "cifar-10-batches-py"

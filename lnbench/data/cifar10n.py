@@ -21,10 +21,10 @@ import numpy as np
 from lnbench.data import Split, downloads, parquet
 from lnbench.errors import DataError, ProtocolError
 from lnbench.protocol import track as tracks
+from lnbench.protocol.data_spec import DataSpec, Parquet
 from lnbench.protocol.flips import Flip, changed
 from lnbench.protocol.hashes import sha256
 from lnbench.protocol.seeds import Streams
-from lnbench.protocol.track import DataSpec, Parquet
 
 FIXED_TEST_SET = True
 TITLE, PAPER, LICENSE = "CIFAR-10N", "Wei et al., ICLR 2022", "CC-BY-NC-4.0"

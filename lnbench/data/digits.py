@@ -10,9 +10,9 @@ import numpy as np
 
 from lnbench.data import Split
 from lnbench.errors import DataError, ProtocolError
+from lnbench.protocol.data_spec import DataSpec
 from lnbench.protocol.hashes import sha256
 from lnbench.protocol.seeds import Streams
-from lnbench.protocol.track import DataSpec
 
 FIXED_TEST_SET = False
 PICTURES = True

@@ -16,9 +16,9 @@ import numpy as np
 
 from lnbench.data import Split, downloads, lookalikes
 from lnbench.errors import DataError, ProtocolError
+from lnbench.protocol.data_spec import DataSpec
 from lnbench.protocol.hashes import sha256
 from lnbench.protocol.seeds import Streams
-from lnbench.protocol.track import DataSpec
 
 FIXED_TEST_SET = True
 PICTURES = True

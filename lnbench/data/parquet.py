@@ -19,8 +19,8 @@ import numpy as np
 
 from lnbench.data import Split, decoded, downloads, lookalikes, network
 from lnbench.errors import DataError, ProtocolError, UnavailableError
+from lnbench.protocol.data_spec import DataSpec, Parquet
 from lnbench.protocol.seeds import Streams
-from lnbench.protocol.track import DataSpec, Parquet
 
 FIXED_TEST_SET = True
 _ROWS = 1024

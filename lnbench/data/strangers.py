@@ -13,8 +13,8 @@ from lnbench.protocol.track import Track
 
 
 def ships(track: Track) -> bool:
-    """Whether a track is one that ships with this lnbench, key for key."""
-    return track.name in tracks.names() and tracks.load(track.name).sha256 == track.sha256
+    """Whether a track is one that ships with this lnbench, key for key but for its budget where it says so."""
+    return track.name in tracks.names() and tracks.load(track.name).at_budget_of(track).sha256 == track.sha256
 
 
 def check_track(track: Track) -> None:
@@ -52,7 +52,7 @@ def check_data(track: Track, given: Track | None = None, *, option: str = "--tra
             with lnbench nor the one given.
     """
     where = track.data.parquet
-    if where is None or ships(track) or (given is not None and given.sha256 == track.sha256):
+    if where is None or ships(track) or (given is not None and given.at_budget_of(track).sha256 == track.sha256):
         return
     home = "from nowhere that it names" if where.hub is None else f"from {where.hub} at {where.revision}"
     raise DataError(
@@ -79,6 +79,7 @@ def own_track(theirs: Track, given: Track | None, what: str, *, option: str = "-
                 f"{option} FILE.toml."
             )
         given = tracks.load(theirs.name)
+    given = given.at_budget_of(theirs)
     if given.sha256 != theirs.sha256:
         raise ProtocolError(
             f"{what} is for version {theirs.version} of {theirs.name} (sha256 {theirs.sha256[:12]}…), not for version "

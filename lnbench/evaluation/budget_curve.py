@@ -1,12 +1,12 @@
 """How adversarial accuracy falls with the budget: one evaluation a budget, and the curve through them.
 
-A track is one budget, so each point of the curve is a track of its own, with splits and seeds drawn anew, that says
-`calibrated = false`: none of its records can rank.
+A track is one budget, so each point of the curve is a track of its own that says `calibrated = false`: none of its
+records can rank. It names the track whose budget it varies, and has that track's splits, seeds and clean arm: points of
+one curve differ by their flips alone.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +14,6 @@ from lnbench import data
 from lnbench.errors import ProtocolError
 from lnbench.protocol import ARMS, Track, eligible
 from lnbench.record.record import Record
-
-_DIGITS = 8
-"""Decimals of η that always single out one budget, up to a training set of 10⁸ points."""
 
 
 def at_budget(track: Track, budget: int) -> Track:
@@ -31,9 +28,7 @@ def at_budget(track: Track, budget: int) -> Track:
     points = len(eligible(data.load(track, 0).labels, track.pairs(0)))
     if budget > points:
         raise ProtocolError(f"of {track.name}'s first split {points} labels may change, {budget} flips do not fit.")
-    eta = math.ceil(budget / track.data.train * 10**_DIGITS) / 10**_DIGITS
-    noise = {**track.document["noise"], "budget": budget, "eta": eta}
-    return Track.from_document({**track.document, "calibrated": False, "noise": noise})
+    return track.with_budget(budget)
 
 
 def at_budgets(track: Track, budgets: Sequence[int]) -> list[Track]:

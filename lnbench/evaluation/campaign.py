@@ -103,7 +103,7 @@ class Campaign:
             for unit in self.units:
                 salt = PUBLIC_SALT
                 if self.own_splits:
-                    salt = own_salt(unit.track.sha256, unit.submission.sha256, unit.submission.overrides)
+                    salt = own_salt(unit.track.root, unit.submission.sha256, unit.submission.overrides)
                 groups.setdefault((unit.track.sha256, salt), []).append(unit)
             for (_, salt), units in groups.items():
                 try:
@@ -120,7 +120,7 @@ class _Group:
     def __init__(self, campaign: Campaign, units: Sequence[Unit], salt: str, beat: beats.Beats) -> None:
         self.campaign, self.units, self.track, self.store = campaign, units, units[0].track, campaign.store
         self.beat, self.notify, self.salt = beat, beat.on(units[0].track.name), salt
-        self.streams = Streams(self.track.sha256, salt)
+        self.streams = Streams(self.track.root, salt)
         r = self.track.replication
         self.splits, self.seeds = (r.quick_splits, r.quick_seeds) if campaign.quick else (r.splits, r.seeds)
         self.seen = nodes.survey(campaign.pool, self.track, campaign.device, salt)

@@ -113,7 +113,7 @@ def trained(cell: dict[str, Any], report: Callable[[float], None] = lambda share
     """
     _deterministic(cell["device"])
     track, device = Track.from_document(cell["track"]), torch.device(cell["device"])
-    streams, places = Streams(track.sha256, cell["salt"]), cell["places"]
+    streams, places = Streams(track.root, cell["salt"]), cell["places"]
     splits = {split: data.load(track, split, streams) for split in sorted({split for split, _ in places})}
     points = [splits[split] for split, _ in places]
     labels = np.stack([applied(p.labels, flips) for p, flips in zip(points, cell["flips"], strict=True)])

@@ -87,7 +87,7 @@ def evaluate(
     said = salt if salt == PUBLIC_SALT else None
     if own_splits:
         salt, said = _own_salt(poisoner, track, salt), OWN
-    streams = Streams(track.sha256, salt)
+    streams = Streams(track.root, salt)
     splits, seeds = replication or _replication(track, quick)
     points = [data.load(track, split, streams) for split in range(splits)]
 
@@ -183,7 +183,7 @@ def check(
         ProtocolError: if a parameter does not exist.
         DataError, UnavailableError: if data or a sandbox is missing here.
     """
-    streams, seen = Streams(track.sha256), []
+    streams, seen = Streams(track.root), []
     mode = _sandbox(poisoner, sandbox)
     for split in range(splits):
         points = data.load(track, split, streams)
@@ -215,7 +215,7 @@ def _own_salt(poisoner: Submission | Published | InProcess, track: Track, salt: 
         )
     if salt != PUBLIC_SALT:
         raise ProtocolError("a season draws its splits by its salt; give a season or own splits, not both.")
-    return own_salt(track.sha256, poisoner.sha256, poisoner.overrides)
+    return own_salt(track.root, poisoner.sha256, poisoner.overrides)
 
 
 def _flips(points: Sequence[data.Split], poisoned: Sequence[PoisonedLabels]) -> list[list[Flip]]:

@@ -90,7 +90,7 @@ def evaluate(
             store=store,
             on_progress=notify,
         )
-    streams, where = Streams(track.sha256), environment(device, track)
+    streams, where = Streams(track.root), environment(device, track)
     points = [data.load(track, split, streams) for split in range(undefended.replication.splits)]
     told = {None: track.noise.budget, NOT_ASKED: None}.get(budget, budget)
     planned = planned_cells(undefended, streams, device)
@@ -343,7 +343,7 @@ def check(defender: Submission, track: Track, *, sandbox: str = "auto") -> list[
     Raises:
         SubmissionError, ProtocolError, DataError, UnavailableError: as `evaluate`.
     """
-    mode, streams = machine.resolved_sandbox(sandbox), Streams(track.sha256)
+    mode, streams = machine.resolved_sandbox(sandbox), Streams(track.root)
     points, seen = data.load(track, 0, streams), []
     for what, flips in (("clean", []), ("random", plan.random_arm(track, points.labels, streams, 0, 1)[0])):
         (document, made), (again, _) = (

@@ -42,7 +42,7 @@ def table(cell: Mapping[str, Any], report: Report = lambda share: None) -> dict[
         UnavailableError: if a solver fails.
     """
     track = Track.from_document(cell["track"])
-    points, split = data.load(track, cell["split"], Streams(track.sha256, cell["salt"])), cell["split"]
+    points, split = data.load(track, cell["split"], Streams(track.root, cell["salt"])), cell["split"]
     ((source, target),) = track.pairs(split)
     x, levels = points.test_inputs[points.test_labels == source], list(cell["levels"])
     cells = Cells(points.inputs, track.adversary.norm, points.bounds)
@@ -93,7 +93,7 @@ def run(cell: Mapping[str, Any], report: Report = lambda share: None) -> dict[st
     """
     begin = time.perf_counter()
     track = Track.from_document(cell["track"])
-    streams, spec, entries = Streams(track.sha256, cell["salt"]), track.spec(cell["victim"]), []
+    streams, spec, entries = Streams(track.root, cell["salt"]), track.spec(cell["victim"]), []
     attack = _nearest if spec.architecture == CLOSED_FORM else _trained
     for at, ((split, seed), flips) in enumerate(zip(cell["places"], cell["flips"], strict=True)):
         points = data.load(track, split, streams)

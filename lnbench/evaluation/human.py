@@ -35,7 +35,7 @@ def human_labels(track: Track, parameters: Mapping[str, Any]) -> Published:
         )
     if unknown := sorted(set(parameters) - {"labels"}):
         raise ProtocolError(f"people's mistakes have no parameter {unknown[0]!r}; they have `labels`.")
-    whose, streams, flips = str(parameters.get("labels", "worse")), Streams(track.sha256), {}
+    whose, streams, flips = str(parameters.get("labels", "worse")), Streams(track.root), {}
     for split in range(track.replication.splits):
         points = data.load(track, split, streams)
         (pair,) = track.pairs(split)

@@ -98,7 +98,7 @@ def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: No
             f"a submission runs in {cell['sandbox']}, and it does not work on this node: {diagnosis.diagnose().reason}"
         )
     track, submission = Track.from_document(cell["track"]), _submission(cell)
-    streams = Streams(track.sha256, cell["salt"])
+    streams = Streams(track.root, cell["salt"])
     points = data.load(track, cell["split"], streams)
     try:
         made = poison_split(submission, track, points, streams, cell["split"], cell["sandbox"])

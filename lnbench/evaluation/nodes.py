@@ -125,7 +125,7 @@ def look(cell: Mapping[str, Any], report: Callable[[float], None] = lambda share
         DataError, UnavailableError: if the data or the device is missing here, or the data is altered.
     """
     track = Track.from_document(cell["track"])
-    split = data.load(track, 0, Streams(track.sha256, cell["salt"]))
+    split = data.load(track, 0, Streams(track.root, cell["salt"]))
     arrays = (split.inputs, split.labels, split.test_inputs, split.test_labels)
     return {
         "lnbench": {"lnbench": __version__, "code": code_sha256(track), "code for poisoners": guest_code_sha256()},

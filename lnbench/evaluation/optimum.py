@@ -35,7 +35,7 @@ def best_flips(track: Track, engine: Engine, store: Store, notify: OnProgress) -
         ProtocolError: if a split of the track has several pairs.
         UnavailableError: if a solver fails.
     """
-    streams, number = Streams(track.sha256), track.replication.splits
+    streams, number = Streams(track.root), track.replication.splits
     levels, scored = [track.adversary.epsilon], 0
     for spec in track.victims:
         if spec.architecture == CLOSED_FORM:  # its rows have made these tables

@@ -13,6 +13,7 @@ import numpy as np
 from lnbench import data
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.protocol import (
+    CLEAN,
     MATCHED,
     RANDOM,
     Flip,
@@ -132,13 +133,16 @@ def draw_of(cell: Mapping[str, Any]) -> dict[str, int]:
 def cell_name(
     track: Track, streams: Streams, environment_id: str, cell: dict[str, Any], arm: str, points: Sequence[data.Split]
 ) -> dict[str, Any]:
-    """Everything a cell's result depends on; its hash is the key in the store."""
+    """Everything a cell's result depends on; its hash is the key in the store.
+
+    On clean labels a track's budget does not count: all budgets share that arm.
+    """
     labels = b"".join(
         applied(points[split].labels, flips).astype("<i8").tobytes()
         for (split, _), flips in zip(cell["places"], cell["flips"], strict=True)
     )
     return {
-        "track": track.sha256,
+        "track": track.root if arm == CLEAN else track.sha256,
         "salt": streams.commitment,
         "labels": sha256(labels),
         "victim": cell["victim"],

@@ -74,7 +74,7 @@ def build(
     address = Address.parse(repo)
     folders.check(folder, ours, "a folder of shared baselines")
     public = {
-        (track.sha256, Streams(track.sha256).commitment): track
+        (track.sha256, Streams(track.root).commitment): track
         for track in map(tracks.load, tracks.names())
         if track.calibrated
     }

@@ -99,7 +99,7 @@ def _tables(track: Track, folder: Path, images: bool, notify: OnProgress) -> lis
     return builds.tables(
         folder,
         track,
-        Streams(track.sha256),
+        Streams(track.root),
         list(range(track.replication.splits)),
         images,
         rows,

@@ -73,7 +73,7 @@ def build(
         RecordError: if the record's labels are not those of its hashes on the base data.
         ProtocolError: if images were asked for and the inputs are not images.
     """
-    streams = Streams(record.track.sha256, salt)
+    streams = Streams(record.track.root, salt)
     written = tables(
         folder, record.track, streams, splits, images, lambda split, points: _rows(record, split, points), on_split
     )

@@ -133,7 +133,7 @@ class Manifest:
     @property
     def streams(self) -> Streams:
         """The random streams that drew its splits."""
-        return Streams(self.track.sha256, self.document["salt"])
+        return Streams(self.track.root, self.document["salt"])
 
     @property
     def splits(self) -> list[int]:

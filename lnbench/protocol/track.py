@@ -6,6 +6,7 @@ hashes of older tracks, and the records made on them, alone.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +16,17 @@ import msgspec
 from msgspec import Meta
 
 from lnbench.errors import ProtocolError, nearest
+from lnbench.protocol.data_spec import DataSpec, check_data
 from lnbench.protocol.documents import (
-    LARGEST,
     AtLeastOne,
+    AtLeastTwo,
     Count,
     NotNegative,
     Part,
     Positive,
     Sha256,
     Share,
+    Whole,
     WrongError,
     read,
     whole,
@@ -33,63 +36,8 @@ from lnbench.protocol.recipe import Recipe
 
 FOLDER = Path(__file__).parent / "tracks"
 DEFAULT = "digits-9to0"
-
-_Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
-_AtLeastTwo = Annotated[int, Meta(ge=2, le=LARGEST)]
-_Files = Annotated[
-    str,
-    Meta(
-        pattern=whole(r"[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*"),
-        description="files inside the folder",
-    ),
-]
-
-
-class Parquet(Part, frozen=True, kw_only=True):
-    """Where the source `parquet` finds its rows, and what they must decode to.
-
-    Attributes:
-        folder: the data's folder under LNBENCH_DATA, or in the cache once downloaded.
-        train, test: which files in it, as `train-*.parquet`.
-        image, label: names of the columns.
-        shape: (channels, height, width) of every image.
-        train_sha256, test_sha256: of the decoded images, (n, *shape) uint8, and then the labels, (n,) int64.
-        hub: dataset on the Hub to get it from, `USER/NAME`; None if it must be there already.
-        revision: commit of that dataset, 40 hexadecimal digits.
-    """
-
-    folder: Annotated[
-        str, Meta(pattern=whole(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"), description="the name of one folder")
-    ]
-    train: _Files
-    test: _Files
-    image: str
-    label: str
-    shape: tuple[Annotated[Literal[1, 3], Meta(description="1 or 3 channels")], AtLeastOne, AtLeastOne]
-    train_sha256: Sha256
-    test_sha256: Sha256
-    hub: Annotated[str, Meta(pattern=whole(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+"), description="USER/NAME")] | None = None
-    revision: (
-        Annotated[str, Meta(pattern=whole("[0-9a-f]{40}"), description="a commit of 40 hexadecimal digits")] | None
-    ) = None
-
-
-class DataSpec(Part, frozen=True, kw_only=True):
-    """Which data, and how large one split's training set is.
-
-    Attributes:
-        source: a module of `lnbench.data`.
-        train: training points of one split.
-        classes: number of classes.
-        only: the source's classes that are used, which become 0, 1, … in this order; all if None.
-        parquet: for the source `parquet` alone.
-    """
-
-    source: str
-    train: AtLeastOne
-    classes: _AtLeastTwo
-    only: tuple[_Whole, ...] | None = None
-    parquet: Parquet | None = None
+_ETA_DIGITS = 8
+"""Decimals of η that always single out one budget, up to a training set of 10⁸ points."""
 
 
 class Noise(Part, frozen=True, kw_only=True):
@@ -100,12 +48,15 @@ class Noise(Part, frozen=True, kw_only=True):
         eta: k / train as printed; the budget is what binds.
         pairs: ((source, target), …), the moves a label may make.
         rotate: split s has the pair s mod len(pairs) alone, so that a score is a mean over pairs.
+        varies: hash of the track whose budget alone this one changes; splits, seeds and all random streams are that
+            track's. Such a track is never calibrated.
     """
 
     budget: AtLeastOne
     eta: Share
-    pairs: tuple[tuple[_Whole, _Whole], ...]
+    pairs: tuple[tuple[Whole, Whole], ...]
     rotate: bool = False
+    varies: Sha256 | None = None
 
 
 class Replication(Part, frozen=True, kw_only=True):
@@ -117,9 +68,9 @@ class Replication(Part, frozen=True, kw_only=True):
         random_draws: sets of random flips that each split and seed has, one victim each: the baseline is their mean.
     """
 
-    splits: _AtLeastTwo
+    splits: AtLeastTwo
     seeds: AtLeastOne
-    quick_splits: _AtLeastTwo
+    quick_splits: AtLeastTwo
     quick_seeds: AtLeastOne
     random_draws: Annotated[int, Meta(ge=1, le=64)] = 1
 
@@ -255,6 +206,25 @@ class Track(_Keys, frozen=True, kw_only=True, eq=False):
         """Hash of the keys written in the track's file."""
         return sha256_json(self.document)
 
+    @property
+    def root(self) -> str:
+        """The hash that its random streams are drawn by: its own, or that of the track whose budget it varies."""
+        return self.noise.varies or self.sha256
+
+    def with_budget(self, budget: int) -> Track:
+        """The same track with another budget, not calibrated; its splits and random streams stay.
+
+        Raises:
+            ProtocolError: if that leaves no valid track.
+        """
+        eta = math.ceil(budget / self.data.train * 10**_ETA_DIGITS) / 10**_ETA_DIGITS
+        noise = {**self.document["noise"], "budget": budget, "eta": eta, "varies": self.root}
+        return Track.from_document({**self.document, "calibrated": False, "noise": noise})
+
+    def at_budget_of(self, other: Track) -> Track:
+        """This track, with the other's budget if the other says that it varies this one's."""
+        return self.with_budget(other.noise.budget) if other.noise.varies == self.root else self
+
     def spec(self, name: str) -> VictimSpec:
         """The architecture of this name in the track."""
         return next(v for v in self.victims if v.name == name)
@@ -340,7 +310,7 @@ def names() -> list[str]:
 def _validate(track: Track, where: str) -> None:
     """The rules that tie several keys together."""
     noise, data = track.noise, track.data
-    _validate_data(data, where)
+    check_data(data, where)
     if not noise.pairs:
         raise ProtocolError(f"{where}: noise.pairs: expected at least one [source, target].")
     for source, target in noise.pairs:
@@ -351,6 +321,8 @@ def _validate(track: Track, where: str) -> None:
             )
     if noise.budget >= data.train:
         raise ProtocolError(f"{where}: noise.budget: {noise.budget} flips of {data.train} training points.")
+    if noise.varies is not None and track.calibrated:
+        raise ProtocolError(f"{where}: calibrated: expected false of a track that varies another's budget, got true.")
     if int(noise.eta * data.train + 1e-9) != noise.budget:
         raise ProtocolError(
             f"{where}: noise.eta: ⌊{noise.eta} · {data.train}⌋ is {int(noise.eta * data.train + 1e-9)}, "
@@ -382,16 +354,3 @@ def _validate(track: Track, where: str) -> None:
                 f"{where}: adversary.epsilons: expected ascending positive numbers that contain {epsilon}, "
                 f"got {list(curve)}."
             )
-
-
-def _validate_data(data: DataSpec, where: str) -> None:
-    if data.only is not None and (len(set(data.only)) != data.classes or len(data.only) != data.classes):
-        raise ProtocolError(f"{where}: data.only: expected {data.classes} different classes, got {list(data.only)}.")
-    if (data.parquet is not None) != (data.source == "parquet"):
-        raise ProtocolError(f"{where}: data.parquet: the source 'parquet' needs this table, no other may have it.")
-    if data.parquet is None:
-        return
-    if data.only is not None:
-        raise ProtocolError(f"{where}: data.only: the source 'parquet' uses all of its classes.")
-    if (data.parquet.hub is None) != (data.parquet.revision is None):
-        raise ProtocolError(f"{where}: data.parquet: hub and revision go together: a dataset and its commit.")

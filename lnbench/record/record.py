@@ -226,8 +226,8 @@ class Record:
 
     def streams(self, *known: str | None) -> Streams | None:
         """The random streams that drew its splits, if its salt is public, its own or among these; None otherwise."""
-        own = own_salt(self.track.sha256, self.poisoner.sha256, self.parameters) if self.salt == OWN else None
-        return salts.matching(self.salt_commitment, self.track.sha256, own, *known)
+        own = own_salt(self.track.root, self.poisoner.sha256, self.parameters) if self.salt == OWN else None
+        return salts.matching(self.salt_commitment, self.track.root, own, *known)
 
     @property
     def started(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lnbench.data import Split, cifar10, mnist, parquet
 from lnbench.protocol import Streams, sha256, track
-from lnbench.protocol.track import DataSpec
+from lnbench.protocol.data_spec import DataSpec
 from lnbench.thesis.networks import Sample
 
 QUICK = {"train": 1500, "test": 300, "splits": 6, "depth": 2, "width": 128, "steps": 500, "batch": 64, "rate": 0.004}

@@ -119,6 +119,8 @@ def _track(record: Record) -> Check:
     shipped = tracks.load(own.name)
     if own.sha256 == shipped.sha256:
         return Check("track", True, f"{_READ['track']}, and ships with this lnbench.")
+    if own.sha256 == shipped.at_budget_of(own).sha256:
+        return Check("track", True, f"{_READ['track']}, the one that ships with this lnbench at another budget.")
     if own.version < shipped.version:
         return Check("track", True, f"{_READ['track']}; version {own.version} is superseded by {shipped.version}.")
     if own.version > shipped.version:

@@ -63,7 +63,7 @@ def verify(
     of_attack = verify_record(record.undefended, track=track)
     checks = [replace(check, name=f"attack: {check.name}") for check in of_attack.checks]
     checks += [_run(name, test, record) for name, test in _CHECKS.items()]
-    notify, streams = on_progress or quietly, Streams(record.undefended.track.sha256)
+    notify, streams = on_progress or quietly, Streams(record.undefended.track.root)
     if all(check.passed is not False for check in checks):
         checks.append(_run("treatments", lambda record: _treatments(record, streams), record))
     report = Report(tuple(checks), record.undefended)

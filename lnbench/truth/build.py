@@ -75,7 +75,7 @@ def build(
             f"{track.name} has no {strange[0]!r}: its victims are {', '.join(names)}, its splits 0 to "
             f"{track.replication.splits - 1}."
         )
-    streams, cells = Streams(track.sha256), list[dict[str, Any]]()
+    streams, cells = Streams(track.root), list[dict[str, Any]]()
     for split in splits:
         labels = data.load(track, split, streams).labels
         ((_, target),) = track.pairs(split)

@@ -83,7 +83,7 @@ def _problem(track: Track, split: int, points: Split) -> Problem:
         budget=track.noise.budget,
         pairs=track.pairs(split),
         threat=Threat(threat.norm, threat.epsilon, threat.steps),
-        rng=Streams(track.sha256).generator("truth/scores", split),
+        rng=Streams(track.root).generator("truth/scores", split),
         split=split,
         bounds=points.bounds,
     )

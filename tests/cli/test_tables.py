@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 import factories
 from lnbench import record
-from lnbench.cli import _report, _tables
+from lnbench.cli import _report, _tables, cli
 from lnbench.protocol import track as tracks
 
 HEAD = ["architecture", "ε", "AA clean", "random", "poisoned", "score, pp", "95 % interval"]
@@ -37,7 +42,7 @@ def _shown(width: int) -> str:
     return _ESCAPE.sub("", where.file.getvalue())
 
 
-@pytest.mark.parametrize("width", [*range(20, 100, 5), 200])
+@pytest.mark.parametrize("width", [*range(20, 100, 5), 120, 160, 200])
 def test_no_width_cuts_a_number_or_a_rows_name(width: int) -> None:
     shown = _shown(width)
     assert "…" not in shown
@@ -54,6 +59,95 @@ def test_what_fits_is_on_lines_of_the_terminals_width() -> None:
         assert max(map(len, _shown(width).splitlines())) <= width
     assert sum("[−11.6, +16.4]" in line for line in _shown(100).splitlines()) == 1
     assert "[−11.6," in _shown(70) and "[−11.6, +16.4]" not in _shown(70), "an interval breaks between its ends"
+
+
+def test_what_does_not_fit_is_a_few_lines_for_each_row() -> None:
+    lines = _shown(40).splitlines()
+    assert max(map(len, lines)) <= 40
+    at = lines.index("mlp")
+    assert lines[at + 1 : at + 7] == [
+        "  ε              0.3",
+        "  AA clean       1.0",
+        "  random         –",
+        "  poisoned       0.0",
+        "  score, pp      +3.1",
+        "  95 % interval  –",
+    ]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a record."""
+    folder = tmp_path_factory.mktemp("tables")
+    record.write(factories.make(tracks.load(tracks.DEFAULT), quick=True), folder / "made.json")
+    return folder
+
+
+VERBS = [
+    "show made.json",
+    "tracks",
+    "power",
+    "plan digits-9to0 mnist-9to0 --cell-seconds 7.25 --submissions 12",
+    "reproduce --list",
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_table_of_any_verb_cuts_a_number_or_a_name(
+    verb: str, home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers are those words that have a digit; the first column's names are in the table of 200 columns."""
+    monkeypatch.chdir(home)
+
+    def shown(width: int) -> str:
+        where = Console(file=io.StringIO(), width=width, force_terminal=True, highlight=False)
+        monkeypatch.setattr(_tables, "console", lambda *, err=False: where)
+        done = CliRunner().invoke(cli, verb.split())
+        assert done.exit_code == 0, done.output
+        assert isinstance(where.file, io.StringIO)
+        return _ESCAPE.sub("", where.file.getvalue())
+
+    wide = _words(shown(200))
+    assert len(wide) > 5
+    for width in (40, 60, 90):
+        text = shown(width)
+        words, longest = _words(text), max(map(len, text.splitlines()))
+        assert "…" not in text and longest <= max(width, max(map(len, words)) + 2), width
+        missing = [word for word in wide if any(map(str.isdigit, word)) and word not in words]
+        assert not missing, (width, missing)
+
+
+def test_a_terminal_shows_what_a_pipe_gets(home: Path) -> None:
+    """At 120 columns byte for byte but for the colours; at 80 the same tables."""
+    command = [sys.executable, "-P", "-m", "lnbench", "show", str(home / "made.json")]
+    piped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for columns in (120, 80):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")} | {"TERM": "xterm"}
+        subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment, check=True)
+        os.close(theirs)
+        seen = b""
+        while data := _read(ours):
+            seen += data
+        os.close(ours)
+        text = _ESCAPE.sub("", seen.decode()).replace("\r\n", "\n")
+        assert "\x1b" in seen.decode()
+        if columns == 120:
+            assert text == piped
+        assert [line for line in text.splitlines() if _row(line)] == [line for line in piped.splitlines() if _row(line)]
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # its other end is closed
+        return b""
+
+
+def _row(line: str) -> bool:
+    """Whether a line is one of a table's rows."""
+    return line.split()[:1] in [["clean"], ["random"], ["poisoned"], ["mlp"], ["cnn"], ["all"]]
 
 
 def test_the_tables_of_a_record_fit_into_60_columns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import batches
 from lnbench.data import cifar10
 from lnbench.errors import DataError, ProtocolError
 from lnbench.protocol import Streams
-from lnbench.protocol.track import DataSpec
+from lnbench.protocol.data_spec import DataSpec
 
 STREAMS = Streams("0" * 64)
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 3072)).astype(np.uint8)

@@ -24,7 +24,7 @@ from lnbench.data import cifar10, downloads, folders, mnist
 from lnbench.data.downloads import Remote
 from lnbench.errors import DataError
 from lnbench.protocol import Streams
-from lnbench.protocol.track import DataSpec
+from lnbench.protocol.data_spec import DataSpec
 
 STREAMS = Streams("0" * 64)
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

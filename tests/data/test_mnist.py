@@ -19,7 +19,7 @@ from lnbench.data import downloads, mnist
 from lnbench.data.downloads import Remote
 from lnbench.errors import DataError, ProtocolError
 from lnbench.protocol import Streams
-from lnbench.protocol.track import DataSpec
+from lnbench.protocol.data_spec import DataSpec
 
 STREAMS = Streams("0" * 64)
 

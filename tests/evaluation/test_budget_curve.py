@@ -11,12 +11,15 @@ from click.testing import CliRunner
 
 import factories
 import tiny
-from lnbench import record
+from lnbench import data, record
 from lnbench.board.budget_curve import figure
 from lnbench.cli import cli
+from lnbench.data import strangers
 from lnbench.errors import ProtocolError
 from lnbench.evaluation import budget_curve
+from lnbench.protocol import Streams, Track
 from lnbench.protocol import track as tracks
+from lnbench.trust import verify
 
 
 def test_any_budget_makes_a_valid_track_that_cannot_rank() -> None:
@@ -26,11 +29,26 @@ def test_any_budget_makes_a_valid_track_that_cannot_rank() -> None:
         assert other.noise.budget == k and not other.calibrated
         assert (other.sha256 != track.sha256) or k == track.noise.budget
         assert other.victims == track.victims and other.adversary == track.adversary
+        assert other.root == track.sha256 and budget_curve.at_budget(other, 2) == budget_curve.at_budget(track, 2)
     for k in (0, track.data.train):
         with pytest.raises(ProtocolError, match=rf"is 1 … {track.data.train - 1} flips, got {k}"):
             budget_curve.at_budget(track, k)
     with pytest.raises(ProtocolError, match="labels may change, 100 flips do not fit"):
         budget_curve.at_budget(track, 100)
+
+
+def test_all_budgets_have_the_tracks_own_splits_and_random_streams() -> None:
+    track = tracks.load(tracks.DEFAULT)
+    one, four = (budget_curve.at_budget(track, k) for k in (1, 4))
+    own, first, last = (data.load(t, 3) for t in (track, one, four))
+    assert (own.inputs == first.inputs).all() and (first.inputs == last.inputs).all()
+    assert Streams(one.root).entropy("order", 3, 1) == Streams(track.sha256).entropy("order", 3, 1)
+    assert strangers.ships(one) and strangers.own_track(four, None, "it").sha256 == four.sha256
+    forged = Track.from_document({**one.document, "adversary": {**one.document["adversary"], "steps": 3}})
+    assert forged.root == track.sha256 and not strangers.ships(forged)
+    made = factories.make(budget_curve.at_budget(factories.small(2, 1), 2))
+    with pytest.raises(ProtocolError, match="expected false of a track that varies another's budget"):
+        Track.from_document({**made.track.document, "calibrated": True})
 
 
 def test_the_curve_is_by_rising_budget_and_says_what_the_records_say() -> None:
@@ -77,6 +95,12 @@ def test_one_command_draws_it(tmp_path: Path, cache: Path, monkeypatch: pytest.M
     ET.fromstring((folder / "first-budgets.svg").read_text())
     made = [record.read(path) for path in folder.glob("first-????????.json")]
     assert {one.sha256 for one in made} == {point["record"] for point in document["points"]}
+    every = {one.track.noise.budget: one for one in made}
+    for one in made:
+        assert verify.verify_record(one, track=tracks.load("tiny.toml")).passed
+    clean = [[v for v in one.document["victims"] if v["arm"] == "clean"] for one in made]
+    assert clean[0] == clean[1] and every[1].arms["clean"] == every[4].arms["clean"]
+    assert result.stderr.count("victims: 6/6 (100%), 2 reused") == 1, "the clean arm is trained once"
     assert all(len(flips) == one.track.noise.budget for one in made for flips in one.document["flips"]["poisoned"])
     assert "none of these records ranks" in result.stderr
 

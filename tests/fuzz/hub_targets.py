@@ -29,7 +29,7 @@ from lnbench.hub.suite import manifest as suite_manifest
 from lnbench.hub.suite import pulling as suites
 from lnbench.protocol import Streams, canonical_json, sha256_json
 from lnbench.protocol import track as tracks
-from lnbench.protocol.track import Parquet
+from lnbench.protocol.data_spec import Parquet
 
 _REPO, _COMMIT = "somebody/poisoned", "c" * 40
 

@@ -128,7 +128,7 @@ LIBRARIES: dict[str, set[str]] = {
     "hub": {"jinja2", "msgspec", "numpy", "~PIL", "~huggingface_hub", "~pyarrow", "~yaml"},
     "thesis": {"numpy", "scipy", "sklearn", "torch", "~matplotlib"},
     "api": set(),
-    "cli": {"click", "~rich", "~tabulate", "~torch"},
+    "cli": {"click", "~rich", "~torch"},
     "exact": {"numpy", "~scipy"},
     "truth": {"numpy", "torch", "~pyarrow", "~scipy"},
 }

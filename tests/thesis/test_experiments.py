@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from lnbench.data import Split, cifar10, mnist, parquet
 from lnbench.errors import UnavailableError
 from lnbench.protocol import Streams
-from lnbench.protocol.track import DataSpec
+from lnbench.protocol.data_spec import DataSpec
 from lnbench.thesis import experiments, images, run
 from lnbench.thesis.experiments import fig08, graphs_cifar10
 from lnbench.thesis.experiments.bilevel import _adversarial_loss, _descended, _start

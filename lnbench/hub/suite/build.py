@@ -65,7 +65,7 @@ def build(
         wanted = made.replication.splits if victim_splits is None else min(victim_splits, made.replication.splits)
         place, trained[name] = folder / layout.victims_folder(name), 0
         if wanted:
-            streams = Streams(made.track.sha256)
+            streams = Streams(made.track.root)
             trained[name] = victims.build(
                 made, streams, place, splits=wanted, device=device, workers=workers, notify=notify
             )
@@ -123,7 +123,7 @@ def _tables(made: Record, folder: Path, images: bool, notify: OnProgress) -> lis
         *builds.tables(
             folder,
             made.track,
-            Streams(made.track.sha256),
+            Streams(made.track.root),
             splits,
             images,
             rows,

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from lnbench.data import Split, mnist
-from lnbench.protocol.track import DataSpec
+from lnbench.protocol.data_spec import DataSpec
 from lnbench.thesis import drawing, images
 from lnbench.thesis.experiment import ABSENT, Results, Settings
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict
