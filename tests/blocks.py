@@ -77,16 +77,16 @@ class Output:
     end: int
 
     def agrees(self, printed: str) -> bool:
-        """Whether this was printed.
+        """Whether this was printed; empty lines do not count.
 
         >>> Output("AA  45.0\\n…\\nranked\\n", True, 0, 0).agrees("AA 44.81\\n\\nmore\\nranked  \\n")
         True
         >>> Output("AA 45.0\\n", False, 0, 0).agrees("AA 44.8\\n")
         False
         """
-        parts = [self._plain(line) for line in self.text.strip().splitlines()]
+        parts = [self._plain(line) for line in self.text.splitlines() if line.strip()]
         pattern = "".join("(?:.*\n)*" if part == "…" else re.escape(part) + "\n" for part in parts)
-        lines = [self._plain(line) for line in printed.strip().splitlines()]
+        lines = [self._plain(line) for line in printed.splitlines() if line.strip()]
         return re.fullmatch(pattern, "".join(f"{line}\n" for line in lines)) is not None
 
     def _plain(self, line: str) -> str:

@@ -247,7 +247,7 @@ def visit(newcomer: Newcomer, document: Path, write: bool) -> Iterator[tuple[blo
         if document.read_text(encoding="utf-8") != text:
             raise SystemExit(f"error: {document} was changed while its blocks ran; its outputs are not written")
         for output in sorted(printed, key=lambda output: -output.start):
-            kept = "\n".join(line.rstrip() for line in printed[output].strip("\n").splitlines())
+            kept = re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in printed[output].strip().splitlines()))
             text = f"{text[: output.start]}{kept}\n{text[output.end :]}"
         document.write_text(text, encoding="utf-8")
         print(f"{document.name}: {len(printed)} outputs are written anew", file=sys.stderr)
