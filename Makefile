@@ -1,5 +1,5 @@
 # The verbs, the same on a laptop and in CI: .ci/run calls `lint`, `type` and `board` after the tests.
-.PHONY: all fmt lint type test oldest newest lock board labels gpu bench faults fuzz
+.PHONY: all fmt lint type test oldest newest lock board docs newcomer release-notes labels gpu bench faults fuzz
 
 all: lint type test board
 
@@ -42,6 +42,15 @@ lock:   ## constraints/ anew: every floor of pyproject.toml at once, on Python 3
 board:  ## the board must be what its records say; `lnbench leaderboard build` rewrites it
 	lnbench leaderboard check
 	lnbench reproduce --check --out leaderboard/thesis
+
+docs:   ## the documentation as pages, in docs/_build/html or OUT; a warning is an error
+	python -P -m sphinx -W --keep-going -q -b html docs $(or $(OUT),docs/_build/html)
+
+newcomer: ## a fresh environment without network runs every block of README, docs and notebook; DOCUMENTS names some
+	python -P tests/newcomer.py $(DOCUMENTS)
+
+release-notes: ## what CHANGELOG.md says of VERSION, or of what is not released yet
+	@.github/release-notes $(VERSION)
 
 labels: ## where bubblewrap works: labels of every row of the tracks that need a GPU, into rows/; CONTRIBUTING.md
 	lnbench rows labels

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+import blocks as markdown_blocks
 import cluster
 import tiny
 from lnbench.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
-SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", TEXT, flags=re.M)[1:]}
+BLOCKS = markdown_blocks.read(ROOT / "docs" / "cluster.md")
 SHIM = """#!{python} -P
 import os, re, subprocess, sys
 """
@@ -40,16 +40,12 @@ for word in sys.argv[at + 1 :]:
 
 def blocks(section: str, language: str = "sh") -> list[str]:
     """The blocks of a section."""
-    return re.findall(rf"^```{language}\n(.*?)^```", SECTIONS[section], flags=re.M | re.S)
+    return [block.text for block in BLOCKS if (block.section, block.language) == (section, language)]
 
 
 def test_every_command_is_one_with_its_options() -> None:
-    lines = [
-        line for section in SECTIONS for block in blocks(section) for line in block.replace("\\\n", "").split("\n")
-    ]
-    commands = [
-        line[line.index("lnbench ") :].partition(" #")[0] for line in lines if re.match(r"(parallel )?lnbench ", line)
-    ]
+    lines = [line for block in BLOCKS if block.language == "sh" for line in markdown_blocks.commands(block)]
+    commands = [line[line.index("lnbench ") :] for line in lines if re.match(r"(parallel )?lnbench ", line)]
     assert len(commands) > 12
     for line in commands:
         words = shlex.split(line.partition(":::")[0])[1:]

@@ -81,7 +81,7 @@ def test_the_wheel_says_who_may_use_it_and_how(wheel: zipfile.ZipFile) -> None:
 def test_the_citation_is_of_this_version() -> None:
     """A version in development has no date of release; CHANGELOG.md heads a released one with its own."""
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["version"] == lnbench.__version__
+    assert citation["version"] == citation["preferred-citation"]["version"] == lnbench.__version__
     assert ("date-released" in citation) == (not Version(lnbench.__version__).is_devrelease)
     if "date-released" in citation:
         changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -105,7 +105,7 @@ def test_the_scripts_that_workflows_call_can_be_called() -> None:
         called |= set(
             re.findall(r"\.github/([\w.-]+)", "\n".join(s.get("run", "") for _, j in jobs(path) for s in j["steps"]))
         )
-    assert called == {"changed.py", "evaluate", "hub", "publish", "report", "site", "try-wheel"}
+    assert called == {"changed.py", "evaluate", "hub", "publish", "release-notes", "report", "site", "try-wheel"}
     for name in called - {"changed.py"}:
         assert (GITHUB / name).stat().st_mode & 0o111, f"{name} is not executable"
         subprocess.run(["bash", "-n", str(GITHUB / name)], check=True)

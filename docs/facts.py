@@ -1,0 +1,158 @@
+"""Every figure of the documentation, from committed records, tracks and audits: what `{{ … }}` in a page stands for.
+
+{{ score["digits-9to0"].my_poisoner }}        a row's score with its interval, as the board has it
+{{ gap("digits-9to0", "matched_search", "random_search") }}    a paired difference
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lnbench.board.tables import Row, Table, load
+from lnbench.protocol import Track
+from lnbench.protocol import track as tracks
+from lnbench.record import comparison, optimum
+from lnbench.record.record import Record, read
+from lnbench.text import interval, points, ranks, share
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDS = ROOT / "leaderboard" / "records"
+SHOWN = 5
+"""Rows of a short table."""
+
+
+@functools.cache
+def tables() -> Mapping[str, Table]:
+    """The board's tables of public splits, by their track's name."""
+    return {table.track.name: table for table in load(RECORDS).tables if table.season is None}
+
+
+def row(track: str, label: str) -> Row:
+    """A row of the board by its label, `random_search(surrogates=16, victims=mlp)` say; KeyError if there is none."""
+    return {row.record.label: row for row in tables()[track].rows}[label]
+
+
+def record(track: str, label: str) -> Record:
+    """The whole record of a row."""
+    return read(RECORDS / row(track, label).path)
+
+
+def with_interval(drop: float | None, ends: tuple[float, float] | None) -> str:
+    """Points with their interval, `+8.7 [+6.0, +11.5]`."""
+    return f"{points(drop)} {interval(ends)}"
+
+
+def scores() -> dict[str, dict[str, str]]:
+    """Track -> label -> score with its interval."""
+    return {
+        name: {
+            row.record.label: with_interval(row.record.score.drop_pp, row.record.score.ci95_pp) for row in table.rows
+        }
+        for name, table in tables().items()
+    }
+
+
+def own(track: str, label: str) -> str:
+    """A row's score on the splits that its own source draws."""
+    beside = row(track, label).own
+    if beside is None:
+        raise KeyError(f"{label} has no record on its own splits of {track}")
+    return with_interval(beside.score.drop_pp, beside.score.ci95_pp)
+
+
+def gap(track: str, first: str, second: str) -> str:
+    """How much higher one row's score is than another's, paired by split."""
+    total = comparison.compare(record(track, first), record(track, second)).total
+    return with_interval(total.mean_pp, total.ci95_pp)
+
+
+def alone(track: str, label: str, architecture: str) -> str:
+    """A row's score on one architecture."""
+    of = record(track, label).score.per_architecture[architecture]
+    return with_interval(of.drop_pp, of.ci95_pp)
+
+
+def accuracy(track: str, label: str, arm: str, what: str = "adv_acc") -> str:
+    """A mean of an arm's victims, in percent."""
+    return share(getattr(record(track, label).arms[arm], what))
+
+
+def memorised(track: str, label: str, architecture: str, arm: str = "poisoned") -> str:
+    """The share of an arm's flips that an architecture memorised, in percent."""
+    return share(record(track, label).arms[arm].per_architecture[architecture].memorised)
+
+
+def found(track: str, label: str, arm: str = "poisoned") -> str:
+    """The share of an arm's flips among the k points that cleanlab suspects most, in percent, by the row's audit."""
+    audit = row(track, label).audit
+    if audit is None:
+        raise KeyError(f"{label} has no audit on {track}")
+    return share(audit.found if arm == "poisoned" else audit.found_random)
+
+
+def pairs_of(track: Track) -> str:
+    """A track's pairs in a few words."""
+    pairs = track.noise.pairs
+    if len(pairs) == 1:
+        return f"{pairs[0][0]}→{pairs[0][1]}"
+    return f"{len(pairs)} pairs"
+
+
+def track_table() -> str:
+    """The tracks as a table of Markdown."""
+    lines = ["| track | what | pair | flips | victims | splits × seeds | ranks |", "|---|---|---|---|---|---|---|"]
+    for name in tracks.names():
+        track = tracks.load(name)
+        lines.append(
+            f"| `{name}` | {track.title} | {pairs_of(track)} | {track.noise.budget:,} of {track.data.train:,} | "
+            f"{', '.join(victim.name for victim in track.victims)} | "
+            f"{track.replication.splits} × {track.replication.seeds} | "
+            f"{'yes' if track.calibrated else 'not calibrated yet'} |"
+        )
+    return "\n".join(lines)
+
+
+def top_table() -> str:
+    """The first rows of every table as Markdown."""
+    parts = list[str]()
+    for name, table in tables().items():
+        parts += [f"**{name}**, {len(table.rows)} rows", ""]
+        parts += ["| rank | poisoner | score, pp | beats random |", "|---|---|---|---|"]
+        for row in table.rows[:SHOWN]:
+            name_shown = row.record.label.replace("_", "\\_")
+            score = with_interval(row.record.score.drop_pp, row.record.score.ci95_pp)
+            parts.append(f"| {ranks(row.ranks)} | {name_shown} | {score} | {row.beats_random or '–'} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def exact() -> dict[str, str]:
+    """What the best flips of `digits-exact` do, and how many random ones do as much."""
+    best = optimum.of_track(tracks.load("digits-exact"))
+    assert best is not None
+    worth = next(entry for entry in best.worth if entry.budget == best.budget)
+    mine = row("digits-exact", "my_poisoner")
+    assert mine.optimal is not None and mine.worth is not None
+    return {
+        "best": f"{100 * best.best.mean():.0f}",
+        "random": f"{100 * sum(split.random_accuracy for split in best.splits) / len(best.splits):.0f}",
+        "worth": f"{worth.flips:.1f}",
+        "mine": share(mine.optimal.mean),
+        "mine_worth": f"{mine.worth.flips:.1f}",
+    }
+
+
+def facts() -> dict[str, Any]:
+    """Name -> value or function, for the pages."""
+    calls: list[Callable[..., Any]] = [gap, own, alone, accuracy, memorised, found]
+    return {
+        "score": scores(),
+        "rows": {name: len(table.rows) for name, table in tables().items()},
+        "tracks_table": track_table(),
+        "top_table": top_table(),
+        "exact": exact(),
+        **{call.__name__: call for call in calls},
+    }

@@ -1,0 +1,186 @@
+"""The documentation holds: its blocks are run or say why not, its commands exist, its figures are the records'."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+import click
+import pytest
+
+import blocks
+import lnbench
+import newcomer
+from lnbench.cli import cli
+from lnbench.protocol import track as tracks
+from lnbench.record import comparison
+from lnbench.record.record import read
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+RECORDS = ROOT / "leaderboard" / "records"
+_MARKERS = re.compile(r"block: (?:skip, .{10,}|file \S+|numbers may differ)|blocks: skip, .{10,}|tests")
+
+
+def _module(name: str) -> ModuleType:
+    """A module of docs/, which is not a package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def facts() -> ModuleType:
+    """docs/facts.py."""
+    return _module("facts")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_comments_about_blocks_are_understood(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for marker in re.findall(r"^<!-- (.*) -->$", text, flags=re.MULTILINE):
+        assert _MARKERS.fullmatch(marker), f"{page.name} has a comment that blocks.py does not know: {marker}"
+    taken = {block.marker for block in blocks.parse(text, page) if block.marker}
+    taken |= {"block: numbers may differ" for b in blocks.parse(text, page) if b.output and b.output.numbers_differ}
+    wanted = {marker for marker in re.findall(r"^<!-- (.*) -->$", text, flags=re.MULTILINE) if "blocks:" not in marker}
+    assert taken == wanted, "a comment stands directly before its block"
+
+
+def test_every_page_is_in_the_table_of_contents_once() -> None:
+    listed = [path.stem for path in newcomer.documents() if path.suffix == ".md" and path.parent == ROOT / "docs"]
+    assert sorted(listed) == [page.stem for page in PAGES]
+
+
+def _commands() -> Iterator[tuple[blocks.Block, str]]:
+    for page in PAGES:
+        for block in blocks.read(page):
+            if block.language == "sh" and page.stem != "cluster":  # which has a test of its own
+                yield from ((block, line) for line in blocks.commands(block) if line.startswith("lnbench "))
+
+
+def test_every_command_of_the_pages_is_one_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, parameter, context: value)  # files come later
+    count = 0
+    for block, line in _commands():
+        words, command = shlex.split(line)[1:], cast(click.Command, cli)
+        while isinstance(command, click.Group) and words:
+            name, *words = words
+            verb = command.get_command(click.Context(command), name)
+            assert verb is not None, f"{block.document.name}:{block.line}: {line}"
+            command = verb
+        command.make_context("lnbench", list(words))
+        count += 1
+    assert count > 30
+
+
+def test_records_that_pages_name_are_there() -> None:
+    for page in PAGES:
+        for name in re.findall(r"leaderboard/records/[\w./-]+\.json", page.read_text(encoding="utf-8")):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+def test_python_blocks_and_files_of_the_pages_compile() -> None:
+    sources = [block for page in PAGES for block in blocks.read(page) if block.language == "python"]
+    assert len(sources) > 8
+    for block in sources:
+        compile(block.text, f"{block.document.name}:{block.line}", "exec")
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"auto(?:function|class|exception):: (\w+)", text))
+    assert documented == set(lnbench.__all__) - {"__version__"}
+
+
+def test_figures_are_those_of_the_records(facts: ModuleType) -> None:
+    board = json.loads((ROOT / "leaderboard" / "board.json").read_text(encoding="utf-8"))
+    rows = next(table["rows"] for table in board["tables"] if table["track"]["name"] == "digits-9to0")
+    row = next(row for row in rows if row["poisoner"]["name"] == "my_poisoner")
+    drop, (low, high) = row["score"]["drop_pp"], row["score"]["ci95_pp"]
+    shown = f"{drop:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+    assert facts.scores()["digits-9to0"]["my_poisoner"] == shown
+    first, second = (read(RECORDS / row["record"]) for row in rows[:2])
+    gap = comparison.compare(first, second).total
+    assert facts.gap("digits-9to0", first.label, second.label).startswith(f"{gap.mean_pp:+.1f} ")
+    with pytest.raises(KeyError):
+        facts.row("digits-9to0", "nobody")
+    with pytest.raises(KeyError):
+        facts.own("digits-9to0", "random_flip")
+    assert all(f"| `{name}` |" in facts.track_table() for name in tracks.names())
+    optimum = json.loads((tracks.FOLDER / "digits-exact.optimum.json").read_text(encoding="utf-8"))
+    means = {
+        name: sum(split[f"{name}_accuracy"] for split in optimum["splits"]) / len(optimum["splits"])
+        for name in ("best", "random")
+    }
+    assert {name: facts.exact()[name] for name in means} == {name: f"{100 * v:.0f}" for name, v in means.items()}
+    (worth,) = (entry["flips"] for entry in optimum["worth"] if entry["budget"] == optimum["budget"])
+    assert facts.exact()["worth"] == f"{worth:.1f}"
+
+
+def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
+    """The sentences of docs/findings.md and docs/faq.md around the figures."""
+    digits = {row.record.label: row for row in facts.tables()["digits-9to0"].rows}
+    beats = {label for label, row in digits.items() if row.beats_random == "yes"}
+    spreading = ["my_poisoner", "mean_matching", "dominating_set"]
+    assert {*spreading, "random_search", "matched_search", "bilevel"} <= beats
+    assert 2 * sum(row.beats_random == "not shown" for row in digits.values()) > len(digits), "most are not told apart"
+    for one, other in (spreading[:2], spreading[1:], spreading[::2]):
+        low, high = _ends(facts.gap("digits-9to0", one, other))
+        assert low < 0 < high
+    buckets = [f"adversarial_path(bucket={name})" for name in ("nearest", "near", "far", "farthest")]
+    nearest, near, far, farthest = (digits[label] for label in buckets)
+    middle = digits["adversarial_path"]
+    assert nearest.drop < min(near.drop, middle.drop, far.drop) and farthest.drop < min(
+        near.drop, middle.drop, far.drop
+    )
+    worse = [nearest, farthest, digits["degree_bucket(bucket=sparsest)"], digits["gaussian_density(bucket=sparsest)"]]
+    assert {row.beats_random for row in worse} == {"worse"}
+    others = ["degree_bucket", "degree_bucket(bucket=densest)", "gaussian_density", "gaussian_density(bucket=middle)"]
+    assert {digits[label].beats_random for label in others} == {"not shown"}
+    assert (digits["random_search"].trainings, digits["matched_search"].trainings) == (64 * 48, 52 * 48)
+    assert digits["bilevel"].trainings == 20 * 48
+    assert _ends(facts.gap("digits-9to0", "matched_search", "random_search"))[0] > 0
+    searches = [f"{name}(surrogates=16, victims=mlp)" for name in ("matched_search", "random_search")]
+    assert _ends(facts.gap("mnist10k-9to0", *searches))[0] > 0
+    assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0
+    drawn, amid = (
+        float(facts.memorised("digits-pairs", label, "cnn-reg", arm))
+        for label, arm in (("random_flip", "random"), ("mean_matching", "poisoned"))
+    )
+    assert amid < drawn < 95
+
+
+def _ends(shown: str) -> tuple[float, float]:
+    low, high = shown.replace("−", "-").partition("[")[2].rstrip("]").split(", ")
+    return float(low), float(high)
+
+
+def test_docstrings_become_mark_up() -> None:
+    made = doctest.testmod(_module("docstrings"))
+    assert made.attempted and not made.failed
+
+
+def test_the_changelog_is_of_single_lines_under_known_headings() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    section = text.partition("\n## ")[2].partition("\n## ")[0]
+    parts: dict[str, str] = dict(
+        re.findall(r"^### ([^\n]+)\n\n(.*?)(?=^### |\Z)", section, flags=re.MULTILINE | re.DOTALL)
+    )
+    assert [*parts][:3] == ["Added", "Changed", "Fixed"]
+    for name in ("Added", "Changed", "Fixed"):
+        for line in parts[name].strip().splitlines():
+            assert re.fullmatch(r"- \[(Code|Rules|Board)\] .+\.", line) and len(line) <= 160, line
+    notes = subprocess.run([ROOT / ".github" / "release-notes"], capture_output=True, text=True, check=True).stdout
+    assert notes.startswith("### Added\n") and notes.strip() == section.partition("\n")[2].strip()
+    none = subprocess.run([ROOT / ".github" / "release-notes", "99.9"], capture_output=True, text=True, check=False)
+    assert none.returncode == 1 and "no section 99.9" in none.stderr
