@@ -28,13 +28,10 @@ def command(track: str | None, tags: tuple[str, ...], min_score: float | None, l
 
     result = _result.Result(as_json)
     datasets = hub.search(track=track, tags=tags, min_score=min_score, limit=limit)
-    rows = []
     for one in datasets:
         splits = "?" if one.splits is None else one.splits
         what = f"{one.poisoner or '?'} on {one.track or '?'}, {splits} splits{'' if one.images else ', labels only'}"
-        rows.append([f"hf://{one.repo}{'@' if one.commit else ''}{one.commit}", points(one.score_pp), what])
-    if rows:
-        result.table(["dataset", "score, pp", "what"], rows, words=["what"])
+        result.say(f"{points(one.score_pp):>6} pp  hf://{one.repo}{'@' if one.commit else ''}{one.commit}  {what}")
     click.echo(
         f"{len(datasets)} dataset{'' if len(datasets) == 1 else 's'}; scores are their publishers' claims.", err=True
     )

@@ -309,7 +309,7 @@ def test_a_record_that_cannot_be_written_takes_the_others_with_it(board: Path) -
     assert not list((board / "records" / TRACK.name).iterdir())
 
 
-@pytest.mark.parametrize("verb", [("leaderboard", "add"), ("show",), ("verify",)])
+@pytest.mark.parametrize("verb", [("leaderboard", "add"), ("verify",)])
 def test_an_audit_is_told_from_a_record(board: Path, verb: tuple[str, ...]) -> None:
     added = put(board, factories.make(TRACK))
     audit = factories.write_audit(added.with_name(f"{added.stem}.audit.json"), factories.audit(record.read(added)))
