@@ -71,7 +71,7 @@ def test_compare_says_who_is_higher_on_which_architecture(tmp_path: Path) -> Non
     assert result.exit_code == 0
     first, *table = result.stdout.splitlines()
     assert first.startswith("strong beats weak on digits-9to0 by ") and "paired over 8 splits" in first
-    shown = [line.split()[0] for line in table if line.endswith("strong is higher ")]
+    shown = [line.split()[0] for line in table if line.rstrip().endswith("strong is higher")]
     assert shown == ["mlp", "cnn", "all"]
     found = json.loads(lnbench("compare", *reversed(paths), "--json").stdout)
     assert found["total"]["mean_pp"] < 0 and len(found["differences_pp"]) == 8 and found["sentence"] == first
