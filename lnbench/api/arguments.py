@@ -85,7 +85,7 @@ def record_of(record: RecordLike, track: str = DEFAULT) -> Record:
     """
     if isinstance(record, Record):
         return record
-    if isinstance(record, os.PathLike):
+    if isinstance(record, os.PathLike) or (isinstance(record, str) and record.endswith(".json")):
         return read(Path(record))
     if isinstance(record, str):
         return read(record_file(record, track))

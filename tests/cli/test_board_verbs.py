@@ -12,6 +12,7 @@ import factories
 from lnbench import api, record
 from lnbench.board import rows
 from lnbench.cli import _plot, cli
+from lnbench.errors import RecordError
 from lnbench.evaluation.bundled import attacks
 from lnbench.protocol.track import DEFAULT
 from lnbench.text import interval, points
@@ -91,6 +92,9 @@ def test_in_python_a_rows_track_is_the_other_records() -> None:
     assert api.records.compare(made, "random_flip").track == "digits-exact"
     assert api.records.compare("my_poisoner", made).track == "digits-exact"
     assert api.records.compare("my_poisoner", "my_poisoner", track="digits-pairs").track == "digits-pairs"
+    for call in (lambda: api.records.read_record("none.json"), lambda: api.records.compare(made, "none.json")):
+        with pytest.raises(RecordError, match="there is no such file"):
+            call()
 
 
 def test_show_takes_a_rows_name() -> None:
