@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import factories
-from lnbench import api, record
+from lnbench import record
+from lnbench.api.records import compare, read_record
 from lnbench.board import rows
 from lnbench.cli import _plot, cli
 from lnbench.errors import RecordError
@@ -88,11 +89,11 @@ def test_compare_takes_rows_by_their_names() -> None:
 
 
 def test_in_python_a_rows_track_is_the_other_records() -> None:
-    made = api.records.read_record("my_poisoner", "digits-exact")
-    assert api.records.compare(made, "random_flip").track == "digits-exact"
-    assert api.records.compare("my_poisoner", made).track == "digits-exact"
-    assert api.records.compare("my_poisoner", "my_poisoner", track="digits-pairs").track == "digits-pairs"
-    for call in (lambda: api.records.read_record("none.json"), lambda: api.records.compare(made, "none.json")):
+    made = read_record("my_poisoner", "digits-exact")
+    assert compare(made, "random_flip").track == "digits-exact"
+    assert compare("my_poisoner", made).track == "digits-exact"
+    assert compare("my_poisoner", "my_poisoner", track="digits-pairs").track == "digits-pairs"
+    for call in (lambda: read_record("none.json"), lambda: compare(made, "none.json")):
         with pytest.raises(RecordError, match="there is no such file"):
             call()
 
