@@ -52,7 +52,7 @@ class Placing:
                 "victims are the same bit for bit, and rounding on another machine explains the others."
             )
         if self.rows == 1:
-            return [*said, "The board has no other row of this track."]
+            return [*said, "The board has no other row of this track and salt."]
         return [*said, f"It would rank {ranks(self.interval)} of {self.rows} on the board."]
 
 

@@ -125,7 +125,7 @@ def add(folder: Path, board: Path, as_json: bool) -> None:
     from lnbench.board import build
     from lnbench.contribute import two_machines as many
 
-    result, outcomes = _result.Result(as_json), list(many.add(_shared.existing(folder, "--folder"), board))
+    result, outcomes = _result.Result(as_json), list(many.add(folder, board))
     code, changed = _told(result, outcomes, give=False), build(board / "records", board)
     for path in changed:
         result.say(f"changed: {path}")

@@ -51,10 +51,15 @@ def test_show_shows_it(name: str, home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_verify_says_what_it_is(name: str, home: Path) -> None:
+    done = lnbench("verify", home / name)
+    assert done.exit_code == 1 and FILES[name][0] in done.stdout
+
+
+@pytest.mark.parametrize("name", ["made.audit.json"])
 @pytest.mark.parametrize(
     "command",
     [
-        "verify {}",
         "audit {}",
         "leaderboard add {} --board board",
         "push {} --repo a/b",

@@ -30,6 +30,8 @@ def test_help_and_the_package_itself_import_nothing_heavy() -> None:
     assert not _loaded("import lnbench; lnbench.__version__; dir(lnbench)") & (heavy | {"click"})
     show = "from lnbench.cli import cli\ntry: cli(['--help'])\nexcept SystemExit: pass"
     assert not _loaded(show) & heavy
+    listed = "from lnbench.cli import cli\ntry: cli(['tracks'])\nexcept SystemExit: pass"
+    assert not _loaded(listed) & (heavy - {"numpy", "rich"} | {"pandas", "tabulate", "pyarrow"})
 
 
 @pytest.mark.parametrize("words", ["leaderboard show", "attacks", "compare my_poisoner my_poisoner", "completion bash"])
