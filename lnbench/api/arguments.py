@@ -85,10 +85,10 @@ def record_of(record: RecordLike, track: str = DEFAULT) -> Record:
     """
     if isinstance(record, Record):
         return record
-    if isinstance(record, os.PathLike) or (isinstance(record, str) and record.endswith(".json")):
+    if isinstance(record, os.PathLike):
         return read(Path(record))
     if isinstance(record, str):
-        return read(record_file(record, track))
+        return read(Path(record) if record.endswith(".json") else record_file(record, track))
     raise ProtocolError(f"expected a record, its file or a row's name, got {shown(record)}.")
 
 
