@@ -57,8 +57,8 @@ def command(
     result = _result.Result(as_json)
     if listed:
         every = {name: experiments.about(name) for name in experiments.names()}
-        rows = [[name, about["THESIS"], about["TITLE"]] for name, about in every.items()]
-        result.table(["experiment", "thesis", "what"], rows, words=["thesis", "what"])
+        for name, about in every.items():
+            result.say(f"{name:<12} {about['THESIS']:<24} {about['TITLE']}")
         result.give(
             [{"name": name, "thesis": about["THESIS"], "title": about["TITLE"]} for name, about in every.items()]
         )

@@ -88,7 +88,6 @@ VERBS = [
     "tracks",
     "power",
     "plan digits-9to0 mnist-9to0 --cell-seconds 7.25 --submissions 12",
-    "reproduce --list",
 ]
 
 
