@@ -88,7 +88,7 @@ def record_of(record: RecordLike, track: str = DEFAULT) -> Record:
     if isinstance(record, os.PathLike):
         return read(Path(record))
     if isinstance(record, str):
-        return read(record_file(record, track))
+        return read(Path(record) if record.endswith(".json") else record_file(record, track))
     raise ProtocolError(f"expected a record, its file or a row's name, got {shown(record)}.")
 
 

@@ -151,6 +151,6 @@ def compare(first: RecordLike, second: RecordLike, track: str | None = None) -> 
 
 def _given(record: RecordLike) -> Record | None:
     """A record that no track is needed for: one, or one in a file; None for the name of a row."""
-    if isinstance(record, str) and not os.path.lexists(record):
+    if isinstance(record, str) and not record.endswith(".json") and not os.path.lexists(record):
         return None
     return record_of(record)

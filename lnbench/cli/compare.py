@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import click
 
 from lnbench.cli import _complete, _options, _result
 from lnbench.text import interval, plain, points, probability
+
+if TYPE_CHECKING:
+    from lnbench.record.comparison import Difference
 
 
 @click.command("compare")
@@ -32,8 +36,13 @@ def command(first: str, second: str, track: str | None, as_json: bool) -> None:
     result.say(plain(made.sentence, 1000))
     words = {"higher": f"{made.first} is higher", "lower": f"{made.second} is higher", "not shown": "not told apart"}
     rows = [
-        [name, points(one.mean_pp), interval(one.ci95_pp), probability(one.p_value), plain(words[one.shown])]
+        [name, points(one.mean_pp), interval(one.ci95_pp), _p(one), plain(words[one.shown])]
         for name, one in [*made.per_architecture.items(), ("all", made.total)]
     ]
     result.table(["architecture", "A − B, pp", "95 % interval", "p", "in words"], rows, words=["in words"])
     result.give({**dataclasses.asdict(made), "sentence": made.sentence})
+
+
+def _p(one: Difference) -> str:
+    """Its p under a head that says so already."""
+    return probability(one.p_value).removeprefix("p ").removeprefix("= ")

@@ -9,9 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import factories
-from lnbench import api, record
+from lnbench import record
+from lnbench.api.records import compare, read_record
 from lnbench.board import rows
 from lnbench.cli import _plot, cli
+from lnbench.errors import RecordError
 from lnbench.evaluation.bundled import attacks
 from lnbench.protocol.track import DEFAULT
 from lnbench.text import interval, points
@@ -71,7 +73,7 @@ def test_compare_says_who_is_higher_on_which_architecture(tmp_path: Path) -> Non
     assert result.exit_code == 0
     first, *table = result.stdout.splitlines()
     assert first.startswith("strong beats weak on digits-9to0 by ") and "paired over 8 splits" in first
-    shown = [line.split()[0] for line in table if line.endswith("strong is higher ")]
+    shown = [line.split()[0] for line in table if line.rstrip().endswith("strong is higher")]
     assert shown == ["mlp", "cnn", "all"]
     found = json.loads(lnbench("compare", *reversed(paths), "--json").stdout)
     assert found["total"]["mean_pp"] < 0 and len(found["differences_pp"]) == 8 and found["sentence"] == first
@@ -87,10 +89,13 @@ def test_compare_takes_rows_by_their_names() -> None:
 
 
 def test_in_python_a_rows_track_is_the_other_records() -> None:
-    made = api.records.read_record("my_poisoner", "digits-exact")
-    assert api.records.compare(made, "random_flip").track == "digits-exact"
-    assert api.records.compare("my_poisoner", made).track == "digits-exact"
-    assert api.records.compare("my_poisoner", "my_poisoner", track="digits-pairs").track == "digits-pairs"
+    made = read_record("my_poisoner", "digits-exact")
+    assert compare(made, "random_flip").track == "digits-exact"
+    assert compare("my_poisoner", made).track == "digits-exact"
+    assert compare("my_poisoner", "my_poisoner", track="digits-pairs").track == "digits-pairs"
+    for call in (lambda: read_record("none.json"), lambda: compare(made, "none.json")):
+        with pytest.raises(RecordError, match="there is no such file"):
+            call()
 
 
 def test_show_takes_a_rows_name() -> None:
