@@ -3,7 +3,7 @@
     python -P tests/newcomer.py                       # README.md, the pages of docs/index.md, docs/start.ipynb
     python -P tests/newcomer.py docs/quickstart.md    # some documents
     python -P tests/newcomer.py --list                # what would be run, and why the rest would not
-    python -P tests/newcomer.py --write README.md     # put what was printed in place of outputs that differ or are a lone …
+    python -P tests/newcomer.py --write README.md     # write what was printed where it differs, or where … stands
 
 Only `pip install` and `git clone` have the network, and what they clone is this checkout, as it is committed. Shell and
 Python blocks of a document share a folder; Python blocks are cells of one notebook. A block fails if its exit status

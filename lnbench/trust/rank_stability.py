@@ -81,7 +81,7 @@ def standing(
 def sentence(found: Mapping[str, Any]) -> str:
     """What a person reads of it."""
     if found["rows"] == 1:
-        return "No other row of this track, salt and number of splits stands on the board."
+        return "No other row of this track, salt and splits stands on the board."
     span, strong = ("–".join(map(str, sorted(set(found[name])))) for name in ("ranks", "strong_ranks"))
     verdict = "its rank survives" if found["survives"] else "its rank does not survive"
     return (
