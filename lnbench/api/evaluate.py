@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lnbench import standard_streams
+from lnbench.api import notebook
 from lnbench.api.arguments import HUB, PoisonerLike, poisoner_of, store_of
 from lnbench.api.tracks import TrackLike, track_of
 from lnbench.errors import ProtocolError, SubmissionError
@@ -74,7 +75,7 @@ def evaluate(
         board: the folder with `seasons.toml` in it.
         store: where results are stored and looked up; lnbench's cache if None.
         keep_victims: a folder for all victims as safetensors; each is trained once more.
-        on_progress: called with a `Progress` as work advances.
+        on_progress: called with a `Progress` as work advances; in a notebook, if None, a line under the cell tells it.
 
     Raises:
         SubmissionError: if the poisoner breaks the contract; a note shows the end of its log, `log` is all of it.
@@ -95,7 +96,7 @@ def evaluate(
         store=store_of(store),
         stacklevel=3,
     )
-    with _logged():
+    with _logged(), notebook.reporting(on_progress) as told:
         return conductor.evaluate(
             made.poisoner,
             made.track,
@@ -109,7 +110,7 @@ def evaluate(
             own_splits=own_splits,
             store=store_of(store),
             keep_victims=None if keep_victims is None else Path(keep_victims),
-            on_progress=on_progress,
+            on_progress=told,
         )
 
 

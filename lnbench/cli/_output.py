@@ -13,14 +13,22 @@ if TYPE_CHECKING:
 
 
 def records_folder(out: Path | None, track: Track) -> Path:
-    """The folder of a track's records, as asked for or `records/TRACK` here.
+    """Where a track's records go: to the folder or file asked for, or to `records/TRACK` here; see `place`.
 
     Raises:
-        UnavailableError: if files cannot be written to it.
+        UnavailableError: if files cannot be written there.
     """
     folder = out or Path("records") / track.name
-    writable(folder)
+    writable(place(folder, "a").parent)
     return folder
+
+
+def place(out: Path, name: str) -> Path:
+    """The file that `--out` means: `out` itself, or the one of this name in it if it is a folder.
+
+    Of what is not there yet, `.json` at the end says that it is a file.
+    """
+    return out if out.suffix == ".json" and not out.is_dir() else out / name
 
 
 def writable(*folders: Path | None) -> None:
@@ -33,7 +41,7 @@ def writable(*folders: Path | None) -> None:
 
 
 def write(record: Record, folder: Path, *, as_json: bool = False) -> Path:
-    """Write a record to a folder; returns its file.
+    """Write a record to a folder, or to a file; returns the file.
 
     Raises:
         UnavailableError: if it cannot be written; it is printed then, as JSON too if that is what was asked for.
@@ -43,7 +51,7 @@ def write(record: Record, folder: Path, *, as_json: bool = False) -> Path:
     from lnbench.errors import UnavailableError
     from lnbench.protocol import canonical_json
 
-    path = folder / record.filename
+    path = place(folder, record.filename)
     try:
         records.write(record, path)
     except UnavailableError:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lnbench.text import marked
+from lnbench.evaluation.progress import STAGES, ArmSoFar, Progress, duration, words
+from lnbench.text import share
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import TaskID
 
-    from lnbench.evaluation.progress import Progress
+__all__ = ["Bars", "Lines", "duration", "reporter", "table"]
 
 _EVERY = 5.0
 """Seconds between two plain lines."""
-_SETTLED = 0.03
-"""Share of the work to be done here after which an estimate of the time left is worth showing."""
 _WORDS = 66
 """Characters beside a bar: its stage, how far it is, and the time left."""
-_STAGES = {"poison": "poisoning", "defend": "defending", "victims": "victims"}
 
 
 class Lines:
@@ -42,74 +41,79 @@ class Lines:
         now, finished = time.monotonic(), progress.done >= progress.total
         if progress.stage == self._stage and now - self._at < _EVERY and not finished:
             return
-        line = f"{_STAGES.get(progress.stage, progress.stage)}: {_text(progress)}"
+        line = f"{STAGES.get(progress.stage, progress.stage)}: {words(progress)}"
         if line != self._said:
             click.echo(line, err=True)
         self._stage, self._at, self._said = progress.stage, now, line
 
 
 class Bars:
-    """One live bar per stage, by rich."""
+    """One live bar per stage and, while victims are trained, a table of adversarial accuracy so far, by rich."""
 
     def __init__(self) -> None:
         from rich.console import Console
+        from rich.live import Live
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Display
 
-        console = Console(stderr=True)
+        self._console = Console(stderr=True)
         self._display = Display(
             TextColumn("{task.description:<9}"),
-            BarColumn(min(24, max(4, console.width - _WORDS))),
+            BarColumn(min(24, max(4, self._console.width - _WORDS))),
             TextColumn("{task.fields[text]}", markup=False),
-            console=console,
+            console=self._console,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._arms: tuple[ArmSoFar, ...] = ()
+        self._live = Live(console=self._console, get_renderable=self._shown, refresh_per_second=4)
 
     def __enter__(self) -> Bars:
-        self._display.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._display.stop()
+        self._arms = ()  # the record's own table comes in its place
+        self._live.stop()
 
     def __call__(self, progress: Progress) -> None:
         """Take a report."""
-        values: dict[str, Any] = {"completed": progress.done, "total": progress.total, "text": _text(progress)}
+        values: dict[str, Any] = {"completed": progress.done, "total": progress.total, "text": words(progress)}
+        self._arms = progress.arms
         if progress.stage not in self._tasks:
-            name = _STAGES.get(progress.stage, progress.stage)
+            name = STAGES.get(progress.stage, progress.stage)
             self._tasks[progress.stage] = self._display.add_task(name, **values)
         else:
             self._display.update(self._tasks[progress.stage], **values)
+
+    def refresh(self) -> None:
+        """Draw what was reported now, not at the next tick."""
+        self._live.refresh()
+
+    def _shown(self) -> RenderableType:
+        """The bars, and below them the table."""
+        from rich.console import Group
+
+        return Group(self._display, *table(self._arms, self._console.width))
+
+
+def table(arms: Sequence[ArmSoFar], width: int) -> list[RenderableType]:
+    """AA so far and victims done, of every arm on every architecture; nothing where there are none, or no room.
+
+    Args:
+        width: characters of a line.
+    """
+    if not arms:
+        return []
+    from lnbench.cli import _tables
+
+    names, rows = dict.fromkeys(one.arm for one in arms), dict[str, list[str]]()
+    for one in arms:
+        cells = rows.setdefault(one.architecture, [one.architecture])
+        cells.append(f"{share(one.adv_acc)} {one.done}/{one.total}")
+    made = _tables.fitted(width, ["", *names], [*rows.values()])
+    return [] if made is None else ["AA so far, %, and victims done:", made]
 
 
 def reporter() -> Bars | Lines:
     """Bars if stderr is a terminal, else lines. Use it as a context manager, call it with every report."""
     return Bars() if sys.stderr.isatty() else Lines()
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them.
-
-    >>> duration(8.2), duration(75), duration(4000)
-    ('9 s', '1 min 15 s', '1 h 07 min')
-    """
-    whole = math.ceil(max(seconds, 0.0))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    minutes = math.ceil(whole / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _text(progress: Progress) -> str:
-    """What there is to say of a report besides its stage."""
-    done, total, reused = progress.done, progress.total, progress.reused
-    parts = [f"{int(done)}/{int(total)} ({done / total if total else 1:.0%})"]
-    if reused:
-        parts.append(f"{reused} reused")
-    if progress.seconds_left is not None and done < total and done - reused >= _SETTLED * (total - reused):
-        parts.append(f"{duration(progress.seconds_left)} left")
-    if progress.note:
-        parts.append(marked(progress.note, lines=1))
-    return ", ".join(parts)

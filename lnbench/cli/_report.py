@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -64,21 +63,6 @@ def print_record(record: Record, *, err: bool) -> None:
     for line in ranking(record):
         console.print(Text(line))
     console.print()
-
-
-def print_budgets(records: Sequence[Record], *, err: bool) -> None:
-    """Print AA and score at each budget, to stderr or stdout."""
-    console, rows = _tables.console(err=err), []
-    for record in records:
-        noise, score = record.track.noise, record.score
-        shares = [share(record.arms[arm]["adv_acc"]) for arm in ARMS]
-        eta = f"{noise.budget / record.track.data.train:.2g}"
-        rows.append([str(noise.budget), eta, *shares, points(score["drop_pp"]), interval(score["ci95_pp"])])
-    console.print()
-    console.print(
-        Text(f"{plain(records[0].label)} on {records[0].track.name}, by budget; none of these records ranks.")
-    )
-    _tables.show(console, ["k", "η", "AA clean", "random", "poisoned", "score, pp", "95 % interval"], rows)
 
 
 def print_placing(record: Record, board: Path, *, err: bool) -> None:

@@ -38,16 +38,27 @@ def show(
         words: heads of columns that hold words.
         bold: place of the row in bold.
     """
+    made = fitted(where.width, head, rows, words=words, bold=bold)
+    if made is None:
+        _stacked(where, head, rows, bold)
+        return
+    for part in ("", made, ""):
+        where.print(part)
+
+
+def fitted(
+    width: int, head: Sequence[str], rows: Sequence[Sequence[str]], *, words: Sequence[str] = (), bold: int = -1
+) -> Padding | None:
+    """The table that `show` prints; None if names and numbers do not fit into lines of this width."""
     columns = list(zip(head, *rows, strict=True))
     whole = [max(map(cell_len, column)) for column in columns]
     least = [whole[0], *(max(cell_len(word) for cell in column for word in cell.split()) for column in columns[1:])]
     gaps = len(columns) - 1
-    narrow = 1 + sum(whole) + 3 * gaps > where.width
-    if sum(least) + gaps > where.width:
-        _stacked(where, head, rows, bold)
-        return
-    gap = 2 if sum(least) + 2 * gaps <= where.width else 1
-    widths = _shrunk(whole, least, where.width - gap * gaps) if narrow else whole
+    narrow = 1 + sum(whole) + 3 * gaps > width
+    if sum(least) + gaps > width:
+        return None
+    gap = 2 if sum(least) + 2 * gaps <= width else 1
+    widths = _shrunk(whole, least, width - gap * gaps) if narrow else whole
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     if narrow:
         table.padding, table.collapse_padding = (0, gap - 1, 0, 0), True
@@ -56,8 +67,7 @@ def show(
         table.add_column(name, justify="left" if left else "right", width=widths[i])
     for i, row in enumerate(rows):
         table.add_row(*row, style="bold" if i == bold else None)
-    for part in ("", Padding(table, (0, 0, 0, 0 if narrow else 1), expand=False), ""):
-        where.print(part)
+    return Padding(table, (0, 0, 0, 0 if narrow else 1), expand=False)
 
 
 def _stacked(where: Console, head: Sequence[str], rows: Sequence[Sequence[str]], bold: int) -> None:

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 @_options.training
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     default=None,
-    metavar="DIR",
-    help="Where the record is written. [default: ./records/TRACK]",
+    metavar="DIR|FILE",
+    help="Where the record is written: a folder, or a .json file. [default: ./records/TRACK]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print exactly the record on stdout.")
 def command(
@@ -88,7 +88,7 @@ def command(
             sandbox=sandbox,
             on_progress=report,
         )
-    path = folder / made.filename
+    path = _output.place(folder, made.filename)
     _defence_report.print_record(made, err=as_json)
     if as_json:
         click.echo(canonical_json(made.document), nl=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lnbench.cli import _log, _options, _output, _progress
+from lnbench.cli import _log, _options, _other_kinds, _output, _progress, _result
 
 if TYPE_CHECKING:
     from lnbench.protocol import Track
@@ -57,10 +57,10 @@ def _budgets(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     default=None,
-    metavar="DIR",
-    help="Where the record is written. [default: ./records/TRACK]",
+    metavar="DIR|FILE",
+    help="Where the record is written: a folder, or a .json file. [default: ./records/TRACK]",
 )
 @click.option(
     "--keep-victims",
@@ -124,6 +124,8 @@ def command(
 
     if folder is not None or shard is not None:
         _campaign.refuse(folder, submission, track, settings)
+        if out is not None and out.suffix == ".json":
+            raise click.UsageError("the records of a campaign need a folder: --out DIR.")
         alone = {"--budget": budgets, "--keep-victims": keep_victims, "--season": season, "--json": as_json}
         _campaign.refuse_alone(alone)
         raise click.exceptions.Exit(
@@ -144,6 +146,8 @@ def command(
         raise click.MissingParameter(param_hint="'FILE|NAME'", param_type="argument")
     if tracks is not None:
         raise click.UsageError("--tracks goes with --all; for one file give --track.")
+    if budgets and out is not None and out.suffix == ".json":
+        raise click.UsageError("a curve over budgets has several files: --out DIR.")
     opened = open_store(store)
     request = requested(
         submission,
@@ -204,7 +208,6 @@ def _curve(
 ) -> None:
     """One evaluation a budget; a table, a figure and a document of them."""
     from lnbench.board.budget_curve import figure
-    from lnbench.cli import _report
     from lnbench.evaluation import budget_curve
     from lnbench.protocol import canonical_json
 
@@ -213,7 +216,7 @@ def _curve(
         click.echo(f"budget {varied.noise.budget}", err=True)
         records.append(run(varied)[0])
     document = budget_curve.curve(track, records)
-    _report.print_budgets(records, err=as_json)
+    _other_kinds.print_budgets(document, _result.Result(as_json))
     for suffix, content in (("json", canonical_json(document)), ("svg", figure(document).encode())):
         path = folder / f"{budget_curve.stem(records)}.{suffix}"
         _output.write_file(path, content)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lnbench.cli import _complete, _options
+from lnbench.cli import _complete, _options, _other_kinds, _result
 
 _TERMINAL = "-"
 """What `--plot` is without a file."""
@@ -31,7 +31,8 @@ def command(record: str | None, track: str | None, plot: str | None, as_json: bo
     """Print a record as a table.
 
     RECORD is a file, or the name of a row of the board: my_poisoner, "dominating_set(space=pca)" or
-    my_poisoner-ab0761e4; --track says of which track.
+    my_poisoner-ab0761e4; --track says of which track. An audit, a defence's record, a curve over budgets and a
+    statement are shown too.
 
     \b
       lnbench show my_poisoner
@@ -42,19 +43,18 @@ def command(record: str | None, track: str | None, plot: str | None, as_json: bo
     from lnbench.cli import _defence_report, _report
     from lnbench.protocol.track import DEFAULT
     from lnbench.record import defence as defences
-    from lnbench.record.folder import refuse_audit
 
     if record is None and plot not in (None, _TERMINAL):
         record, plot = plot, _TERMINAL  # `--plot RECORD`
     if record is None:
         raise click.MissingParameter(param_hint="'RECORD'", param_type="argument")
     path = record_file(record, track or DEFAULT)
-    if plot not in (None, _TERMINAL) and Path(str(plot)).suffix.lower() not in (".svg", ".png"):
-        raise click.UsageError(f"--plot takes a file ending in .svg or .png, got {str(plot)[:80]!r}.")
-    refuse_audit(path)
+    if plot is not None:
+        _plotted(path, plot)
+        return
+    if _other_kinds.show(path, _result.Result(as_json)):
+        return
     if defences.is_defence(path):
-        if plot is not None:
-            raise click.UsageError("--plot draws a poisoner's record; this is a defence's.")
         defence = defences.read(path)
         if as_json:
             _indented(defence.document)
@@ -62,19 +62,25 @@ def command(record: str | None, track: str | None, plot: str | None, as_json: bo
             _defence_report.print_record(defence, err=False)
         return
     made = records.read(path)
-    if plot == _TERMINAL:
-        from lnbench.cli import _plot
-
-        _plot.print_plot(made)
-        return
-    if plot is not None:
-        made.plot().save(plot)
-        click.echo(f"figure: {plot}", err=True)
-        return
     if as_json:
         _indented(made.document)
     else:
         _report.print_record(made, err=False)
+
+
+def _plotted(path: Path, plot: str) -> None:
+    """Draw a record's figure into a file, or print it as text."""
+    from lnbench import record as records
+    from lnbench.cli import _plot
+
+    if plot != _TERMINAL and Path(plot).suffix.lower() not in (".svg", ".png"):
+        raise click.UsageError(f"--plot takes a file ending in .svg or .png, got {plot[:80]!r}.")
+    made = records.read(path)
+    if plot == _TERMINAL:
+        _plot.print_plot(made)
+    else:
+        made.plot().save(plot)
+        click.echo(f"figure: {plot}", err=True)
 
 
 def _indented(document: Mapping[str, Any]) -> None:

@@ -74,7 +74,7 @@ def build(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_options.track_option
 @click.option("--scores", is_flag=True, help="Rank single flips by what is said to make a point harmful (table a).")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write it here as well.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, metavar="FILE|DIR", help="Write it here as well.")
 @click.option("--json", is_flag=True, expose_value=False, help="As it does anyway.")
 def summary(file: Path, track: str | None, scores: bool, out: Path | None) -> None:
     """Print what a table says, as JSON: best flips, regret, where harm comes from; of table n, AA by random flips.
@@ -115,7 +115,7 @@ def summary(file: Path, track: str | None, scores: bool, out: Path | None) -> No
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
     click.echo(text)
     if out is not None:
-        _output.write_file(out, f"{text}\n".encode())
+        _output.write_file(out / f"{truth.table}.json" if out.is_dir() else out, f"{text}\n".encode())
 
 
 def _range(text: str) -> list[int]:

@@ -75,10 +75,7 @@ def command(
     """
     from lnbench.record import defence as defences
     from lnbench.record import seasons
-    from lnbench.record.folder import refuse_audit
     from lnbench.trust import verification, verify_defence
-
-    refuse_audit(record)
 
     if defences.is_defence(record):
         if repoison or sign is not None or key is not None or salt is not None:

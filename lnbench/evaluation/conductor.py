@@ -18,6 +18,7 @@ from lnbench.evaluation.engine import Engine
 from lnbench.evaluation.exact_stage import train_exact
 from lnbench.evaluation.label_runs import poison_split
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
+from lnbench.evaluation.so_far import SoFar
 from lnbench.evaluation.stages import poison_all, train_all
 from lnbench.evaluation.store import Store
 from lnbench.poison import sandbox as sandboxes
@@ -108,10 +109,12 @@ def evaluate(
     planned = plan.plan(track, streams, device, splits, seeds, flips)
     cells = [cell for _, cell in planned]
     names = [plan.cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in planned]
+    so_far = SoFar(track, planned)
+    told = so_far.reports(notify)
     if is_exact(track):
-        results = train_exact(track, streams, cells, names, pool, store, notify)
+        results = train_exact(track, streams, cells, names, pool, store, told, seen=so_far.add)
     else:
-        results = train_all(cells, names, pool, store, notify)
+        results = train_all(cells, names, pool, store, told, seen=so_far.add)
 
     in_parts = any(result["in_parts"] for result in results)
     command = provenance.command(poisoner, track, quick=quick, season=season, own_splits=own_splits)

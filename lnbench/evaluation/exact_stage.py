@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lnbench.evaluation.code_hash import sources_sha256
@@ -61,6 +61,8 @@ def train_exact(
     engine: Engine,
     store: Store,
     notify: OnProgress,
+    *,
+    seen: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
     """Every cell's result; as `train_all`, with the tables that nearest neighbours need made first."""
     missing = {cell["victim"] for cell, name in zip(cells, names, strict=True) if store.get("cells", name) is None}
@@ -71,4 +73,5 @@ def train_exact(
             for cell in cells:
                 if cell["victim"] == spec.name:
                     cell["tables"] = [made[split] for split, _ in cell["places"]]
-    return train_all(cells, [dict(name) for name in names], engine, store, notify, function=worker(track))
+    renamed = [dict(name) for name in names]
+    return train_all(cells, renamed, engine, store, notify, function=worker(track), seen=seen)

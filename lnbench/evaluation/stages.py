@@ -121,6 +121,7 @@ def train_all(
     *,
     function: str = "lnbench.evaluation.cells:run",
     kind: str = "cells",
+    seen: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
     """Every cell's result, from the store or a worker.
 
@@ -128,13 +129,23 @@ def train_all(
         names: what each cell's result depends on.
         function: what a worker calls on a cell.
         kind: the results' folder in the store.
+        seen: called with each cell's place and result: at once where it is stored, else as it arrives.
     """
     there = store.get_all(kind, names)
+    for i, result in enumerate(there):
+        if seen is not None and result is not None:
+            seen(i, result)
+
+    def keep(i: int, result: Result) -> None:
+        store.put(kind, names[i], result)
+        if seen is not None:
+            seen(i, result)
+
     return gather(
         "victims",
         [len(cell["places"]) for cell in cells],
         load=lambda i: there[i],
         compute=lambda missing: engine.map(function, [cells[i] for i in missing]),
-        keep=lambda i, result: store.put(kind, names[i], result),
+        keep=keep,
         notify=notify,
     )

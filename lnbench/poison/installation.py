@@ -54,9 +54,31 @@ def system() -> tuple[list[str], list[tuple[str, str]]]:
 def prefixes() -> list[str]:
     """Folders of the Python installation that are not the system's, outer ones first.
 
-    A virtual environment needs its own prefix and its base's, each under the name Python uses and under its real one.
+    A virtual environment needs its own prefix and its base's, each under the name Python uses and under its real one;
+    and so do libraries that lie elsewhere.
     """
-    return sorted((p for p in _prefixes() if p != "/usr" and not inside(p, system()[0])), key=_depth)
+    own = {p for p in _prefixes() if p != "/usr" and not inside(p, system()[0])}
+    return sorted({*own, *map(os.path.realpath, libraries()), *libraries()} - {"/usr"}, key=_depth)
+
+
+def libraries() -> list[str]:
+    """Folders of installed packages outside of every prefix, in the order of `sys.path`.
+
+    They come through a `.pth` file, an environment that lies over another as `uv run --with` makes it, `PYTHONPATH`, or
+    the user's own packages. A folder counts if a package's metadata lies in it, so that a checkout installed for
+    editing, with all that is beside its packages, does not.
+    """
+    trees = [*system()[0], *_prefixes()]
+    found = dict.fromkeys(os.path.abspath(path) for path in sys.path if os.path.isabs(path))
+    outside = [p for p in found if not inside(p, trees) and not inside(os.path.realpath(p), trees)]
+    return [path for path in outside if path not in (str(PACKAGE.parent), "/") and _has_packages(path)]
+
+
+def _has_packages(folder: str) -> bool:
+    """Whether metadata of an installed package lies right in a folder."""
+    with contextlib.suppress(OSError):
+        return any(name.endswith(".dist-info") for name in os.listdir(folder))
+    return False
 
 
 def _prefixes() -> set[str]:
@@ -76,7 +98,7 @@ def masked() -> tuple[list[str], list[str]]:
     Returns:
         (folders, files), outer ones first.
     """
-    trees, needed = bound(), [*_prefixes(), os.path.dirname(os.path.realpath(os.__file__)), str(PACKAGE)]
+    trees, needed = bound(), [*_prefixes(), *libraries(), os.path.dirname(os.path.realpath(os.__file__)), str(PACKAGE)]
     bundled, files = data_sets(tuple(trees), tuple(needed))
     folders = [*bundled]
     for prefix in prefixes():

@@ -27,6 +27,8 @@ _UNUSED_USERS = ((0x70000000, 0x7FFFFFFF), (60001, 61183))  # no distribution ha
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 """Libraries are told that there is no network: loading pretrained weights fails at once, not after a minute."""
 _LIBRARY = "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+_LIBRARIES = "sys.path += [path for path in {!r} if path not in sys.path]; "
+"""Folders of packages that this process has, and that an interpreter with an empty environment may not."""
 _BOOT = "from lnbench.poison.guest import main; main()"
 
 _CAPABILITIES = {"CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
@@ -155,7 +157,8 @@ def environment(box: Box, mode: str) -> dict[str, str]:
 
 def python(library: str, inputs: str, result: int) -> list[str]:
     """The guest's command. Not `-I`: it would ignore the hash seed, and the environment is ours anyway."""
-    return [installation.executable(), "-P", "-s", "-B", "-c", _LIBRARY + _BOOT, library, inputs, str(result)]
+    code = _LIBRARY + _LIBRARIES.format(installation.libraries()) + _BOOT
+    return [installation.executable(), "-P", "-s", "-B", "-c", code, library, inputs, str(result)]
 
 
 def bubblewrap_command(

@@ -1,4 +1,4 @@
-"""Two records of one track and salt against each other, split by split."""
+"""Two records of one track and salt, perhaps at different budgets, against each other, split by split."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Comparison:
     """How two poisoners' scores differ, paired by split.
 
     Attributes:
-        first, second: the records' labels.
+        first, second: the records' labels, with their budgets if those differ.
         track: the track's name.
         splits: splits that both have and that entered.
         seeds: seeds of a split that both have.
@@ -95,6 +95,7 @@ def compare(first: Record, second: Record) -> Comparison:
 
     Raises:
         RecordError: if they are of different tracks or salts, whose splits do not pair, or a record is incomplete.
+            Points of one budget curve do pair.
     """
     for what in ("track", "salt"):
         if _drawn_by(first, what) != _drawn_by(second, what):
@@ -112,8 +113,12 @@ def compare(first: Record, second: Record) -> Comparison:
         for a, name in enumerate(first.tables.names)
     }
     total = Difference.of(t_interval(means))
-    labels = first.label, second.label
-    return Comparison(*labels, first.track.name, len(means), seeds, total, alone, tuple(map(float, means)))
+    differ = first.track.noise.budget != second.track.noise.budget
+    one, other = (
+        f"{record.label} at k = {record.track.noise.budget}" if differ else record.label for record in (first, second)
+    )
+    differences = tuple(map(float, means))
+    return Comparison(one, other, first.track.name, len(means), seeds, total, alone, differences)
 
 
 def _drops(record: Record) -> np.ndarray:
@@ -124,8 +129,8 @@ def _drops(record: Record) -> np.ndarray:
 
 
 def _drawn_by(record: Record, what: str) -> str:
-    """The hash of a record's track or salt, which draw its splits."""
-    return record.track.sha256 if what == "track" else str(record.document["salt_commitment"])
+    """The hash of a record's track, at any budget, or of its salt: together they draw its splits."""
+    return record.track.with_budget(1).sha256 if what == "track" else str(record.document["salt_commitment"])
 
 
 def _told(record: Record, what: str) -> str:

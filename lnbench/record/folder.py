@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-
-from lnbench.errors import RecordError
-from lnbench.record.record import LARGEST
 
 _AUDIT = ".audit.json"
 
@@ -20,15 +16,3 @@ def records_in(folder: Path, track: str = "*") -> list[Path]:
 def audit_beside(record: Path) -> Path:
     """Where the audit of a record's file belongs."""
     return record.with_name(f"{record.stem}{_AUDIT}")
-
-
-def refuse_audit(path: Path) -> None:
-    """Raise RecordError, in one sentence, if a file is not a record but the audit of one, whatever its name is."""
-    try:
-        with path.open("rb") as file:
-            document = json.loads(file.read(LARGEST))
-    except (OSError, ValueError, RecursionError):
-        return
-    if isinstance(document, dict) and document.get("kind") == "audit":
-        of = str(document.get("record", ""))[:12]
-        raise RecordError(f"{path}: this is the audit of the record {of}…, not a record; give the record's own file.")

@@ -23,7 +23,7 @@ from lnbench.files import RefusedError, parse_canonical, read_at_most, write_ato
 from lnbench.protocol import OWN, Streams, Track, canonical_json, own_salt, sha256, sha256_json
 from lnbench.protocol.documents import WrongError, difference, show
 from lnbench.protocol.documents import read as read_document
-from lnbench.record import dates, presentation, salts
+from lnbench.record import dates, kinds, presentation, salts
 from lnbench.record.derived import derive, split_accuracies, split_damage_accuracies
 from lnbench.record.flags import FLAGS, LABELS_ONLY, REPORTED, meaning
 from lnbench.record.plot import Plot
@@ -334,6 +334,8 @@ def read(path: str | Path) -> Record:
 def parse(data: bytes) -> Record:
     """The record in some bytes; see `read`."""
     document = parse_canonical(data, LARGEST)
+    if (sentence := kinds.refusal(document)) is not None:
+        raise RefusedError("schema", sentence)
     version = document.get("schema") if isinstance(document, dict) else None
     if type(version) is not int or version not in _READERS:
         known = ", ".join(str(v) for v in _READERS)

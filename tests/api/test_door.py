@@ -299,7 +299,7 @@ def test_a_record_is_read_verified_and_compared_by_itself_or_its_file(tmp_path: 
     for function in (lnbench.read_record, lambda p: lnbench.compare(p, made), lnbench.audit):
         with pytest.raises(RecordError):
             function(tmp_path / "nothing.json")
-    with pytest.raises(ProtocolError, match="expected a record or its file, got a NoneType"):
+    with pytest.raises(ProtocolError, match="expected a record, its file or a row's name, got a NoneType"):
         lnbench.compare(made, None)  # type: ignore[arg-type]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import pytest
+from rich.console import Console
 
 from lnbench.cli import _progress
-from lnbench.evaluation.conductor import Progress
+from lnbench.evaluation.progress import ArmSoFar, Progress
 
 
 class _Clock:
@@ -64,6 +66,40 @@ def test_bars_draw_on_stderr_and_take_markup_literally(capsys: pytest.CaptureFix
         report(Progress("poison", 2, 2, 0, None, "[red]mine"))
     out, err = capsys.readouterr()
     assert out == "" and "poisoning" in err and "2/2 (100%), [red]mine" in err
+
+
+ARMS = tuple(
+    ArmSoFar(architecture, arm, done, 96, adv_acc)
+    for architecture in ("mlp", "cnn")
+    for arm, done, adv_acc in (("clean", 96, 0.8694), ("random", 48, 0.4503), ("poisoned", 0, None))
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_the_table_has_aa_so_far_and_victims_done_and_cuts_nothing(width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(*_progress.table(ARMS, width), sep="\n")
+    head, *lines = console.export_text().splitlines()
+    assert head == "AA so far, %, and victims done:" and all(len(line.rstrip()) <= width for line in lines)
+    shown = " ".join(lines).split()
+    assert shown.count("86.9") == shown.count("45.0") == shown.count("–") == 2
+    assert shown.count("96/96") == shown.count("48/96") == shown.count("0/96") == 2
+    assert _progress.table((), width) == []
+
+
+def test_the_table_stands_below_the_bars_while_victims_train_and_goes_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", stderr := io.StringIO())
+    monkeypatch.setattr(stderr, "isatty", lambda: True)
+    with _progress.Bars() as report:
+        report(Progress("poison", 2, 2, 0, None))
+        report(Progress("victims", 144, 576, 0, 75.0, arms=ARMS))
+        report.refresh()
+        assert "1 min 15 s left" in stderr.getvalue() and "48/96" in stderr.getvalue()
+        before = len(stderr.getvalue())
+    assert "victims" in (last := stderr.getvalue()[before:].rpartition("\x1b[1A")[2]) and "48/96" not in last
 
 
 def test_a_log_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def test_an_unknown_verb_gets_its_nearest() -> None:
     result = lnbench("evaluat", "x")
     assert result.exit_code == 2
     assert "no command is called 'evaluat'; did you mean evaluate?" in result.stderr
-    assert "there are: evaluate, status" in lnbench("zzzz").stderr
+    assert "there are: evaluate, show" in lnbench("zzzz").stderr
 
 
 def test_the_default_track_in_the_help_is_the_default_track() -> None:

@@ -32,6 +32,13 @@ def test_help_and_the_package_itself_import_nothing_heavy() -> None:
     assert not _loaded(show) & heavy
 
 
+@pytest.mark.parametrize("words", ["leaderboard show", "attacks", "compare my_poisoner my_poisoner", "completion bash"])
+def test_what_only_reads_the_board_needs_no_torch(words: str) -> None:
+    run = f"from lnbench.cli import cli\ntry: cli({words.split()})\nexcept SystemExit as end: assert not end.code"
+    heavy = {"torch", "torchvision", "timm", "sklearn", "huggingface_hub", "matplotlib"}
+    assert not _loaded(run) & (heavy | ({"numpy", "rich"} if words.startswith("completion") else set()))
+
+
 TORCH_FREE = ["protocol", "data", "record", "board", "evaluation.store", "evaluation.conductor", "trust.verify"]
 TORCH_FREE += ["trust.audit", "evaluation.saved_victims", "contribute.pull_request"]
 TORCH_FREE += ["hub.pushing", "hub.pulling", "hub.searching", "hub.dataset", "hub.contents"]

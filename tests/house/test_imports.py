@@ -32,7 +32,7 @@ IMPORTS: dict[str, set[str]] = {
     "graphs": {"errors", "kernels"},
     "surrogates": {"adversary", "errors", "protocol", "victims"},
     "metagradients": {"adversary", "protocol", "surrogates", "victims"},
-    "record": {"data", "errors", "files", "protocol", "text"},
+    "record": {"data", "errors", "files", "plotting", "protocol", "text"},
     "evaluation": {
         "adversary",
         "data",
@@ -47,7 +47,7 @@ IMPORTS: dict[str, set[str]] = {
         "victims",
     },
     "trust": {"adversary", "data", "errors", "evaluation", "files", "poison", "protocol", "record"},
-    "board": {"confusable", "data", "errors", "files", "protocol", "record", "templates", "text"},
+    "board": {"confusable", "data", "errors", "evaluation", "files", "protocol", "record", "templates", "text"},
     "contribute": {
         "board",
         "characters",
@@ -63,8 +63,19 @@ IMPORTS: dict[str, set[str]] = {
     },
     "hub._torch": {"hub"},
     "hub": {"board", "data", "errors", "evaluation", "files", "poison", "protocol", "record", "templates", "text"},
-    "thesis": {"adversary", "data", "errors", "evaluation", "files", "graphs", "protocol", "victims"},
-    "api": {"data", "errors", "evaluation", "hub", "poison", "protocol", "record", "standard_streams", "trust"},
+    "thesis": {"adversary", "data", "errors", "evaluation", "files", "graphs", "plotting", "protocol", "victims"},
+    "api": {
+        "board",
+        "data",
+        "errors",
+        "evaluation",
+        "hub",
+        "poison",
+        "protocol",
+        "record",
+        "standard_streams",
+        "trust",
+    },
     "cli": {
         "api",
         "board",
@@ -96,6 +107,7 @@ IMPORTS: dict[str, set[str]] = {
         "record",
         "surrogates",
     },
+    "plotting": {"errors"},
 }
 """Room -> the other rooms that it imports, whether at the top or inside a function: all of them, and no others."""
 
@@ -119,10 +131,10 @@ LIBRARIES: dict[str, set[str]] = {
     "graphs": {"networkx", "numpy", "scipy", "~sklearn", "~torch"},
     "surrogates": {"numpy", "torch", "~sklearn"},
     "metagradients": {"numpy", "torch"},
-    "record": {"msgspec", "numpy", "scipy", "~markupsafe", "~pandas"},
+    "record": {"msgspec", "numpy", "scipy", "~markupsafe", "~matplotlib", "~pandas"},
     "evaluation": {"msgspec", "numpy", "scipy", "torch", "~fsspec", "~ray", "~safetensors", "~timm"},
     "trust": {"numpy", "~cleanlab", "~sklearn", "~torch"},
-    "board": {"markupsafe", "numpy", "tabulate", "~scipy"},
+    "board": {"markupsafe", "msgspec", "numpy", "tabulate", "~scipy"},
     "contribute": {"~packaging"},
     "hub._torch": {"numpy", "torch"},
     "hub": {"jinja2", "msgspec", "numpy", "~PIL", "~huggingface_hub", "~pyarrow", "~yaml"},
@@ -131,6 +143,7 @@ LIBRARIES: dict[str, set[str]] = {
     "cli": {"click", "~rich", "~torch"},
     "exact": {"numpy", "~scipy"},
     "truth": {"numpy", "torch", "~pyarrow", "~scipy"},
+    "plotting": {"~matplotlib"},
 }
 """Room -> the libraries that it imports; with ~ only inside a function, because they are heavy or optional."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -41,6 +42,24 @@ def test_the_wheel_holds_the_package_the_attacks_and_the_template(wheel: zipfile
     expected |= {"lnbench/_leaderboard/board.json"}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == expected | {"lnbench/_submissions/my_poisoner.py"}
+
+
+def test_the_board_in_the_wheel_is_read(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """Unpacked where no checkout can help it, as an installation is."""
+    wheel.extractall(tmp_path / "site")
+    (tmp_path / "empty").mkdir()
+    for arguments, words in (
+        (("leaderboard", "show"), "my_poisoner"),
+        (("compare", "my_poisoner", "high_degree"), "my_poisoner beats high_degree on digits-9to0"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "lnbench", *arguments],
+            cwd=tmp_path / "empty",
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0 and words in done.stdout, done.stderr
 
 
 def test_the_wheel_says_who_may_use_it_and_how(wheel: zipfile.ZipFile) -> None:

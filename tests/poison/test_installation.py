@@ -27,6 +27,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
         monkeypatch.setattr(sys, name, str(base))
     monkeypatch.setattr(installation, "system", lambda: ([], []))
+    monkeypatch.setattr(installation, "libraries", lambda: [])
     monkeypatch.delenv("LNBENCH_DATA", raising=False)
     monkeypatch.delenv("LNBENCH_CACHE", raising=False)
     yield base
@@ -169,8 +170,44 @@ def test_an_environment_reached_through_links(bubblewrap: str, tmp_path: Path) -
     assert int(done.stdout.split()[-1]) >= 3
 
 
+@pytest.mark.parametrize("way", ["pth", "overlay", "path"])
+def test_packages_that_come_from_elsewhere_are_seen(way: str, bubblewrap: str, tmp_path: Path) -> None:
+    """By a .pth file, by an environment that lies over another as uv makes it, and by PYTHONPATH alone."""
+    env, elsewhere = tmp_path / "env", str(Path(np.__file__).parents[1])
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(env)], check=True)
+    (site,) = env.glob("lib/python*/site-packages")
+    line = {"pth": elsewhere, "overlay": f"import site; site.addsitedir({elsewhere!r})", "path": ""}[way]
+    (site / "_more.pth").write_text(f"{line}\n")
+    paths = [str(Path(sandbox.__file__).parents[2]), *([elsewhere] if way == "path" else [])]
+    code = (
+        "import sys, numpy\n"
+        "from lnbench.poison import installation, process\n"
+        f"assert sys.prefix == {str(env)!r} and not numpy.__file__.startswith(sys.prefix)\n"
+        "print(process.probe(), installation.libraries())\n"
+    )
+    done = subprocess.run(
+        [str(env / "bin" / "python"), "-P", "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("None ") and str(Path(sandbox.__file__).parents[2]) not in done.stdout
+
+
+def test_only_folders_of_installed_packages_are_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not a checkout that is installed for editing, with its data beside it; nor the working folder."""
+    for name in ("packages/numpy-2.0.dist-info", "checkout/mine.egg-info", "checkout/data"):
+        (tmp_path / name).mkdir(parents=True)
+    elsewhere = [str(tmp_path / "packages"), str(tmp_path / "checkout"), str(tmp_path / "none")]
+    monkeypatch.setattr(sys, "path", ["", *sys.path, *elsewhere])
+    assert installation.libraries()[-1:] == elsewhere[:1] and elsewhere[1] not in installation.libraries()
+    assert elsewhere[0] in installation.prefixes() and elsewhere[0] in installation.bound()
+
+
 def test_conda_neighbours_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     base = tmp_path / "conda"
+    monkeypatch.setattr(installation, "libraries", lambda: [])
     for folder in ("conda-meta", "pkgs", "envs/mine", "envs/other", "bin"):
         (base / folder).mkdir(parents=True)
     monkeypatch.setattr(installation, "system", lambda: ([], []))

@@ -88,3 +88,20 @@ def test_records_that_do_not_pair_are_refused_in_one_sentence() -> None:
     assert str(caught.value).count(".") <= 2
     with pytest.raises(RecordError, match=r"different salts \(public, [0-9a-f]{8}; season s1, [0-9a-f]{8}\)"):
         compare(one, factories.make(factories.small(3, 1), season="s1", salt="secret"))
+
+
+def test_points_of_a_budget_curve_pair_and_say_their_budgets() -> None:
+    track = factories.small(6, 2)
+    one, two = (factories.make(track.with_budget(k), effect=effect) for k, effect in ((1, 0.1), (8, 0.4)))
+    found = compare(two, one)
+    assert found.sentence.startswith("made_up at k = 8 beats made_up at k = 1 on digits-9to0 by ")
+    drops = [known(record.score.drop_pp) for record in (two, one)]
+    assert found.total.mean_pp == pytest.approx(drops[0] - drops[1], abs=1e-6)
+    assert compare(two, factories.make(track, effect=0.4)).second == f"made_up at k = {track.noise.budget}"
+    alone = factories.track(noise={**dict(track.document["noise"]), "budget": 1, "eta": 0.0012}, **_replication(track))
+    with pytest.raises(RecordError, match="different tracks"):
+        compare(one, factories.make(alone))
+
+
+def _replication(track: Any) -> dict[str, Any]:
+    return {"replication": dict(track.document["replication"])}
