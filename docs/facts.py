@@ -16,7 +16,7 @@ from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import comparison, optimum
 from lnbench.record.record import Record, read
-from lnbench.text import interval, points, ranks, share
+from lnbench.text import cell, interval, points, ranks, share
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "leaderboard" / "records"
@@ -75,11 +75,6 @@ def alone(track: str, label: str, architecture: str) -> str:
     return with_interval(of.drop_pp, of.ci95_pp)
 
 
-def accuracy(track: str, label: str, arm: str, what: str = "adv_acc") -> str:
-    """A mean of an arm's victims, in percent."""
-    return share(getattr(record(track, label).arms[arm], what))
-
-
 def memorised(track: str, label: str, architecture: str, arm: str = "poisoned") -> str:
     """The share of an arm's flips that an architecture memorised, in percent."""
     return share(record(track, label).arms[arm].per_architecture[architecture].memorised)
@@ -122,9 +117,8 @@ def top_table() -> str:
         parts += [f"**{name}**, {len(table.rows)} rows", ""]
         parts += ["| rank | poisoner | score, pp | beats random |", "|---|---|---|---|"]
         for row in table.rows[:SHOWN]:
-            name_shown = row.record.label.replace("_", "\\_")
             score = with_interval(row.record.score.drop_pp, row.record.score.ci95_pp)
-            parts.append(f"| {ranks(row.ranks)} | {name_shown} | {score} | {row.beats_random or '–'} |")
+            parts.append(f"| {ranks(row.ranks)} | {cell(row.record.label)} | {score} | {row.beats_random or '–'} |")
         parts.append("")
     return "\n".join(parts)
 
@@ -147,7 +141,7 @@ def exact() -> dict[str, str]:
 
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    calls: list[Callable[..., Any]] = [gap, own, alone, accuracy, memorised, found]
+    calls: list[Callable[..., Any]] = [gap, own, alone, memorised, found]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},

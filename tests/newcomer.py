@@ -3,7 +3,7 @@
     python -P tests/newcomer.py                       # README.md, the pages of docs/index.md, docs/start.ipynb
     python -P tests/newcomer.py docs/quickstart.md    # some documents
     python -P tests/newcomer.py --list                # what would be run, and why the rest would not
-    python -P tests/newcomer.py --write README.md     # put what was printed in place of the outputs that are shown
+    python -P tests/newcomer.py --write README.md     # write what was printed where it differs, or where … stands
 
 Only `pip install` and `git clone` have the network, and what they clone is this checkout, as it is committed. Shell and
 Python blocks of a document share a folder; Python blocks are cells of one notebook. A block fails if its exit status
@@ -71,7 +71,7 @@ class Newcomer:
         )
         lines = [f"git clone -q {ADDRESS} lnbench"]
         if not self.bin.exists():
-            subprocess.run([sys.executable, "-m", "venv", str(self.folder / "venv")], check=True)
+            subprocess.run([sys.executable, "-I", "-m", "venv", str(self.folder / "venv")], check=True)
             lines.insert(0, "pip install -q ipykernel matplotlib")
         shutil.rmtree(self.checkout, ignore_errors=True)
         self.goto(self.work)
@@ -237,7 +237,8 @@ def visit(newcomer: Newcomer, document: Path, write: bool) -> Iterator[tuple[blo
                 out, wrong = run_cell(block.text)
             else:
                 out, err, wrong = newcomer.commands(block)
-            if block.output and not wrong and not block.output.agrees(out):
+            unknown = write and block.output is not None and block.output.text.strip() == "…"
+            if block.output and not wrong and (unknown or not block.output.agrees(out)):
                 printed[block.output] = out
                 wrong = "" if write else f"it shows\n{block.output.text}\nand printed\n{out}"
             if wrong:

@@ -21,7 +21,8 @@ def others_in(folder: Path, record: Record) -> tuple[list[Record], dict[str, lis
         folder: `<track>/<file>.json`, with audits beside as `<file>.audit.json`.
 
     Returns:
-        The records of the same track and salt but the same row, and record hash -> strong drops, (split,).
+        The records of the same track, salt and splits but the same row, and record hash -> strong drops, (split,). A
+        quick record has none.
 
     Raises:
         RecordError: if a file there is no record.
@@ -29,7 +30,7 @@ def others_in(folder: Path, record: Record) -> tuple[list[Record], dict[str, lis
     rows, audits = list[Record](), dict[str, list[float | None]]()
     for path in records_in(folder, record.track.name):
         other = read(path)
-        same = other.track.sha256 == record.track.sha256
+        same = other.track.sha256 == record.track.sha256 and other.replication.splits == record.replication.splits
         if not other.ranked or not same or other.document["salt_commitment"] != record.document["salt_commitment"]:
             continue
         if other.identity != record.identity:
@@ -80,7 +81,7 @@ def standing(
 def sentence(found: Mapping[str, Any]) -> str:
     """What a person reads of it."""
     if found["rows"] == 1:
-        return "No other row of this track and salt stands on the board."
+        return "No other row of this track, salt and splits stands on the board."
     span, strong = ("–".join(map(str, sorted(set(found[name])))) for name in ("ranks", "strong_ranks"))
     verdict = "its rank survives" if found["survives"] else "its rank does not survive"
     return (

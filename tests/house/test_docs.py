@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
 import importlib.util
 import json
@@ -78,7 +79,8 @@ def test_every_command_of_the_pages_is_one_with_its_options(monkeypatch: pytest.
             verb = command.get_command(click.Context(command), name)
             assert verb is not None, f"{block.document.name}:{block.line}: {line}"
             command = verb
-        command.make_context("lnbench", list(words))
+        with contextlib.suppress(lnbench.UnavailableError):  # an option that is right, and a device that is not here
+            command.make_context("lnbench", list(words))
         count += 1
     assert count > 30
 

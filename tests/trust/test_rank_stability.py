@@ -47,6 +47,14 @@ def test_rows_of_the_same_track_and_salt_are_compared(folder: Path) -> None:
     assert rank_stability.sentence(found).endswith("(0 of the others audited too): its rank survives.")
 
 
+def test_a_quick_record_has_no_place_among_whole_ones(folder: Path) -> None:
+    quick = factories.make(TRACK, name="own", effect=0.3, source="# own\n", seed=7, quick=True)
+    rows, audits = rank_stability.others_in(folder, quick)
+    assert rows == [] and audits == {}
+    found = rank_stability.standing(quick, quick.score["split_drops_pp"], rows, audits)
+    assert found["rows"] == 1 and rank_stability.sentence(found).startswith("No other row")
+
+
 def test_a_score_that_falls_under_the_strong_adversary_loses_its_rank(folder: Path) -> None:
     own = _own()
     rows, audits = rank_stability.others_in(folder, own)
@@ -81,7 +89,7 @@ def test_diverged_splits_are_left_out_and_alone_is_alone(folder: Path) -> None:
     nothing = rank_stability.standing(own, [None] * 6, rows, audits)
     assert (nothing["strong_place"], nothing["survives"]) == (None, False)
     alone = rank_stability.standing(own, own.score["split_drops_pp"], [], {})
-    assert rank_stability.sentence(alone) == "No other row of this track and salt stands on the board."
+    assert rank_stability.sentence(alone) == "No other row of this track, salt and splits stands on the board."
 
 
 def test_an_audit_beside_a_record_is_no_record_of_the_board(
