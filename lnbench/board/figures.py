@@ -111,7 +111,7 @@ def _panel(
     first, span = shown[0], (shown[-1] - shown[0]) or 1.0
 
     def across(epsilon: float) -> float:
-        return left + wide * (epsilon - first) / span
+        return float(left + wide * (epsilon - first) / span)
 
     def path(curve: Mapping[str, Any], kind: str, thick: float) -> Markup:
         if curve["targeted"] is None:

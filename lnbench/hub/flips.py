@@ -77,7 +77,7 @@ def write(folder: Path, points: FlippedPoints, names: list[str], images: bool) -
 
     columns: dict[str, Any] = dict(points.columns)
     if images:
-        pictures = parquet.pixels(points.inputs) if len(points) else []
+        pictures: Any = parquet.pixels(points.inputs) if len(points) else []
         columns["image"] = [{"bytes": parquet.png(image), "path": None} for image in pictures]
     (folder / PATH).parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns, schema=_schema(names, images)), folder / PATH, compression="zstd")

@@ -64,7 +64,7 @@ def configs(stated: Manifest) -> list[dict[str, object]]:
     """The `configs` that the card's header must have: the flips, where the dataset lists them, and one a split, the
     first of which is what `load_dataset` gives to those who name none."""
     fixed = data.fixed_test_set(stated.track)
-    listed = {"config_name": flips.CONFIG, "data_files": [{"split": "train", "path": flips.PATTERN}]}
+    listed: dict[str, object] = {"config_name": flips.CONFIG, "data_files": [{"split": "train", "path": flips.PATTERN}]}
     return [
         *([listed] if flips.PATH in stated.document["files"] else []),
         *[

@@ -113,8 +113,8 @@ def test_what_helpful_programs_add_to_the_header_passes(built: Path, listed: boo
         sizes = [{"name": "train", "num_bytes": 9, "num_examples": len(table)}]
         info = {"config_name": config, "features": table.features._to_yaml_list(), "splits": sizes}
         infos.append(info | {"download_size": 10, "dataset_size": 9})
-    info = infos if listed else infos[0]
-    more = yaml.safe_dump({"dataset_info": info, "viewer": False, "language": ["en"], "library_name": "datasets"})
+    shown = infos if listed else infos[0]
+    more = yaml.safe_dump({"dataset_info": shown, "viewer": False, "language": ["en"], "library_name": "datasets"})
     _judge(built, text.replace("license:", more + "license:", 1))
     spoiled = more.replace("'9': '9'", "'9': '0'", 1)
     assert spoiled != more
