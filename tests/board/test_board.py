@@ -6,7 +6,6 @@ import copy
 import csv
 import io
 import json
-import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -323,37 +322,6 @@ def test_figures_are_xml_with_every_row(board: Path) -> None:
         assert "attack_1(bucket=1)" in texts
         if "curves" not in path.name:
             assert all(f"attack_{i}" in texts for i in range(3))
-
-
-def test_the_forest_plot_places_its_marks_by_score_and_shapes_them_by_verdict(board: Path) -> None:
-    filled(board)
-    put(board, factories.make(TRACK, name="harmful", effect=-0.3))
-    build(board / "records", board)
-    root = ET.fromstring((board / "figures" / "digits-9to0-scores.svg").read_text())
-    space = "{http://www.w3.org/2000/svg}"
-    marks = [e.attrib for e in root.iter(f"{space}path")][3:]  # after the legend's
-    rows = load(board / "records").tables[0].rows
-    across = [float(re.findall(r"[\d.]+", mark["transform"])[0]) for mark in marks]
-    slopes = np.diff(across) / np.diff([row.drop for row in rows])
-    assert slopes == pytest.approx([slopes[0]] * 3, rel=0.02)
-    assert slopes[0] > 0
-    zero = next(float(e.attrib["x1"]) for e in root.iter(f"{space}line") if e.attrib["class"] == "axis")
-    assert zero == pytest.approx(across[0] - slopes[0] * rows[0].drop, abs=0.2)
-    kinds = {"yes": "mark beats", "not shown": "mark unclear", "worse": "mark worse"}
-    assert [mark["class"] for mark in marks] == [kinds[str(row.beats_random)] for row in rows]
-    assert {str(row.beats_random) for row in rows} == set(kinds), "all three are there"
-    assert len({mark["d"] for mark in marks}) == 3, "told apart without colour too"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_figure_of_the_readme_is_the_same_in_both_schemes(board: Path, scheme: str) -> None:
-    filled(board)
-    build(board / "records", board)
-    figure, plain = (
-        (board / "figures" / f"{name}.svg").read_text() for name in (f"board-{scheme}", "digits-9to0-scores")
-    )
-    assert figure.partition("</style>")[2] == plain.partition("</style>")[2]
-    assert "@media" not in figure and ("color: #e6edf3" in figure) == (scheme == "dark")
 
 
 def test_the_board_needs_no_torch(board: Path) -> None:

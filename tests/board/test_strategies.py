@@ -76,6 +76,7 @@ def test_the_command_fills_the_table_in_and_then_has_nothing_to_do(tmp_path: Pat
     shutil.copy(ATTACKS / "strategies.toml", folder)
     page = folder / "README.md"
     page.write_text(f"Before.\n\n{strategies.BEGIN}old\n{strategies.END}\nAfter.\n", encoding="utf-8")
+    (tmp_path / "leaderboard" / "records").mkdir(parents=True)
     arguments = ["leaderboard", "attacks", "--attacks", str(folder), "--folder", str(tmp_path / "leaderboard")]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0 and result.output == f"changed: {page}\n"

@@ -51,7 +51,7 @@ def test_every_command_is_one_with_its_options() -> None:
         words = shlex.split(line.partition(":::")[0])[1:]
         verb = cli.get_command(None, words[0])  # type: ignore[arg-type]
         assert verb is not None
-        verb.make_context(words[0], words[1:])
+        verb.make_context(words[0], words[1:], help_option_names=["-h", "--help"])  # as below lnbench
 
 
 def test_the_kubernetes_block_is_a_cluster_of_these_versions() -> None:
