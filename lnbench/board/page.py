@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from lnbench import templates
 from lnbench.board import figures
 from lnbench.board.levels import statement_is_signed
-from lnbench.board.markdown import about, audit, found, optimal, reading, source_link, title, worth
+from lnbench.board.markdown import NETWORK_WORTH, about, audit, found, optimal, reading, source_link, title, worth
 from lnbench.board.png import png
 from lnbench.board.tables import Board, Row, Table
 from lnbench.protocol import ARMS
@@ -39,6 +39,7 @@ _COLUMNS = (
     "beats search",
     "of the optimum, %",
     "worth random flips",
+    NETWORK_WORTH,
     "worst architecture",
     "audit, pp",
     "found, %",
@@ -88,15 +89,15 @@ def render(board: Board, records: str, root: Path | None) -> str:
         cells=lambda table, row: _cells(table, row, records, root),
         style=style,
         script=script,
-        reading=_reading(),
+        reading=_reading(board),
         **{call.__name__: call for call in (title, about, source_link, meaning, statement_is_signed)},
         figures=figures,
     )
 
 
-def _reading() -> list[Markup]:
+def _reading(board: Board) -> list[Markup]:
     """What the columns mean, in the words of the markdown page."""
-    items = (str(escape(str(item))) for item in reading())
+    items = (str(escape(str(item))) for item in reading(board))
     return [Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", re.sub(r"\*(.+?)\*", r"<em>\1</em>", i))) for i in items]
 
 
@@ -109,6 +110,8 @@ def columns(table: Table) -> list[str]:
         absent |= {"audit, pp", "found, %"}
     if all(row.optimal is None for row in table.rows):
         absent |= {"of the optimum, %", "worth random flips"}
+    if table.random is None:
+        absent.add(NETWORK_WORTH)
     return [name for name in _COLUMNS if name not in absent]
 
 
@@ -135,7 +138,8 @@ def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell
         (f"{row.damages or '–'} ({probability(row.damage_p_holm)})", row.damage_p_holm),
         (row.above_search or "–", row.above_search),
         (optimal(row), row.optimal.mean if row.optimal else None),
-        (worth(row), row.worth.flips if row.worth else None),
+        (worth(row.worth), row.worth.flips if row.worth else None),
+        (worth(row.network_worth), row.network_worth.flips if row.network_worth else None),
         (f"{worst['name']} {points(worst['drop_pp'])}" if worst else "–", worst["drop_pp"] if worst else None),
         (audit(row), row.audit.drop_pp if row.audit else None),
         (found(row), row.audit.found if row.audit else None),

@@ -226,8 +226,8 @@ def _render(records_dir: Path, out: Path) -> dict[str, bytes]:
     }
     for table in shown.tables:
         files |= {f"{_FIGURES}/{name}": svg for name, svg in figures.all_of(table).items()}
-        if table.optimum is not None:
-            drawn = exchange.figure(table.optimum, table.rows, f"Random flips that crafted ones are worth, {table.id}")
+        if table.optimum is not None or table.random is not None:
+            drawn = exchange.figure(table, f"Random flips that crafted ones are worth, {table.id}")
             files[f"{_FIGURES}/{table.id}-exchange.svg"] = figures.alone(drawn)
     return {"board.json": export.as_json(shown), **{name: text.encode() for name, text in files.items()}}
 
