@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 from lnbench import data
 from lnbench.exact.best import optimum
 from lnbench.exact.coverage import Coverage, coverage
+from lnbench.exact.nearest import Cells
 from lnbench.protocol import Streams
 from lnbench.protocol import track as tracks
 from lnbench.record import optimum as committed
@@ -22,40 +23,53 @@ EPSILON = TRACK.adversary.epsilon
 @pytest.mark.slow
 @pytest.mark.parametrize("split", range(TRACK.replication.splits))
 def test_search_whole_programmes_and_brute_force_agree(split: int) -> None:
-    """Search breaks nothing that is denied and most of what is granted; the doubtful pairs are asked again with every
-    face at once; the best one to four flips are those of all sets; and all is what the committed file says."""
-    points = data.load(TRACK, split, Streams(TRACK.sha256))
-    x = points.test_inputs[points.test_labels == 9].reshape(-1, 64).astype(float)
-    train = points.inputs.reshape(-1, 64).astype(float)
-    nines, zeros = np.flatnonzero(points.labels == 9), np.flatnonzero(points.labels == 0)
-    cover = coverage(train, points.labels, x, source=9, target=0, norm="linf", epsilon=EPSILON)
-
+    """Search breaks nothing that the committed tables deny and most of what they grant; of the pairs that leaves in
+    doubt, some are asked again with every face at once; the best one to four flips are those of all sets."""
+    train, labels, x = _points(split)
+    nines, zeros = np.flatnonzero(labels == 9), np.flatnonzero(labels == 0)
+    cover = _committed(split)
     found = _searched(train, x, np.r_[nines, zeros])
-    base, reach = found[:, len(nines) :].any(1), found[:, : len(nines)]
+    base, reach, left = found[:, len(nines) :].any(1), found[:, : len(nines)], ~cover.base
     assert not (base & ~cover.base).any()
-    left = ~cover.base
     assert not (reach & ~cover.reach)[left].any()
-    assert reach[left].sum() > 0.7 * cover.reach[left].sum() > 0  # of ties within rounding search may have either
+    assert reach[left].sum() > 0.7 * cover.reach[left].sum() > 0
 
     rng = np.random.default_rng(split)
+    near = Cells(train, "linf").lower_bounds(x, nines) <= EPSILON
     doubtful = np.argwhere(left[:, None] & cover.reach & ~reach)
-    denied = np.argwhere(left[:, None] & ~cover.reach & _near(train, x, nines, cover))
-    some = [pairs[rng.permutation(len(pairs))[:6]] for pairs in (doubtful, denied)]
-    for row, place in np.concatenate(some):
-        assert _whole_programme(train, x[row], nines[place]) == cover.reach[row, place], (row, place)
+    denied = np.argwhere(left[:, None] & ~cover.reach & near)
+    for pairs in (doubtful, denied):
+        for row, place in pairs[rng.permutation(len(pairs))[:4]]:
+            assert _whole_programme(train, x[row], nines[place]) == cover.reach[row, place], (row, place)
 
     for budget, broken in enumerate(_most_broken(cover), 1):
         assert round((1 - cover.accuracy(optimum(cover, budget))) * len(x)) == broken, budget
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", range(TRACK.replication.splits))
+def test_the_committed_tables_are_those_of_this_adversary(split: int) -> None:
+    train, labels, x = _points(split)
+    made = coverage(train, labels, x, source=9, target=0, norm="linf", epsilon=EPSILON)
+    cover = _committed(split)
+    assert (made.base == cover.base).all() and (made.reach == cover.reach).all()
+
+
+def _points(split: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Training inputs, their labels, and the test nines, inputs flat."""
+    points = data.load(TRACK, split, Streams(TRACK.sha256))
+    tests = points.test_inputs[points.test_labels == 9]
+    return points.inputs.reshape(-1, 64).astype(float), points.labels, tests.reshape(-1, 64).astype(float)
+
+
+def _committed(split: int) -> Coverage:
+    """What the file beside the track says of a split."""
     file = committed.of_track(TRACK)
     assert file is not None
-    stored = file.splits[split]
-    flags = stored.flags()
-    assert (flags[0] == cover.base).all() and (flags[1] == cover.reach & left[:, None]).all()
-    assert stored.best_accuracy == pytest.approx(cover.accuracy(optimum(cover, 4)), abs=1e-9)
+    return Coverage(*file.splits[split].flags())
 
 
-def _searched(train: np.ndarray, x: np.ndarray, cells: np.ndarray, steps: int = 40) -> np.ndarray:
+def _searched(train: np.ndarray, x: np.ndarray, cells: np.ndarray, steps: int = 20) -> np.ndarray:
     """Which cells projected sign steps land in, each towards one cell's point and away from the nearest other point,
     (x, cell): a lower bound of what an adversary reaches."""
     squares = (train**2).sum(1)
@@ -82,14 +96,6 @@ def _direction(gradient: np.ndarray) -> np.ndarray:
     """Each row over its largest entry, so that steps shrink where it is small: sign steps alone circle at a corner."""
     largest: np.ndarray = np.abs(gradient).max(1, keepdims=True)
     return gradient / np.maximum(largest, 1e-12)
-
-
-def _near(train: np.ndarray, x: np.ndarray, nines: np.ndarray, cover: Coverage) -> np.ndarray:
-    """The pairs that a single face does not rule out, (x, nine)."""
-    from lnbench.exact.nearest import Cells
-
-    bounds: np.ndarray = Cells(train, "linf").lower_bounds(x, nines)
-    return bounds <= EPSILON
 
 
 def _whole_programme(train: np.ndarray, x: np.ndarray, i: int) -> bool:
