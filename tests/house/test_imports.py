@@ -86,15 +86,19 @@ IMPORTS: dict[str, set[str]] = {
     "exact": {"errors", "protocol"},
     "truth": {
         "adversary",
+        "board",
         "data",
         "errors",
         "evaluation",
         "exact",
+        "files",
         "graphs",
         "metagradients",
+        "poison",
         "protocol",
         "record",
         "surrogates",
+        "text",
     },
 }
 """Room -> the other rooms that it imports, whether at the top or inside a function: all of them, and no others."""
@@ -130,7 +134,7 @@ LIBRARIES: dict[str, set[str]] = {
     "api": set(),
     "cli": {"click", "~rich", "~tabulate", "~torch"},
     "exact": {"numpy", "~scipy"},
-    "truth": {"numpy", "torch", "~pyarrow", "~scipy"},
+    "truth": {"markupsafe", "numpy", "torch", "~pyarrow", "~scipy"},
 }
 """Room -> the libraries that it imports; with ~ only inside a function, because they are heavy or optional."""
 
