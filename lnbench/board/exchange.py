@@ -64,18 +64,20 @@ def figure(table: Table, title: str) -> Markup:
         figures.text(_LEFT + 404, _TOP + _HIGH + 52, "rows"),
     ]
     low = _HIGH + 66
-    if networks:
-        low += 20
-        body.append(figures.text(_LEFT, _TOP + low - 16, _judged(networks, budget)))
+    for sentence in _judged(networks, budget):
+        low += 18
+        body.append(figures.text(_LEFT, _TOP + low - 16, sentence))
     return figures.svg(_LEFT + _WIDE + 40, _TOP + low, title, body)
 
 
-def _judged(rates: list[Exchange], budget: int) -> str:
-    """The coupon collector's prediction beside the rows' intervals on networks, in a sentence."""
+def _judged(rates: list[Exchange], budget: int) -> list[str]:
+    """The coupon collector's prediction beside the rows' intervals on networks, in short lines; none without rows."""
     foretold = coupons(budget)
     above = sum(rate.low > foretold for rate in rates)
     below = sum(rate.high < foretold for rate in rates)
-    return (
-        f"The coupon collector says {foretold:.1f} for {budget} flips: on networks {above} of {len(rates)} rows lie "
-        f"above it, {below} below, by their 95 % intervals."
-    )
+    if not rates:
+        return []
+    return [
+        f"The coupon collector says {foretold:.1f} for {budget} flips.",
+        f"On networks {above} of {len(rates)} rows lie above it and {below} below, by their 95 % intervals.",
+    ]

@@ -94,7 +94,7 @@ def summary(file: Path, track: str | None, scores: bool, out: Path | None) -> No
         "version": chosen.version,
         "track_sha256": chosen.sha256,
         "table": truth.table,
-        **report.facts(truth, file),
+        **report.facts(truth, file, chosen),
     }
     if truth.table == "n":
         document |= {name: made[name] for name in ("budgets", "accuracies")}
@@ -159,7 +159,7 @@ def report_command(
     for name, truth in here.items():
         choices = _choices(truth, chosen, submissions, workers) if submissions else None
         made[name] = {
-            **report.facts(truth, folder.place(tables, name)),
+            **report.facts(truth, folder.place(tables, name), chosen),
             "findings": report.findings(truth, by_split, choices),
         }
     asked = "".join([" --scores" * scores, *(f" --attack {shlex.quote(row)}" for row in attacks)])

@@ -11,6 +11,7 @@ import numpy as np
 from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.files import write_atomically
 from lnbench.protocol import Track, canonical_json, sha256, sha256_json
+from lnbench.protocol.track import DEFAULT
 from lnbench.record.random_budgets import parse
 from lnbench.truth import analysis, figures, folder, page
 from lnbench.truth.analysis import Choices, Scores
@@ -48,11 +49,16 @@ def of_track(path: Path, track: Track) -> GroundTruth:
     return truth
 
 
-def facts(truth: GroundTruth, path: Path) -> dict[str, Any]:
+def facts(truth: GroundTruth, path: Path, track: Track) -> dict[str, Any]:
     """Which table it is: the hash of its file, the command that builds it, and its size."""
+    words = [f"lnbench truth build --table {truth.table} --splits {truth.splits[0]}-{truth.splits[-1]}"]
+    if track.name != DEFAULT:
+        words.append(f"--track {track.name}")
+    if set(truth.architectures) != {victim.name for victim in track.victims}:
+        words += [f"--victim {name}" for name in truth.architectures]
     return {
         "file_sha256": sha256(path.read_bytes()),
-        "command": f"lnbench truth build --table {truth.table} --splits {truth.splits[0]}-{truth.splits[-1]}",
+        "command": " ".join(words),
         "splits": truth.splits,
         "networks": len(truth.rows),
     }
@@ -136,8 +142,8 @@ def drifted(out: Path, tables: Path, track: Track) -> list[str]:
     stored = known(out, track)
     for table, truth in tables_in(tables, track).items():
         path = folder.place(tables, table)
-        one = stored.get(table)
-        if one is None or {k: one[k] for k in facts(truth, path)} != facts(truth, path):
+        one, now = stored.get(table), facts(truth, path, track)
+        if one is None or {key: one.get(key) for key in now} != now:
             wrong.append(str(path))
         elif _bare(one["findings"]) != findings(truth):
             wrong.append(f"{out / track.name}.json")
