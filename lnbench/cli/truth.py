@@ -147,7 +147,8 @@ def report_command(
     if check:
         if scores or attacks:
             raise click.UsageError("--check makes nothing; give it without --scores and --attack.")
-        return _check(report.drifted(out, tables, chosen), out)
+        _check(report.drifted(out, tables, chosen), out)
+        return
     here = report.tables_in(tables, chosen)
     if not here:
         raise ProtocolError(f"{tables} has no table of {chosen.name}; `lnbench truth build --table a` makes one.")
@@ -187,10 +188,10 @@ def _scores(track: Track, splits: list[int], workers: int | None) -> PointScores
     from lnbench.evaluation import machine
     from lnbench.evaluation.engine import engine
     from lnbench.evaluation.store import Store
-    from lnbench.truth import scores
+    from lnbench.truth import point_scores
 
     with _progress.reporter() as report:
-        made = scores.of_splits(track, splits, engine("local", machine.workers(workers, "cpu")), Store(), report)
+        made = point_scores.of_splits(track, splits, engine("local", machine.workers(workers, "cpu")), Store(), report)
     return dict(zip(splits, made, strict=True))
 
 

@@ -43,7 +43,7 @@ def _of_architecture(truth: GroundTruth, name: str, scores: Scores, choices: Cho
         harms = {split: _of_size(truth, name, split, size) for split in truth.splits}
         best = np.array([_best(values) for values in harms.values()])
         means[size] = np.array([values.mean() for values in harms.values()])
-        chosen = {**_by_rules(truth, scores, size), **choices.get(size, {})}
+        chosen: dict[str, Mapping[int, tuple[int, ...]]] = {**_by_rules(truth, scores, size), **choices.get(size, {})}
         found[f"best_{size}"] = {
             "sets": int(np.mean([len(values) for values in harms.values()])),
             "best": _shown(t_interval(best)),
@@ -109,7 +109,7 @@ def _beside_the_sum(truth: GroundTruth, name: str, size: int) -> dict[str, Any]:
         total = np.array([sum(harm[(i,)] for i in some) for some in whole])
         excess.append(float((together - total).mean()))
         below.append(float((together <= total).mean()))
-        explained.append(float(np.corrcoef(together, total)[0, 1] ** 2) if len(whole) > 2 else 0.0)
+        explained.append(_correlation(together, total) ** 2)
         chosen: tuple[int, ...] = ()
         while len(chosen) < size:
             chosen = max((s for s in sets if len(s) == len(chosen) + 1 and {*chosen} <= {*s}), key=lambda s: harm[s])
@@ -167,30 +167,38 @@ def _regrets(
 
 def _by_score(truth: GroundTruth, name: str, scores: Scores) -> dict[str, Any]:
     """How well each score ranks single flips by harm: Spearman's ρ within split; and what its first choice does."""
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
+
+    def rank(first: np.ndarray, second: np.ndarray) -> float:
+        return _correlation(rankdata(first), rankdata(second))
 
     splits = [split for split in truth.splits if split in scores]
     found: dict[str, Any] = {}
     harms = {split: _of_size(truth, name, split, 1) for split in splits}
     for score in scores[splits[0]]:
-        rho = [spearmanr(scores[split][score], harms[split].mean(1)).statistic for split in splits]
+        rho = [rank(scores[split][score], harms[split].mean(1)) for split in splits]
         top = np.array([harms[split][scores[split][score].argmax()].mean() for split in splits])
         best = np.array([_best(harms[split]) for split in splits])
         found[score] = {
-            "rank_correlation": _shown(t_interval(np.nan_to_num(np.array(rho))), 1, 3),
+            "rank_correlation": _shown(t_interval(np.array(rho))),
             "first_choice": _shown(t_interval(top)),
             "regret": _shown(t_interval(best - top)),
         }
     halves = [
-        spearmanr(values[:, a].mean(1), values[:, b].mean(1)).statistic
+        rank(values[:, a].mean(1), values[:, b].mean(1))
         for values in harms.values()
         for a, b in _halves(values.shape[1])
     ]
     if halves:
-        found["another half of the seeds"] = {
-            "rank_correlation": _shown(t_interval(np.nan_to_num(np.array(halves))), 1, 3)
-        }
+        found["another half of the seeds"] = {"rank_correlation": _shown(t_interval(np.array(halves)))}
     return found
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's r; 0 where one of them does not vary."""
+    apart = first - first.mean(), second - second.mean()
+    sizes = float(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1]))
+    return float(apart[0] @ apart[1]) / sizes if sizes > 0 else 0.0
 
 
 def _halves(seeds: int) -> list[tuple[list[int], list[int]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,40 +10,12 @@ import torch
 
 from lnbench import adversary, data, graphs, metagradients, surrogates
 from lnbench.data import Split
-from lnbench.evaluation.code_hash import code_sha256, sources_sha256
-from lnbench.evaluation.engine import Engine
-from lnbench.evaluation.environment import environment
-from lnbench.evaluation.progress import OnProgress
-from lnbench.evaluation.reuse import gather
-from lnbench.evaluation.store import Store
 from lnbench.exact.nearest import Cells
 from lnbench.protocol import Problem, Streams, Threat, Track
 
 _NEAR = 0.05
 """Share of the pairs of the class that are neighbours in its graph."""
 _SURROGATES = 4
-
-
-def of_splits(
-    track: Track, splits: Sequence[int], engine: Engine, store: Store, notify: OnProgress
-) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """The scores of some splits, from the store or a worker: for each the points that may be flipped, and `scores`."""
-    code = [code_sha256(track), sources_sha256([__name__])]
-    where = environment("cpu", track)["id"]
-    cells = [{"track": track.document, "split": split} for split in splits]
-    keys = [{"track": track.sha256, "split": split, "code": code, "environment": where} for split in splits]
-    made = gather(
-        "scores",
-        [1] * len(splits),
-        load=lambda i: store.get("scores", keys[i]),
-        compute=lambda missing: engine.map(f"{__name__}:run", [cells[i] for i in missing]),
-        keep=lambda i, result: store.put("scores", keys[i], result),
-        notify=notify,
-        note="what is said to make a point harmful",
-    )
-    return [
-        (np.array(one["points"]), {name: np.array(values) for name, values in one["scores"].items()}) for one in made
-    ]
 
 
 def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
