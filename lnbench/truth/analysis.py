@@ -108,7 +108,7 @@ def _beside_the_sum(truth: GroundTruth, name: str, size: int) -> dict[str, Any]:
         together = np.array([harm[some] for some in whole])
         total = np.array([sum(harm[(i,)] for i in some) for some in whole])
         excess.append(float((together - total).mean()))
-        below.append(float((together <= total).mean()))
+        below.append(float((together <= total + 1e-9).mean()))
         explained.append(_correlation(together, total) ** 2)
         chosen: tuple[int, ...] = ()
         while len(chosen) < size:
