@@ -95,7 +95,8 @@ def _searched(train: np.ndarray, x: np.ndarray, cells: np.ndarray, steps: int = 
 def _direction(gradient: np.ndarray) -> np.ndarray:
     """Each row over its largest entry, so that steps shrink where it is small: sign steps alone circle at a corner."""
     largest: np.ndarray = np.abs(gradient).max(1, keepdims=True)
-    return gradient / np.maximum(largest, 1e-12)
+    direction: np.ndarray = gradient / np.maximum(largest, 1e-12)
+    return direction
 
 
 def _whole_programme(train: np.ndarray, x: np.ndarray, i: int) -> bool:

@@ -18,6 +18,7 @@ from lnbench.protocol import canonical_json, sha256_json
 from lnbench.protocol import track as tracks
 from lnbench.record import random_budgets
 from lnbench.truth import analysis, folder, report
+from lnbench.truth.analysis import Choices
 from lnbench.truth.build import Row
 from lnbench.truth.ground_truth import GroundTruth, as_parquet
 
@@ -62,7 +63,7 @@ def test_additive_harm_is_the_sum_and_a_root_of_it_bends_down() -> None:
 def test_regret_is_what_a_choice_leaves_of_the_best() -> None:
     truth = _truth("b", _rows((1, 2)))
     scores = {split: {"itself": OWN, "reversed": -OWN} for split in range(3)}
-    choices = {2: {"middling": {0: (20, 30), 1: (20, 30), 2: ()}, "elsewhere": {0: (1, 2)}}}
+    choices: Choices = {2: {"middling": {0: (20, 30), 1: (20, 30), 2: ()}, "elsewhere": {0: (1, 2)}}}
     made = analysis.summary(truth, scores, choices)["cnn"]
     of = made["best_2"]["choices"]
     assert of["itself"]["regret"]["mean"] == pytest.approx(0, abs=1e-6)
