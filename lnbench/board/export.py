@@ -32,7 +32,8 @@ def as_csv(board: Board) -> str:
     ]
     out = io.StringIO()
     if rows:
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        names = max(rows, key=len)  # a column that few tables have is missing in the others' lines
+        writer = csv.DictWriter(out, list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return out.getvalue()
@@ -66,6 +67,7 @@ def _row(row: Row) -> dict[str, Any]:
         "beats_search": row.above_search,
         "audit": _audit(row),
         **_exact(row),
+        **_networks(row),
         "proven": row.proven,
         "own_splits": _own(row),
         "trust": row.trust,
@@ -93,6 +95,15 @@ def _exact(row: Row) -> dict[str, Any]:
         "worth_random_flips": None if worth is None else round(worth.flips, 9),
         "worth_random_flips_ci95": None if worth is None else [round(worth.low, 9), round(worth.high, 9)],
     }
+
+
+def _networks(row: Row) -> dict[str, Any]:
+    """How many random flips the networks say that the row's are worth; nothing where that was not measured."""
+    worth = row.network_worth
+    if worth is None:
+        return {}
+    ends = [round(worth.low, 9), round(worth.high, 9)]
+    return {"network_worth_random_flips": round(worth.flips, 9), "network_worth_random_flips_ci95": ends}
 
 
 def _own(row: Row) -> dict[str, Any] | None:
@@ -125,7 +136,7 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "area_pp": score["area_pp"],
         "untargeted_drop_pp": score["untargeted_drop_pp"],
         **_damage(row),
-        **{name: value for name, value in _exact(row).items() if not name.endswith("ci95")},
+        **{name: value for name, value in (_exact(row) | _networks(row)).items() if not name.endswith("ci95")},
         "own_splits_drop_pp": row.own.score["drop_pp"] if row.own else None,
         "own_splits_sha256": row.own.sha256 if row.own else None,
         "audit_drop_pp": row.audit.drop_pp if row.audit else None,

@@ -10,10 +10,13 @@ from lnbench import templates
 from lnbench.board.grid import grid
 from lnbench.board.tables import Board, Row, Table
 from lnbench.protocol import ARMS, Track, VictimSpec, sha256
+from lnbench.record.exchange import Exchange
 from lnbench.record.record import meaning
 from lnbench.text import Markdown, cell, code, interval, markdown, plain, points, probability, ranks, share
 
 _LINK = Markdown("[{}]({})")
+NETWORK_WORTH = "worth random flips, networks"
+"""Name of the column of `Row.network_worth`."""
 
 
 def render(board: Board, records: str, root: Path | None) -> str:
@@ -33,9 +36,9 @@ def render(board: Board, records: str, root: Path | None) -> str:
     )
 
 
-def reading() -> list[Markdown]:
+def reading(board: Board) -> list[Markdown]:
     """What the columns mean: the items of the list at the page's end."""
-    _, *items = templates.markdown(__package__).get_template("reading.md.jinja").render().split("\n- ")
+    _, *items = templates.markdown(__package__).get_template("reading.md.jinja").render(board=board).split("\n- ")
     return [Markdown(" ".join(item.split())) for item in items]
 
 
@@ -95,7 +98,8 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         "damages": lambda row: _verdict(row.damages, row.damage_p_holm),
         "beats search": lambda row: row.above_search or "–",
         "of the optimum, %": lambda row: optimal(row),
-        "worth random flips": lambda row: worth(row),
+        "worth random flips": lambda row: worth(row.worth),
+        NETWORK_WORTH: lambda row: worth(row.network_worth),
         "worst architecture": _worst,
         "audit, pp": audit,
         "found, %": found,
@@ -113,7 +117,11 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         del columns["own splits, pp"]
     if not any(row.audit for row in table.rows):
         del columns["audit, pp"], columns["found, %"]
-    for name, given in (("of the optimum, %", "optimal"), ("worth random flips", "worth")):
+    for name, given in (
+        ("of the optimum, %", "optimal"),
+        ("worth random flips", "worth"),
+        (NETWORK_WORTH, "network_worth"),
+    ):
         if all(getattr(row, given) is None for row in table.rows):
             del columns[name]
     if table.track.damage is None:
@@ -158,11 +166,12 @@ def optimal(row: Row) -> Markdown:
     return Markdown("{} [{}, {}]").format(f"{100 * row.optimal.mean:.0f}".replace("-", "−"), low, high)
 
 
-def worth(row: Row) -> Markdown:
-    """How many random flips do to a nearest neighbour what the row's flips do, with its interval."""
-    if row.worth is None:
+def worth(rate: Exchange | None) -> Markdown:
+    """How many random flips do what a row's flips do, with its interval; ≥ where more were not measured."""
+    if rate is None:
         return Markdown("–")
-    return Markdown("{} [{}, {}]").format(f"{row.worth.flips:.1f}", f"{row.worth.low:.1f}", f"{row.worth.high:.1f}")
+    flips, low, high = (f"{'≥ ' if n >= rate.most else ''}{n:.1f}" for n in (rate.flips, rate.low, rate.high))
+    return Markdown("{} [{}, {}]").format(flips, low, high)
 
 
 def _damage(row: Row) -> Markdown:

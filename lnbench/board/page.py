@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from lnbench import templates
 from lnbench.board import figures, forest
 from lnbench.board.levels import statement_is_signed
-from lnbench.board.markdown import about, audit, found, optimal, reading, source_link, title, worth
+from lnbench.board.markdown import NETWORK_WORTH, about, audit, found, optimal, reading, source_link, title, worth
 from lnbench.board.png import png
 from lnbench.board.project import PROJECT
 from lnbench.board.tables import Board, Row, Table
@@ -111,15 +111,15 @@ def render(board: Board, records: str, root: Path | None) -> str:
         cells=lambda table, row: _cells(table, row, records, root),
         style=style,
         script=script,
-        reading=_reading(),
+        reading=_reading(board),
         **{call.__name__: call for call in (title, about, source_link, meaning, statement_is_signed)},
         figures=figures,
     )
 
 
-def _reading() -> list[Markup]:
+def _reading(board: Board) -> list[Markup]:
     """What the columns mean, in the words of the markdown page."""
-    items = (str(escape(str(item))) for item in reading())
+    items = (str(escape(str(item))) for item in reading(board))
     return [Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", re.sub(r"\*(.+?)\*", r"<em>\1</em>", i))) for i in items]
 
 
@@ -132,6 +132,7 @@ def columns(table: Table) -> list[str]:
     names += ["own splits, pp"] if any(row.own for row in table.rows) else []
     names += ["beats search"]
     names += ["of the optimum, %", "worth random flips"] if any(row.optimal for row in table.rows) else []
+    names += [NETWORK_WORTH] if table.random is not None else []
     names += ["audit, pp", "found, %"] if any(row.audit for row in table.rows) else []
     names += [_share_column(table, name) for name in _SHARES]
     return [*names, "flags", "trainings", "trust", "date", "record"]
@@ -202,7 +203,8 @@ def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell
         ),
         _cell("beats search", row.above_search or "–", row.above_search),
         _cell("of the optimum, %", optimal(row), row.optimal.mean if row.optimal else None),
-        _cell("worth random flips", worth(row), row.worth.flips if row.worth else None),
+        _cell("worth random flips", worth(row.worth), row.worth.flips if row.worth else None),
+        _cell(NETWORK_WORTH, worth(row.network_worth), row.network_worth.flips if row.network_worth else None),
         _cell(
             "worst architecture",
             f"{worst['name']} {points(worst['drop_pp'])}" if worst else "–",

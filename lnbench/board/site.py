@@ -231,8 +231,8 @@ def _render(records_dir: Path, out: Path) -> dict[str, bytes]:
         if table.id == DEFAULT:
             for scheme, style in figures.STYLES.items():
                 files[f"{_FIGURES}/board-{scheme}.svg"] = figures.alone(forest.figure(table), style)
-        if table.optimum is not None:
-            drawn = exchange.figure(table.optimum, table.rows, f"Random flips that crafted ones are worth, {table.id}")
+        if table.optimum is not None or table.random is not None:
+            drawn = exchange.figure(table, f"Random flips that crafted ones are worth, {table.id}")
             files[f"{_FIGURES}/{table.id}-exchange.svg"] = figures.alone(drawn)
     front = readme.filled(root, shown)
     if front is not None:

@@ -13,11 +13,12 @@ from lnbench.board import levels
 from lnbench.errors import RecordError
 from lnbench.protocol import OWN, Track
 from lnbench.protocol import track as tracks
-from lnbench.record import audits, optimum, seasons, statement
+from lnbench.record import audits, optimum, random_budgets, seasons, statement
 from lnbench.record.audits import AuditSummary
 from lnbench.record.exchange import Exchange, exchange_rate, share_of_optimum
 from lnbench.record.folder import audit_beside, records_in
 from lnbench.record.optimum import Optimum
+from lnbench.record.random_budgets import RandomBudgets
 from lnbench.record.record import Record, read
 from lnbench.record.score import Interval, holm, rank_intervals, t_interval
 from lnbench.record.statement import Statement
@@ -49,6 +50,7 @@ class Row:
         optimal: on a nearest neighbour, its flips' share of the largest drop that any flips have; None where the
             track's optimum has not been solved for.
         worth: likewise, how many random flips do what its flips do.
+        network_worth: the same of the track's networks; None where random flips of many budgets were not measured.
     """
 
     record: Record
@@ -67,6 +69,7 @@ class Row:
     audit: AuditSummary | None = None
     optimal: Interval | None = None
     worth: Exchange | None = None
+    network_worth: Exchange | None = None
 
     @property
     def drop(self) -> float:
@@ -118,12 +121,14 @@ class Table:
         season: the salt's season, or None for the public salt.
         rows: by falling score; but none leads without proof, where another row has it.
         optimum: the best flips of its splits on a nearest neighbour, if they have been solved for.
+        random: its networks under random flips of many budgets, if they have been measured.
     """
 
     track: Track
     season: str | None
     rows: tuple[Row, ...]
     optimum: Optimum | None = None
+    random: RandomBudgets | None = None
 
     @property
     def leader(self) -> Row | None:
@@ -235,9 +240,11 @@ def load(records_dir: str | Path) -> Board:
     history: list[Table] = []
     for (name, _, sha256, season), group in sorted(groups.items()):
         old = name not in shipped or shipped[name].sha256 != sha256
-        best = None if old or season else optimum.of_track(tracks_of[sha256])
-        group = [_beside_optimum(row, best) for row in group]
-        table = Table(tracks_of[sha256], season or None, _ordered(group) if old else _compared(group), best)
+        track, shown = tracks_of[sha256], not old and not season
+        best = optimum.of_track(track) if shown else None
+        random = random_budgets.of_track(folder, track) if shown else None
+        group = [_beside_random(_beside_optimum(row, best), random) for row in group]
+        table = Table(track, season or None, _ordered(group) if old else _compared(group), best, random)
         (history if old else current).append(table)
     seen = {table.track.name for table in current}
     return Board(tuple(current), tuple(history), tuple(t for name, t in shipped.items() if name not in seen))
@@ -296,6 +303,11 @@ def _beside_optimum(row: Row, best: Optimum | None) -> Row:
     share = share_of_optimum(random[:, best.budget], own, best.best)
     worth = exchange_rate(range(random.shape[1]), random, own)
     return dataclasses.replace(row, optimal=share, worth=worth)
+
+
+def _beside_random(row: Row, random: RandomBudgets | None) -> Row:
+    """A row with how many random flips its networks say that its flips are worth."""
+    return row if random is None else dataclasses.replace(row, network_worth=random.worth(row.accuracies))
 
 
 def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:

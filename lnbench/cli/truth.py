@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lnbench.cli import _groups, _options, _output, _progress, _result
+
+if TYPE_CHECKING:
+    from lnbench.poison.submission import Submission
+    from lnbench.protocol import Track
+    from lnbench.truth.analysis import Choices
+    from lnbench.truth.ground_truth import GroundTruth
+    from lnbench.truth.report import PointScores
 
 
 @click.group("truth", cls=_groups.Group)
@@ -84,38 +94,125 @@ def summary(file: Path, track: str | None, scores: bool, out: Path | None) -> No
     """
     import json
 
-    from lnbench import data
-    from lnbench.errors import ProtocolError
-    from lnbench.protocol import sha256
-    from lnbench.truth import analysis
-    from lnbench.truth.ground_truth import ground_truth
-    from lnbench.truth.scores import scores as scores_of
+    from lnbench.truth import report
 
-    chosen, truth = _options.load_track(track), ground_truth(file)
-    if truth.track_sha256 != chosen.sha256:
-        raise ProtocolError(
-            f"{file} is of {truth.track} with another hash than {chosen.name} has here; give its --track."
-        )
-    by_split = {s: scores_of(chosen, s, data.load(chosen, s)) for s in truth.splits} if scores else None
+    chosen = _options.load_track(track)
+    truth = report.of_track(file, chosen)
+    made = report.findings(truth, _scores(chosen, truth.splits, None) if scores else None)
     document = {
         "track": chosen.name,
         "version": chosen.version,
         "track_sha256": chosen.sha256,
         "table": truth.table,
-        "file_sha256": sha256(file.read_bytes()),
-        "command": f"lnbench truth build --table {truth.table} --splits {truth.splits[0]}-{truth.splits[-1]}",
-        "splits": truth.splits,
-        "networks": len(truth.rows),
+        **report.facts(truth, file, chosen),
     }
     if truth.table == "n":
-        budgets, curve = analysis.random_curve(truth)
-        document |= {"budgets": budgets, "accuracies": curve.round(6).tolist()}
+        document |= {name: made[name] for name in ("budgets", "accuracies")}
     else:
-        document["findings"] = analysis.summary(truth, by_split)
+        document["findings"] = made
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
     click.echo(text)
     if out is not None:
         _output.write_file(out / f"{truth.table}.json" if out.is_dir() else out, f"{text}\n".encode())
+
+
+@command.command("report")
+@_options.track_option
+@click.option(
+    "--tables",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("truth"),
+    show_default=True,
+    help="The folder that `lnbench truth build` wrote to.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("leaderboard/truth"),
+    show_default=True,
+    help="Folder of TRACK.json, the figures and the page.",
+)
+@click.option("--scores", is_flag=True, help="Rank single flips by what is said to make a point harmful.")
+@click.option(
+    "--attack", "attacks", multiple=True, metavar="ROW", help="Show an attack's regret, as NAME or NAME(bucket=far)."
+)
+@click.option("--check", is_flag=True, help="Write nothing: compare page, figures and the tables that are here.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+def report_command(
+    track: str | None, tables: Path, out: Path, scores: bool, attacks: tuple[str, ...], check: bool, workers: int | None
+) -> None:
+    """Write what all tables of a track say, as JSON, a page and figures; the board takes table n from there.
+
+    Scores and attacks' labels are stored as they come, so a run that was killed goes on where it was. Tables that are
+    in the report and not in the folder of tables keep their findings.
+
+    \b
+      lnbench truth report --scores --attack matched_search --attack "degree_bucket(bucket=sparsest)"
+      lnbench truth report --check
+    """
+    from lnbench.errors import ProtocolError
+    from lnbench.truth import folder, report
+
+    chosen = _options.load_track(track)
+    if check:
+        if scores or attacks:
+            raise click.UsageError("--check makes nothing; give it without --scores and --attack.")
+        _check(report.drifted(out, tables, chosen), out)
+        return
+    here = report.tables_in(tables, chosen)
+    if not here:
+        raise ProtocolError(f"{tables} has no table of {chosen.name}; `lnbench truth build --table a` makes one.")
+    submissions = {row: _attack(row) for row in attacks}
+    _output.writable(out)
+    made = report.known(out, chosen)
+    of_sets = [truth for name, truth in here.items() if name != "n"]
+    by_split = _scores(chosen, sorted({s for truth in of_sets for s in truth.splits}), workers) if scores else None
+    for name, truth in here.items():
+        choices = _choices(truth, chosen, submissions, workers) if submissions else None
+        made[name] = {
+            **report.facts(truth, folder.place(tables, name), chosen),
+            "findings": report.findings(truth, by_split, choices),
+        }
+    asked = "".join([" --scores" * scores, *(f" --attack {shlex.quote(row)}" for row in attacks)])
+    of = "" if track is None else f" --track {shlex.quote(chosen.name)}"
+    for path in report.write(report.document(chosen, made, f"lnbench truth report{of}{asked}"), out):
+        click.echo(f"written: {path}")
+
+
+def _check(wrong: list[str], out: Path) -> None:
+    for path in wrong:
+        click.echo(f"differs: {path}")
+    if wrong:
+        click.echo(f"error: {out} is not what its numbers say; run `lnbench truth report` again.", err=True)
+        raise click.exceptions.Exit(1)
+    click.echo(f"{out} is what its numbers say.")
+
+
+def _attack(row: str) -> Submission:
+    from lnbench.evaluation import units
+
+    return units.submission_of(row)
+
+
+def _scores(track: Track, splits: list[int], workers: int | None) -> PointScores:
+    from lnbench.evaluation import machine
+    from lnbench.evaluation.engine import engine
+    from lnbench.evaluation.store import Store
+    from lnbench.truth import point_scores
+
+    with _progress.reporter() as report:
+        made = point_scores.of_splits(track, splits, engine("local", machine.workers(workers, "cpu")), Store(), report)
+    return dict(zip(splits, made, strict=True))
+
+
+def _choices(truth: GroundTruth, track: Track, attacks: Mapping[str, Submission], workers: int | None) -> Choices:
+    from lnbench.evaluation import machine
+    from lnbench.evaluation.store import Store
+    from lnbench.truth import choices
+
+    mode = machine.resolved_sandbox("auto")
+    with _progress.reporter() as report:
+        return choices.of_attacks(truth, track, attacks, mode, machine.workers(workers, "cpu"), Store(), report)
 
 
 def _range(text: str) -> list[int]:

@@ -18,35 +18,46 @@ from lnbench.truth.ground_truth import GroundTruth
 
 Scores = Mapping[int, Mapping[str, np.ndarray]]
 """Split -> score -> one number for each single flip, in the order of `GroundTruth.sets`."""
+Choices = Mapping[int, Mapping[str, Mapping[int, tuple[int, ...]]]]
+"""Number of flips -> who chose -> split -> the flips, ascending."""
 
 
-def summary(truth: GroundTruth, scores: Scores | None = None) -> dict[str, Any]:
+def summary(truth: GroundTruth, scores: Scores | None = None, choices: Choices | None = None) -> dict[str, Any]:
     """The findings of a table, by architecture; in percentage points, intervals over splits.
 
     Args:
-        scores: of single flips, for table a.
+        scores: of single flips, of some or all splits.
+        choices: of attacks; a set that the table does not hold is left out.
     """
-    return {name: _of_architecture(truth, name, scores or {}) for name in truth.architectures}
+    return {name: _of_architecture(truth, name, scores or {}, choices or {}) for name in truth.architectures}
 
 
-def _of_architecture(truth: GroundTruth, name: str, scores: Scores) -> dict[str, Any]:
+def _of_architecture(truth: GroundTruth, name: str, scores: Scores, choices: Choices) -> dict[str, Any]:
     sizes = sorted({len(some) for some in truth.sets(truth.splits[0])})
     found: dict[str, Any] = {
-        "clean_adv_acc": _shown(t_interval(np.array([truth.accuracy(name, s) for s in truth.splits])), 1)
+        "clean_adv_acc": _shown(t_interval(np.array([truth.accuracy(name, s) for s in truth.splits])), 1),
+        "memorised": truth.memorised(name),
     }
+    means = {0: np.zeros(len(truth.splits))}
     for size in sizes:
         harms = {split: _of_size(truth, name, split, size) for split in truth.splits}
         best = np.array([_best(values) for values in harms.values()])
-        mean = np.array([values.mean() for values in harms.values()])
+        means[size] = np.array([values.mean() for values in harms.values()])
+        chosen: dict[str, Mapping[int, tuple[int, ...]]] = {**_by_rules(truth, scores, size), **choices.get(size, {})}
         found[f"best_{size}"] = {
             "sets": int(np.mean([len(values) for values in harms.values()])),
             "best": _shown(t_interval(best)),
             "best_as_measured": _shown(t_interval(np.array([values.mean(1).max() for values in harms.values()]))),
-            "random": _shown(t_interval(mean)),
+            "random": _shown(t_interval(means[size])),
             "variance": _variances(list(harms.values())),
         }
-    if {1, 2} <= set(sizes):
-        found["pairs"] = _pairs(truth, name)
+        if chosen:
+            found[f"best_{size}"]["choices"] = _regrets(truth, name, harms, chosen)
+        if size > 1 and 1 in sizes:
+            found[{2: "pairs"}.get(size, f"sets_of_{size}")] = {
+                **_beside_the_sum(truth, name, size),
+                **_bend(means, size),
+            }
     if scores and 1 in sizes:
         found["scores"] = _by_score(truth, name, scores)
     return found
@@ -87,21 +98,23 @@ def _variances(harms: list[np.ndarray]) -> dict[str, float]:
     return {key: round(float(np.sqrt(value)), 2) for key, value in named.items()}
 
 
-def _pairs(truth: GroundTruth, name: str) -> dict[str, Any]:
-    """Additivity and submodularity of pairs: the harm of both against the sum of the harms of each."""
+def _beside_the_sum(truth: GroundTruth, name: str, size: int) -> dict[str, Any]:
+    """Additivity and submodularity: the harm of a set against the sum of the harms of its flips, and greedy choice."""
     excess, explained, below, greedy, best = [], [], [], [], []
     for split in truth.splits:
         sets = truth.sets(split)
         harm = dict(zip(sets, 100.0 * truth.harms(name, split).mean(1), strict=True))
-        pairs = [some for some in sets if len(some) == 2]
-        both = np.array([harm[pair] for pair in pairs])
-        total = np.array([harm[(i,)] + harm[(j,)] for i, j in pairs])
-        excess.append(float((both - total).mean()))
-        below.append(float((both <= total).mean()))
-        explained.append(float(np.corrcoef(both, total)[0, 1] ** 2) if len(pairs) > 2 else 0.0)
-        first = max((some for some in sets if len(some) == 1), key=lambda some: harm[some])
-        greedy.append(float(max(harm[pair] for pair in pairs if first[0] in pair)))
-        best.append(float(both.max()))
+        whole = [some for some in sets if len(some) == size]
+        together = np.array([harm[some] for some in whole])
+        total = np.array([sum(harm[(i,)] for i in some) for some in whole])
+        excess.append(float((together - total).mean()))
+        below.append(float((together <= total + 1e-9).mean()))
+        explained.append(_correlation(together, total) ** 2)
+        chosen: tuple[int, ...] = ()
+        while len(chosen) < size:
+            chosen = max((s for s in sets if len(s) == len(chosen) + 1 and {*chosen} <= {*s}), key=lambda s: harm[s])
+        greedy.append(float(harm[chosen]))
+        best.append(float(together.max()))
     return {
         "excess_over_sum": _shown(t_interval(np.array(excess))),
         "share_at_most_the_sum": round(float(np.mean(below)), 3),
@@ -111,30 +124,81 @@ def _pairs(truth: GroundTruth, name: str) -> dict[str, Any]:
     }
 
 
+def _bend(means: Mapping[int, np.ndarray], size: int) -> dict[str, Any]:
+    """The mean of f(S ∪ {i, j}) − f(S ∪ {i}) − f(S ∪ {j}) + f(S) over all S, i, j with `size` points together.
+
+    A submodular harm has none above 0. Where a table holds every set of the three sizes it is a difference of means.
+    """
+    if not {size - 2, size - 1} <= set(means):
+        return {}
+    return {"second_difference": _shown(t_interval(means[size] - 2 * means[size - 1] + means[size - 2]))}
+
+
+def _by_rules(truth: GroundTruth, scores: Scores, size: int) -> dict[str, dict[int, tuple[int, ...]]]:
+    """Score -> split -> the flips of so many highest values, ascending."""
+    chosen: dict[str, dict[int, tuple[int, ...]]] = {}
+    for split in truth.splits:
+        singles = np.array([some[0] for some in truth.sets(split) if len(some) == 1])
+        for score, values in scores.get(split, {}).items():
+            highest = np.argsort(-values, kind="stable")[:size]
+            chosen.setdefault(score, {})[split] = tuple(int(i) for i in np.sort(singles[highest]))
+    return chosen
+
+
+def _regrets(
+    truth: GroundTruth, name: str, harms: Mapping[int, np.ndarray], chosen: Mapping[str, Mapping[int, tuple[int, ...]]]
+) -> dict[str, Any]:
+    """The harm of each choice, and what it leaves of the best set's, over the splits on which the table holds it."""
+    made = {}
+    for who, flips in chosen.items():
+        own, best = [], []
+        for split, some in flips.items():
+            if not some or some in set(truth.sets(split)):
+                own.append(100.0 * (truth.accuracy(name, split) - truth.accuracy(name, split, some)))
+                best.append(_best(harms[split]))
+        if own:
+            made[who] = {
+                "splits": len(own),
+                "harm": _shown(t_interval(np.array(own))),
+                "regret": _shown(t_interval(np.array(best) - np.array(own))),
+            }
+    return made
+
+
 def _by_score(truth: GroundTruth, name: str, scores: Scores) -> dict[str, Any]:
     """How well each score ranks single flips by harm: Spearman's ρ within split; and what its first choice does."""
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
+
+    def rank(first: np.ndarray, second: np.ndarray) -> float:
+        return _correlation(rankdata(first), rankdata(second))
 
     splits = [split for split in truth.splits if split in scores]
     found: dict[str, Any] = {}
     harms = {split: _of_size(truth, name, split, 1) for split in splits}
     for score in scores[splits[0]]:
-        rho = [spearmanr(scores[split][score], harms[split].mean(1)).statistic for split in splits]
+        rho = [rank(scores[split][score], harms[split].mean(1)) for split in splits]
         top = np.array([harms[split][scores[split][score].argmax()].mean() for split in splits])
         best = np.array([_best(harms[split]) for split in splits])
         found[score] = {
-            "rank_correlation": _shown(t_interval(np.nan_to_num(np.array(rho))), 1, 3),
+            "rank_correlation": _shown(t_interval(np.array(rho))),
             "first_choice": _shown(t_interval(top)),
             "regret": _shown(t_interval(best - top)),
         }
     halves = [
-        spearmanr(values[:, a].mean(1), values[:, b].mean(1)).statistic
+        rank(values[:, a].mean(1), values[:, b].mean(1))
         for values in harms.values()
         for a, b in _halves(values.shape[1])
     ]
     if halves:
-        found["another half of the seeds"] = {"rank_correlation": _shown(t_interval(np.array(halves)), 1, 3)}
+        found["another half of the seeds"] = {"rank_correlation": _shown(t_interval(np.array(halves)))}
     return found
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's r; 0 where one of them does not vary."""
+    apart = first - first.mean(), second - second.mean()
+    sizes = float(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1]))
+    return float(apart[0] @ apart[1]) / sizes if sizes > 0 else 0.0
 
 
 def _halves(seeds: int) -> list[tuple[list[int], list[int]]]:

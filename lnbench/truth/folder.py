@@ -7,12 +7,13 @@ from pathlib import Path
 from lnbench.protocol import Track
 from lnbench.truth.sets import TABLES
 
-_WHAT = {
+WHAT = {
     "a": "every single flip",
     "b": "every flip and every pair",
     "c": "every set of one to four flips among 18 points",
     "n": "random sets of 1 to 40 flips",
 }
+"""Table -> what it holds."""
 
 
 def place(folder: Path, table: str) -> Path:
@@ -35,7 +36,7 @@ def card(folder: Path, track: Track) -> bytes:
         f"Networks of the track {track.name} (sha256 `{track.sha256}`) after sets of flipped labels,",
         "one row a network.",
         "",
-        *(f"- `{table}`: {_WHAT[table]}." for table in here),
+        *(f"- `{table}`: {WHAT[table]}." for table in here),
         "",
         "`architecture`, `split` and `seed` name the network; `flips` are the indices of the flipped training points,",
         "none for clean labels; of `points` test points of the source class the targeted adversary broke `broken`, as",

@@ -36,6 +36,10 @@ class GroundTruth:
         broken: dict[tuple[str, int, tuple[int, ...]], dict[int, float]] = {}
         for row in self.rows:
             broken.setdefault((row.architecture, row.split, row.flips), {})[row.seed] = 1 - row.broken / row.points
+        sets: dict[int, set[tuple[int, ...]]] = {}
+        for row in self.rows:
+            sets.setdefault(row.split, set()).add(row.flips)
+        object.__setattr__(self, "_sets", {split: sorted(some - {()}) for split, some in sets.items()})
         object.__setattr__(self, "_accuracy", broken)
         object.__setattr__(self, "_means", {key: sum(of.values()) / len(of) for key, of in broken.items()})
 
@@ -72,9 +76,16 @@ class GroundTruth:
                 f"{list(key[2])}{'' if seed is None else f' and seed {seed}'}."
             ) from None
 
+    def memorised(self, architecture: str) -> float | None:
+        """The share of the flips that an architecture's victims learned; None without a flip."""
+        rows = [row for row in self.rows if row.architecture == architecture]
+        flips = sum(len(row.flips) for row in rows)
+        return round(sum(row.memorised for row in rows) / flips, 4) if flips else None
+
     def sets(self, split: int) -> list[tuple[int, ...]]:
         """The sets of flips of a split, without the empty one."""
-        return sorted({row.flips for row in self.rows if row.split == split and row.flips})
+        sets: dict[int, list[tuple[int, ...]]] = self._sets  # type: ignore[attr-defined]
+        return list(sets.get(split, []))
 
     def harms(self, architecture: str, split: int) -> np.ndarray:
         """How much each set of `sets` lowers adversarial accuracy below that of clean labels, (set, seed)."""

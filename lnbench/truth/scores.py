@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
-from lnbench import adversary, graphs, metagradients, surrogates
+from lnbench import adversary, data, graphs, metagradients, surrogates
 from lnbench.data import Split
 from lnbench.exact.nearest import Cells
 from lnbench.protocol import Problem, Streams, Threat, Track
@@ -13,6 +16,16 @@ from lnbench.protocol import Problem, Streams, Threat, Track
 _NEAR = 0.05
 """Share of the pairs of the class that are neighbours in its graph."""
 _SURROGATES = 4
+
+
+def run(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
+    """The scores of one split, in a worker: `points` that may be flipped, and `scores` of each by name."""
+    torch.set_num_threads(1)
+    track = Track.from_document(cell["track"])
+    points = data.load(track, cell["split"])
+    made = scores(track, cell["split"], points)
+    may = _problem(track, cell["split"], points).eligible
+    return {"points": may.tolist(), "scores": {name: values.tolist() for name, values in made.items()}}
 
 
 def scores(track: Track, split: int, points: Split) -> dict[str, np.ndarray]:

@@ -97,15 +97,19 @@ IMPORTS: dict[str, set[str]] = {
     "exact": {"errors", "protocol"},
     "truth": {
         "adversary",
+        "board",
         "data",
         "errors",
         "evaluation",
         "exact",
+        "files",
         "graphs",
         "metagradients",
+        "poison",
         "protocol",
         "record",
         "surrogates",
+        "text",
     },
     "plotting": {"errors"},
 }
@@ -142,7 +146,7 @@ LIBRARIES: dict[str, set[str]] = {
     "api": set(),
     "cli": {"click", "~rich", "~torch"},
     "exact": {"numpy", "~scipy"},
-    "truth": {"numpy", "torch", "~pyarrow", "~scipy"},
+    "truth": {"markupsafe", "numpy", "torch", "~pyarrow", "~scipy"},
     "plotting": {"~matplotlib"},
 }
 """Room -> the libraries that it imports; with ~ only inside a function, because they are heavy or optional."""
