@@ -120,7 +120,7 @@ def test_victims_go_with_the_labels_and_come_back(
     )
     assert client.python(code, **fresh) == [1, [1, 3, 10], 1]
     large = [line for line in hub.took() if line.startswith("GET /large/")]
-    assert len(large) == 5, "four tables to check the labels, and the one victim"
+    assert len(large) == 6, "five tables to check the labels, and the one victim"
 
 
 def test_other_victims_are_not_pushed(client: Any, hub: loopback.Hub, world: tuple[Path, Path], path: Path) -> None:
