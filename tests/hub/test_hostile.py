@@ -222,7 +222,7 @@ def test_a_file_that_has_no_business_there_is_refused_before_any_download(path: 
 
 def test_a_listing_must_be_the_manifests(built: Path) -> None:
     found, good = _found(built), {entry.path: entry for entry in _listing(built)}
-    assert [entry.path for entry in layout.check_tables(found, good)] == [flips.PATH, TEST, TRAIN]
+    assert [entry.path for entry in layout.check_tables(found, good)] == [TEST, TRAIN, flips.PATH]
     more = good | {layout.train_stem(0) + "-00001-of-00001.parquet": Entry("x", 1, None, None)}
     with pytest.raises(RecordError, match=r"is not in lnbench\.json"):
         layout.check_tables(found, more)
