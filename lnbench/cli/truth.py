@@ -138,8 +138,16 @@ def summary(file: Path, track: str | None, scores: bool, out: Path | None) -> No
 )
 @click.option("--check", is_flag=True, help="Write nothing: compare page, figures and the tables that are here.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes at a time. [default: one per core]")
+@_result.json_option
 def report_command(
-    track: str | None, tables: Path, out: Path, scores: bool, attacks: tuple[str, ...], check: bool, workers: int | None
+    track: str | None,
+    tables: Path,
+    out: Path,
+    scores: bool,
+    attacks: tuple[str, ...],
+    check: bool,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
     """Write what all tables of a track say, as JSON, a page and figures; the board takes table n from there.
 
@@ -153,11 +161,11 @@ def report_command(
     from lnbench.errors import ProtocolError
     from lnbench.truth import folder, report
 
-    chosen = _options.load_track(track)
+    chosen, result = _options.load_track(track), _result.Result(as_json)
     if check:
         if scores or attacks:
             raise click.UsageError("--check makes nothing; give it without --scores and --attack.")
-        _check(report.drifted(out, tables, chosen), out)
+        _check(report.drifted(out, tables, chosen), out, result)
         return
     here = report.tables_in(tables, chosen)
     if not here:
@@ -175,17 +183,20 @@ def report_command(
         }
     asked = "".join([" --scores" * scores, *(f" --attack {shlex.quote(row)}" for row in attacks)])
     of = "" if track is None else f" --track {shlex.quote(chosen.name)}"
-    for path in report.write(report.document(chosen, made, f"lnbench truth report{of}{asked}"), out):
-        click.echo(f"written: {path}")
+    document = report.document(chosen, made, f"lnbench truth report{of}{asked}")
+    for path in report.write(document, out):
+        result.say(f"written: {path}")
+    result.give(document)
 
 
-def _check(wrong: list[str], out: Path) -> None:
+def _check(wrong: list[str], out: Path, result: _result.Result) -> None:
+    result.give({"differs": wrong})
     for path in wrong:
-        click.echo(f"differs: {path}")
+        result.say(f"differs: {path}")
     if wrong:
         click.echo(f"error: {out} is not what its numbers say; run `lnbench truth report` again.", err=True)
         raise click.exceptions.Exit(1)
-    click.echo(f"{out} is what its numbers say.")
+    result.say(f"{out} is what its numbers say.")
 
 
 def _attack(row: str) -> Submission:

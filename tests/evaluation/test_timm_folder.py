@@ -122,6 +122,7 @@ def hub() -> Iterator[loopback.Hub]:
         yield hub
 
 
+@pytest.mark.slow
 def test_a_folder_uploaded_to_the_hub_loads_by_its_name(
     resnet: tuple[Path, Victims], hub: loopback.Hub, tmp_path: Path
 ) -> None:

@@ -127,6 +127,7 @@ def _run(decoys: Path, cache: Path, *arguments: str, **variables: str) -> None:
     assert (done.returncode, ran) == (0, ""), done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_of_the_working_folder_is_run(decoys: Path, cache: Path) -> None:
     """Evaluating, and training a record's victims again."""
     _run(decoys, cache, "evaluate", "mine.py", "--quick", "--track", "tiny.toml", "--workers", "1")

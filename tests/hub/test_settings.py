@@ -207,6 +207,7 @@ def test_what_the_client_reads_when_it_is_imported(
     assert f"failed: {words}" in _alone(client, ["pull", REPO], **fresh, **{name: value})
 
 
+@pytest.mark.slow
 def test_a_certificate_is_trusted_only_if_the_user_says_so(client: Any, fresh: dict[str, str], bouncer: str) -> None:
     with loopback.serving(CERTIFICATE) as hub:
         hub.add(REPO, {"README.md": b""})

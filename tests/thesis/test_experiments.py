@@ -147,6 +147,7 @@ def test_every_experiment_is_run_by_a_test() -> None:
     assert {*TINY, *ON_MNIST, "graphs-cifar10"} == set(experiments.names())
 
 
+@pytest.mark.slow
 def test_class_graphs_of_cifar_say_what_is_missing_or_run_to_their_page(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -47,7 +47,9 @@ def _measured(tmp_path: Path, made: Any, recipe: Recipe, victims: int, n: int) -
     return peak
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if case == "vit" else []) for case in CASES]
+)
 def test_the_prediction_is_within_a_fifth(case: str, tmp_path: Path) -> None:
     name, options, changes = CASES[case]
     made = architecture(name, options)

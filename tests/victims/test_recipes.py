@@ -150,6 +150,7 @@ def test_trades_pulls_are_the_gradients_of_its_loss() -> None:
     assert divergence > 0.01
 
 
+@pytest.mark.slow
 def test_adversarially_trained_victims_withstand_more() -> None:
     from lnbench.adversary import pgd
 

@@ -88,6 +88,7 @@ def test_a_good_file_gets_a_first_score_that_people_can_read(good: tuple[Outcome
     assert "A. Stranger &lt;script&gt;" in outcome.summary and "<script>" not in outcome.summary
 
 
+@pytest.mark.slow
 def test_a_file_that_also_edits_the_referee_gets_the_same_score(world: World, good: tuple[Outcome, str]) -> None:
     world.open(2, {"submissions/mine.py": mine(0), **REFEREE}, delete=("lnbench/evaluation/cells.py",))
     outcome = world.check(2)
