@@ -17,6 +17,7 @@ from lnbench.protocol import ARMS
 from lnbench.protocol import track as tracks
 
 
+@pytest.mark.slow
 def test_the_last_report_has_the_records_adversarial_accuracies(tmp_path: Path) -> None:
     track = tracks.load(str(tiny.write(tmp_path / "tiny.toml")))
     first = Submission.from_bytes("first.py", tiny.POISONER.encode())
