@@ -66,7 +66,7 @@ def placing(record: Record, folder: Path) -> Placing:
         folder: `<track>/<file>.json`.
 
     Raises:
-        RecordError: if a file there is no record.
+        RecordError: if a file there is not a record.
     """
     own, rivals = _victims(record), []
     same: tuple[int, str, bool] | None = None

@@ -25,7 +25,7 @@ def others_in(folder: Path, record: Record) -> tuple[list[Record], dict[str, lis
         quick record has none.
 
     Raises:
-        RecordError: if a file there is no record.
+        RecordError: if a file there is not a record.
     """
     rows, audits = list[Record](), dict[str, list[float | None]]()
     for path in records_in(folder, record.track.name):
