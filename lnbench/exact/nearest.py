@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from lnbench.exact.polyhedra import TOLERANCE, Bounds, Norm, distance, dual_norms
+from lnbench.exact.polyhedra import TOLERANCE, Bounds, Norm, distance, dual_distances
 from lnbench.protocol.documents import Part
 
 _CHUNK = 1 << 22
@@ -67,10 +67,10 @@ class Cells:
         """The bounds of inputs (m, d), with one point missing for each if `without` says so."""
         squares = (x**2).sum(1)[:, None] - 2 * x @ self.points.T + self._squares
         bounds = np.zeros((len(x), len(of)))
-        step = max(1, _CHUNK // self.points.size)
+        step = max(1, _CHUNK // len(self.points))
         for start in range(0, len(of), step):
             some = of[start : start + step]
-            sizes = 2 * dual_norms(self.points[some][:, None] - self.points[None], self.norm)
+            sizes = 2 * dual_distances(self.points[some], self.points, self.norm)
             sizes[sizes == 0] = np.inf  # itself, and equal points
             for row in range(len(x)):
                 misses = (squares[row, some][:, None] - squares[row]) / sizes

@@ -25,6 +25,8 @@ _FACES = 15
 """Faces that the first relaxation has, and that each later one adds at most."""
 _DUAL = {"linf": 1, "l2": 2, "l1": np.inf}
 """Norm -> the order of its dual norm."""
+_METRICS = {"linf": "cityblock", "l2": "euclidean", "l1": "chebyshev"}
+"""Norm -> SciPy's name for the distance in its dual norm."""
 
 
 def distance(
@@ -78,9 +80,11 @@ def distance(
         rows = np.union1d(rows, broken[np.argsort(-beyond[broken], kind="stable")[:_FACES]])
 
 
-def dual_norms(differences: np.ndarray, norm: Norm) -> np.ndarray:
-    """The dual norm of each row, (…,): what a step of size 1 in `norm` can gain along it."""
-    sizes: np.ndarray = np.linalg.norm(differences, _DUAL[norm], axis=-1)
+def dual_distances(these: np.ndarray, those: np.ndarray, norm: Norm) -> np.ndarray:
+    """The distances of points, (m, d) and (n, d), in the dual norm, (m, n): what a step of size 1 gains between two."""
+    from scipy.spatial.distance import cdist
+
+    sizes: np.ndarray = cdist(these, those, _METRICS[norm])
     return sizes
 
 

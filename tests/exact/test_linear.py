@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from lnbench.errors import UnavailableError
 from lnbench.exact import linear
 from lnbench.exact.linear import Options, Victim
-from lnbench.exact.polyhedra import Norm, dual_norms
+from lnbench.exact.polyhedra import Norm, dual_distances
 
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 5))
@@ -36,7 +36,7 @@ def test_two_classes_are_as_far_as_their_margin(norm: Norm) -> None:
     victim = Victim(X, Y % 2, 2, norm=norm, bounds=None)
     apart = victim.weight[1] - victim.weight[0]
     margin = X @ apart + victim.bias[1] - victim.bias[0]
-    wanted = np.maximum(-margin, 0) / dual_norms(apart[None], norm)[0]
+    wanted = np.maximum(-margin, 0) / dual_distances(apart[None], np.zeros_like(apart[None]), norm)[0, 0]
     for level in np.quantile(wanted, [0.3, 0.6, 0.9]):
         reached = victim.radii(X, {1}, [level]) <= level
         assert (reached == (wanted <= level + 1e-7)).all() and reached.any()

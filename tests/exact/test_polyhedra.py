@@ -10,10 +10,11 @@ import pytest
 import scipy.optimize
 
 from lnbench.errors import ProtocolError, UnavailableError
-from lnbench.exact.polyhedra import TOLERANCE, Norm, distance, dual_norms
+from lnbench.exact.polyhedra import TOLERANCE, Norm, distance, dual_distances
 
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 ORDER: dict[Norm, float] = {"linf": np.inf, "l2": 2, "l1": 1}
+DUAL: dict[Norm, float] = {"linf": 1, "l2": 2, "l1": np.inf}
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -22,8 +23,16 @@ def test_one_face_is_as_far_as_the_dual_norm_says(norm: Norm) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         normal, x = rng.normal(size=(1, 5)), np.full(5, 0.5)
-        offset = normal @ x - 0.1 * dual_norms(normal, norm)
+        offset = normal @ x - 0.1 * np.linalg.norm(normal, DUAL[norm], axis=1)
         assert distance(normal, offset, x, norm=norm, most=1.0) == pytest.approx(0.1, abs=1e-6)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_dual_distances_are_dual_norms_of_differences(norm: Norm) -> None:
+    rng = np.random.default_rng(3)
+    these, those = rng.normal(size=(4, 7)), rng.normal(size=(6, 7))
+    wanted = np.linalg.norm(these[:, None] - those[None], DUAL[norm], axis=2)
+    np.testing.assert_allclose(dual_distances(these, those, norm), wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("norm", NORMS)
