@@ -98,7 +98,7 @@ def summary(file: Path, track: str | None, scores: bool, out: Path | None) -> No
 
     chosen = _options.load_track(track)
     truth = report.of_track(file, chosen)
-    made = report.findings(truth, _scores(chosen, truth.splits, None) if scores else None)
+    made = report.findings(truth, chosen, _scores(chosen, truth.splits, None) if scores else None)
     document = {
         "track": chosen.name,
         "version": chosen.version,
@@ -179,7 +179,7 @@ def report_command(
         choices = _choices(truth, chosen, submissions, workers) if submissions else None
         made[name] = {
             **report.facts(truth, folder.place(tables, name), chosen),
-            "findings": report.findings(truth, by_split, choices),
+            "findings": report.findings(truth, chosen, by_split, choices),
         }
     asked = "".join([" --scores" * scores, *(f" --attack {shlex.quote(row)}" for row in attacks)])
     of = "" if track is None else f" --track {shlex.quote(chosen.name)}"

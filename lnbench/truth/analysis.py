@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lnbench.record.score import Interval, t_interval
+from lnbench.truth import union
 from lnbench.truth.ground_truth import GroundTruth
 
 Scores = Mapping[int, Mapping[str, np.ndarray]]
@@ -22,17 +23,20 @@ Choices = Mapping[int, Mapping[str, Mapping[int, tuple[int, ...]]]]
 """Number of flips -> who chose -> split -> the flips, ascending."""
 
 
-def summary(truth: GroundTruth, scores: Scores | None = None, choices: Choices | None = None) -> dict[str, Any]:
+def summary(
+    truth: GroundTruth, scores: Scores | None = None, choices: Choices | None = None, budget: int = 0
+) -> dict[str, Any]:
     """The findings of a table, by architecture; in percentage points, intervals over splits.
 
     Args:
         scores: of single flips, of some or all splits.
         choices: of attacks; a set that the table does not hold is left out.
+        budget: flips for which single ones are to say what a set can reach; 0 if that is of no interest.
     """
-    return {name: _of_architecture(truth, name, scores or {}, choices or {}) for name in truth.architectures}
+    return {name: _of_architecture(truth, name, scores or {}, choices or {}, budget) for name in truth.architectures}
 
 
-def _of_architecture(truth: GroundTruth, name: str, scores: Scores, choices: Choices) -> dict[str, Any]:
+def _of_architecture(truth: GroundTruth, name: str, scores: Scores, choices: Choices, budget: int) -> dict[str, Any]:
     sizes = sorted({len(some) for some in truth.sets(truth.splits[0])})
     found: dict[str, Any] = {
         "clean_adv_acc": _shown(t_interval(np.array([truth.accuracy(name, s) for s in truth.splits])), 1),
@@ -60,6 +64,9 @@ def _of_architecture(truth: GroundTruth, name: str, scores: Scores, choices: Cho
             }
     if scores and 1 in sizes:
         found["scores"] = _by_score(truth, name, scores)
+    if budget and 1 in sizes and len(truth.seeds) > 1:
+        of = union.promised(truth, name, budget)
+        found["promised"] = {key: value if key == "budget" else _shown(value) for key, value in of.items()}
     return found
 
 
@@ -99,7 +106,8 @@ def _variances(harms: list[np.ndarray]) -> dict[str, float]:
 
 
 def _beside_the_sum(truth: GroundTruth, name: str, size: int) -> dict[str, Any]:
-    """Additivity and submodularity: the harm of a set against the sum of the harms of its flips, and greedy choice."""
+    """Additivity and submodularity: the harm of a set against the sum and the union of its flips, and greedy choice."""
+    above, explained_by_union = union.beside(truth, name, size)
     excess, explained, below, greedy, best = [], [], [], [], []
     for split in truth.splits:
         sets = truth.sets(split)
@@ -119,6 +127,8 @@ def _beside_the_sum(truth: GroundTruth, name: str, size: int) -> dict[str, Any]:
         "excess_over_sum": _shown(t_interval(np.array(excess))),
         "share_at_most_the_sum": round(float(np.mean(below)), 3),
         "r2_of_sum": round(float(np.mean(explained)), 3),
+        "excess_over_union": _shown(above),
+        "r2_of_union": round(explained_by_union, 3),
         "greedy_as_measured": _shown(t_interval(np.array(greedy))),
         "best_as_measured": _shown(t_interval(np.array(best))),
     }

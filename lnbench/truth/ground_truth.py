@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lnbench.errors import DataError, ProtocolError
-from lnbench.protocol import Track
+from lnbench.protocol import Track, unpack
 from lnbench.truth.build import Row
 
 _COLUMNS = ("architecture", "split", "seed", "flips", "points", "broken", "bits", "memorised")
@@ -39,6 +39,10 @@ class GroundTruth:
         sets: dict[int, set[tuple[int, ...]]] = {}
         for row in self.rows:
             sets.setdefault(row.split, set()).add(row.flips)
+        victims: dict[tuple[str, int, tuple[int, ...]], dict[int, Row]] = {}
+        for row in self.rows:
+            victims.setdefault((row.architecture, row.split, row.flips), {})[row.seed] = row
+        object.__setattr__(self, "_victims", victims)
         object.__setattr__(self, "_sets", {split: sorted(some - {()}) for split, some in sets.items()})
         object.__setattr__(self, "_accuracy", broken)
         object.__setattr__(self, "_means", {key: sum(of.values()) / len(of) for key, of in broken.items()})
@@ -75,6 +79,33 @@ class GroundTruth:
                 f"table {self.table} of {self.track} has no victim {architecture!r} of split {split} with the flips "
                 f"{list(key[2])}{'' if seed is None else f' and seed {seed}'}."
             ) from None
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, ascending."""
+        return sorted({row.seed for row in self.rows})
+
+    def broken(
+        self, architecture: str, split: int, flips: Iterable[int] = (), seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Share of the victims after these flips that the adversary breaks at each test point of the class, (point,).
+
+        Args:
+            seeds: of the victims; all if None.
+
+        Raises:
+            ProtocolError: if the table has no such victim.
+            DataError: if its bits are not those of its points.
+        """
+        key = architecture, split, tuple(sorted(flips))
+        self.accuracy(*key)
+        victims: dict[int, Row] = self._victims[key]  # type: ignore[attr-defined]
+        some = list(victims.values()) if seeds is None else [victims[seed] for seed in seeds]
+        try:
+            mean: np.ndarray = np.mean([unpack(row.bits, row.points) for row in some], axis=0)
+        except ValueError as error:
+            raise DataError(f"table {self.table} of {self.track} has bits that are none: {error}.") from None
+        return mean
 
     def memorised(self, architecture: str) -> float | None:
         """The share of the flips that an architecture's victims learned; None without a flip."""

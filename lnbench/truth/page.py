@@ -31,8 +31,15 @@ in the sandbox, with this budget, on the table's splits.
 _SUMS = """\
 *Above the sum*: the harm of a set less the sum of its flips' own harms; below 0, flips share what they break. *Second
 difference*: the mean, over sets S and points i, j, of f(S, i, j) − f(S, i) − f(S, j) + f(S), with f the harm;
-a submodular f has none above 0. *R²*: of the sets' harms by their sums. *Greedy* adds the flip that then harms most, by
-the same noisy means as *best as measured*.
+a submodular f has none above 0. *Union*: the harm if each flip broke each test point independently of the others.
+*R²*: of the sets' harms by their sums, and by their unions. *Greedy* adds the flip that then harms most, by the same
+noisy means as *best as measured*.
+"""
+_PROMISED = """\
+What sets of the track's budget would do if flips broke test points independently of each other; tables b and c say how
+nearly they do. *Random* is the mean of all sets; *chosen* is the set that greedy choice takes by one half of the seeds,
+as the other half or another architecture sees it, test points and all. It is no bound: flips that support each other
+do more.
 """
 _VARIANCE = """\
 Standard deviations of a set's harm, in points, of one network each, within a split (two-way), and between the splits'
@@ -100,14 +107,28 @@ def _findings(report: Mapping[str, Any]) -> Iterator[str]:
             f"{100 * one['share_at_most_the_sum']:.0f} %",
             _pp(one["second_difference"]) if "second_difference" in one else Markdown("–"),
             f"{one['r2_of_sum']:.2f}",
+            _pp(one["excess_over_union"]),
+            f"{one['r2_of_union']:.2f}",
             *(_pp(one[key]) for key in ("greedy_as_measured", "best_as_measured")),
         ]
         for name, found, _ in sized
         if (one := found.get(_sum_key(int(name[2])))) is not None
     ]
     if sums:
-        head = [*_WHERE, "above the sum", "at most the sum", "second difference", "R²", "greedy", "best as measured"]
-        yield _part("Additive, submodular?", _SUMS, head, sums)
+        head = [*_WHERE, "above the sum", "at most the sum", "second difference", "R²", "above the union", "R²"]
+        yield _part("Additive, submodular?", _SUMS, [*head, "greedy", "best as measured"], sums)
+    reach = [
+        [
+            *(table, architecture, str(of["budget"]), _pp(of["random"]), seen_by, _pp(of[key])),
+            points(of[key]["mean"] - of["random"]["mean"]),
+        ]
+        for table, architecture, found in _each(report)
+        if (of := found.get("promised")) is not None
+        for key, seen_by in [("best", architecture), *((k, k) for k in of if k not in ("budget", "random", "best"))]
+    ]
+    if reach:
+        head = [*_WHERE, "random", "seen by", "chosen", "above random"]
+        yield _part("What single flips promise", _PROMISED, head, reach)
     if sized:
         rows = [[*name, *(f"{one['variance'][part]:.1f}" for part in PARTS)] for name, _, one in sized]
         yield _part("Where harm comes from", _VARIANCE, [*_WHERE, "set", "seed", "the rest", "split"], rows)

@@ -64,8 +64,15 @@ def facts(truth: GroundTruth, path: Path, track: Track) -> dict[str, Any]:
     }
 
 
-def findings(truth: GroundTruth, scores: PointScores | None = None, choices: Choices | None = None) -> dict[str, Any]:
-    """What a table says; of table n, AA under random flips as `lnbench.record.random_budgets` has it."""
+def findings(
+    truth: GroundTruth, track: Track, scores: PointScores | None = None, choices: Choices | None = None
+) -> dict[str, Any]:
+    """What a table says; of table n, AA under random flips as `lnbench.record.random_budgets` has it.
+
+    Args:
+        track: of the table.
+        scores, choices: as for `analysis.summary`.
+    """
     if truth.table == "n":
         budgets, curve = analysis.random_curve(truth)
         return {
@@ -74,7 +81,8 @@ def findings(truth: GroundTruth, scores: PointScores | None = None, choices: Cho
             "budgets": budgets,
             "accuracies": curve.round(6).tolist(),
         }
-    return analysis.summary(truth, _of_singles(truth, scores or {}), choices)
+    budget = track.noise.budget if truth.table == "a" else 0  # the other tables hold one split, or part of a class
+    return analysis.summary(truth, _of_singles(truth, scores or {}), choices, budget)
 
 
 def document(track: Track, made: Mapping[str, dict[str, Any]], command: str) -> dict[str, Any]:
@@ -145,7 +153,7 @@ def drifted(out: Path, tables: Path, track: Track) -> list[str]:
         one, now = stored.get(table), facts(truth, path, track)
         if one is None or {key: one.get(key) for key in now} != now:
             wrong.append(str(path))
-        elif _bare(one["findings"]) != findings(truth):
+        elif _bare(one["findings"]) != findings(truth, track):
             wrong.append(f"{out / track.name}.json")
     return wrong
 

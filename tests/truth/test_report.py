@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import factories
 from lnbench import errors
 from lnbench.cli.truth import command
-from lnbench.protocol import canonical_json, sha256_json
+from lnbench.protocol import canonical_json, pack, sha256_json
 from lnbench.protocol import track as tracks
 from lnbench.record import random_budgets
 from lnbench.truth import analysis, folder, report
@@ -35,8 +35,9 @@ def _rows(sizes: tuple[int, ...], power: float = 1.0, splits: int = 3) -> list[R
         for size in (0, *sizes):
             for some in itertools.combinations(range(len(POINTS)), size):
                 harm = OWN[list(some)].sum() ** power
-                flips = tuple(POINTS[i] for i in some)
-                rows += [Row(name, split, seed, flips, 1000, round(1000 * (0.1 + harm)), "", size) for seed in range(4)]
+                flips, broken = tuple(POINTS[i] for i in some), round(1000 * (0.1 + harm))
+                bits = pack(np.arange(1000) < broken)
+                rows += [Row(name, split, seed, flips, 1000, broken, bits, size) for seed in range(4)]
     return rows
 
 

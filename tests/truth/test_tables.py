@@ -18,7 +18,7 @@ from lnbench.errors import DataError, ProtocolError
 from lnbench.evaluation.engine import engine
 from lnbench.evaluation.progress import Progress
 from lnbench.evaluation.store import Store
-from lnbench.protocol import Streams, Track
+from lnbench.protocol import Streams, Track, pack
 from lnbench.protocol import track as tracks
 from lnbench.truth import analysis, build, sets
 from lnbench.truth.build import Row
@@ -110,8 +110,9 @@ def _known(interaction: float = 0.0) -> tuple[GroundTruth, dict[int, dict[str, n
             for some in itertools.combinations(range(8), size):
                 for seed in range(4):
                     harm = own[list(some)].sum() + interaction * (size == 2)
-                    broken = 1e6 * (0.1 + harm + level[seed] * (size > 0) + rng.normal(0, 0.03) * (size > 0))
-                    rows.append(Row("mlp", split, seed, some, 10**6, round(broken), "", 0))
+                    share = 0.1 + harm + level[seed] * (size > 0) + rng.normal(0, 0.03) * (size > 0)
+                    broken = round(4000 * share)
+                    rows.append(Row("mlp", split, seed, some, 4000, broken, pack(np.arange(4000) < broken), 0))
     return GroundTruth("b", "tiny", "0" * 64, tuple(rows)), truths
 
 
