@@ -29,6 +29,15 @@ class Markdown(str):
         return Markdown(str.join(self, map(markdown, parts)))
 
 
+def replicates(splits: int, seeds: int) -> str:
+    """How often something was repeated.
+
+    >>> replicates(48, 1)
+    '48 splits × 1 seed'
+    """
+    return f"{splits} split{'s' * (splits != 1)} × {seeds} seed{'s' * (seeds != 1)}"
+
+
 def steers(text: str) -> bool:
     """Whether a text has a character, other than line breaks and tabs, that acts on what is around it without being
     seen: controls, formatting characters, line separators."""

@@ -27,7 +27,7 @@ def read_record(path: str | os.PathLike[str], track: str = DEFAULT) -> Record:
         record = lnbench.read_record("my_poisoner")
 
     Args:
-        path: a file, or a row's name, as `dominating_set(space=pca)` or `my_poisoner-ab0761e4`.
+        path: a file, or a row's name, as `dominating_set(space=pca)` or `my_poisoner-21df572e`.
         track: the row's.
 
     Raises:

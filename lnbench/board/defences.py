@@ -16,7 +16,7 @@ from lnbench.board import figures
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.files import write_atomically
 from lnbench.protocol import canonical_json
-from lnbench.text import cell, interval, plain, points, share
+from lnbench.text import cell, interval, plain, points, replicates, share
 
 NAME = "README.md"
 CHEAP = 1.5
@@ -99,7 +99,7 @@ def _section(document: Mapping[str, Any]) -> list[str]:
     lines = [
         f"## {track}",
         "",
-        f"{size['splits']} splits × {size['seeds']} seed{'s' * (size['seeds'] != 1)}. {sentence(document)}",
+        f"{replicates(size['splits'], size['seeds'])}. {sentence(document)}",
         "",
         f"![Share of the drop that each defence removes on {track}]({track}.svg)",
         "",

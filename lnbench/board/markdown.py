@@ -12,7 +12,7 @@ from lnbench.board.tables import Board, Row, Table
 from lnbench.protocol import ARMS, Track, VictimSpec, sha256
 from lnbench.record.exchange import Exchange
 from lnbench.record.record import meaning
-from lnbench.text import Markdown, cell, code, interval, markdown, plain, points, probability, ranks, share
+from lnbench.text import Markdown, cell, code, interval, markdown, plain, points, probability, ranks, replicates, share
 
 _LINK = Markdown("[{}]({})")
 NETWORK_WORTH = "worth random flips, networks"
@@ -71,8 +71,8 @@ def about(table: Table) -> str:
     draws = f", {r.random_draws} draws of random flips each" if r.random_draws > 1 else ""
     return (
         f"{plain(track.title)}: at most {track.noise.budget} of {track.data.train} labels, {moves}; "
-        f"victims {', '.join(_radii(track, v) for v in track.victims)}; {r.splits} splits × {r.seeds} "
-        f"{'seeds' if r.seeds > 1 else 'seed'}{draws}. Version {track.version}, {track.sha256[:8]}."
+        f"victims {', '.join(_radii(track, v) for v in track.victims)}; {replicates(r.splits, r.seeds)}{draws}. "
+        f"Version {track.version}, {track.sha256[:8]}."
     )
 
 

@@ -1,7 +1,7 @@
 """The rows of a board that is there already, read from its `board.json`: no record is loaded for them.
 
 A row is called by its poisoner, as `my_poisoner` or `dominating_set(space=pca)`, or by its record's file without the
-suffix, as `my_poisoner-ab0761e4`.
+suffix, as `my_poisoner-21df572e`.
 """
 
 from __future__ import annotations

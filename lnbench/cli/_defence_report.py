@@ -9,7 +9,7 @@ from rich.text import Text
 from lnbench.cli import _tables
 from lnbench.protocol import arms_of
 from lnbench.record.defence_words import verdict
-from lnbench.text import interval, plain, points, share
+from lnbench.text import interval, plain, points, replicates, share
 
 if TYPE_CHECKING:
     from lnbench.record.defence import DefenceRecord
@@ -30,7 +30,7 @@ def print_record(record: DefenceRecord, *, err: bool) -> None:
     console.print(
         Text(plain(record.label), style="bold"),
         Text(
-            f"against {plain(attack.label)} on {track.name}: {size.splits} splits × {size.seeds} seeds, "
+            f"against {plain(attack.label)} on {track.name}: {replicates(size.splits, size.seeds)}, "
             f"{track.noise.budget} flips in {track.data.train} labels"
         ),
     )

@@ -11,7 +11,7 @@ from rich.text import Text
 from lnbench.cli import _tables
 from lnbench.protocol import ARMS, MATCHED
 from lnbench.record.record import FLAGS, Record, meaning
-from lnbench.text import interval, marked, plain, points, share
+from lnbench.text import interval, marked, plain, points, replicates, share
 
 _SHARES = {
     "adv_acc": "targeted AA",
@@ -31,7 +31,7 @@ def print_record(record: Record, *, err: bool) -> None:
     console.print(
         Text(plain(record.label), style="bold"),
         Text(
-            f"on {track.name}: {replication['splits']} splits × {replication['seeds']} seeds, "
+            f"on {track.name}: {replicates(replication['splits'], replication['seeds'])}, "
             f"{track.noise.budget} flips in {track.data.train} labels"
         ),
     )

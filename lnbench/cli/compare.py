@@ -23,7 +23,7 @@ def command(first: str, second: str, track: str | None, as_json: bool) -> None:
     """Say how the scores of two records differ, split by split.
 
     A and B are records' files, or names of rows of the board: my_poisoner, "dominating_set(space=pca)" or
-    my_poisoner-ab0761e4. On every split that both have, each record's score is taken below its own random arm; the
+    my_poisoner-21df572e. On every split that both have, each record's score is taken below its own random arm; the
     table has the mean difference, positive if A is the higher, and its 95 % interval over the splits.
 
     \b

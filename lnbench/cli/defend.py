@@ -59,7 +59,7 @@ def command(
 
     \b
       lnbench defend label_smoothing --against my_poisoner --quick
-      lnbench defend defences/gce.py --set q=0.5 --against leaderboard/records/digits-9to0/my_poisoner-ab0761e4.json
+      lnbench defend defences/gce.py --set q=0.5 --against leaderboard/records/digits-9to0/my_poisoner-21df572e.json
     """
     from lnbench.cli import _defence_report
     from lnbench.evaluation import defence

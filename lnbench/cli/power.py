@@ -38,15 +38,14 @@ def command(track: str | None, effect: float, alpha: float, as_json: bool) -> No
     """
     from lnbench.evaluation import calibration
     from lnbench.protocol.track import DEFAULT
+    from lnbench.text import replicates
 
     chosen = _options.load_track(track)
     made = calibration.read(track or DEFAULT)
     parts, splits, seeds = made["components_pp"], made["splits"], made["seeds"]
     sd, result = parts["total"], _result.Result(as_json)
     resolved, found = calibration.resolved(sd, splits, alpha), calibration.power(effect, sd, splits, alpha)
-    result.say(
-        f"{chosen.name}: {splits} splits × {seeds} seeds; a split's drop has σ = {sd:.1f} pp under random flips."
-    )
+    result.say(f"{chosen.name}: {replicates(splits, seeds)}; a split's drop has σ = {sd:.1f} pp under random flips.")
     result.say(
         f"They find a true drop of {resolved:.1f} pp with 80 % power (two-sided, alpha {alpha:g}), and one of "
         f"{effect:g} pp with {found:.0%}."

@@ -31,7 +31,7 @@ def command(record: str | None, track: str | None, plot: str | None, as_json: bo
     """Print a record as a table.
 
     RECORD is a file, or the name of a row of the board: my_poisoner, "dominating_set(space=pca)" or
-    my_poisoner-ab0761e4; --track says of which track. An audit, a defence's record, a curve over budgets and a
+    my_poisoner-21df572e; --track says of which track. An audit, a defence's record, a curve over budgets and a
     statement are shown too.
 
     \b

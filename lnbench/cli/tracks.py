@@ -185,6 +185,8 @@ def _calibrate(
 
 def _print(result: _result.Result, made: dict[str, Any]) -> None:
     """A calibration as tables and sentences."""
+    from lnbench.text import replicates
+
     rows = []
     for name, values in made["architectures"].items():
         shares = ("clean_adv_acc", "random_adv_acc", "random_at_floor", "random_at_ceiling", "random_memorised")
@@ -202,7 +204,7 @@ def _print(result: _result.Result, made: dict[str, Any]) -> None:
     run = made["run"]
     seconds = "not measured" if run["seconds"] is None else f"{run['seconds']:.0f} s on {run['cpu']}"
     memory = "not measured" if run["peak_mib"] is None else f"{run['peak_mib']} MiB in the largest process"
-    result.say(f"{made['splits']} splits × {made['seeds']} seeds; time {seconds}; memory {memory}.")
+    result.say(f"{replicates(made['splits'], made['seeds'])}; time {seconds}; memory {memory}.")
     resolves = made["resolves_pp_at_80_percent_power"]
     result.say(f"They find a true drop of {resolves} pp with 80 % power.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lnbench.errors import RecordError
 from lnbench.poison.submission import Submission
 from lnbench.record.record import Record, meaning
-from lnbench.text import cell, interval, plain, points, probability, share
+from lnbench.text import cell, interval, plain, points, probability, replicates, share
 
 RULES = (
     "The file is mine to submit, under the licence it states.",
@@ -55,7 +55,7 @@ def text(record: Record) -> str:
         "victim trainings used": str(sum(record.document["trainings"])),
         "may rank": "yes" if record.ranked else "no: " + "; ".join(cell(meaning(f), 200) for f in record.flags),
     }
-    where = f"{record.track.name}, version {record.track.version}, {r['splits']} splits × {r['seeds']} seeds"
+    where = f"{record.track.name}, version {record.track.version}, {replicates(r['splits'], r['seeds'])}"
     run = record.document["run"]
     made = f"`{run['command']}` with lnbench {run['version']}" if run["command"] else "lnbench"
     return "\n".join(
