@@ -2,11 +2,13 @@
 
 {{ score["digits-9to0"].my_poisoner }}        a row's score with its interval, as the board has it
 {{ gap("digits-9to0", "matched_search", "random_search") }}    a paired difference
+{{ truth("digits-9to0", "a", "mlp", "best_1", "random") }}     a finding of a table of truth
 """
 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from lnbench.text import cell, interval, points, ranks, share
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "leaderboard" / "records"
+TRUTH = ROOT / "leaderboard" / "truth"
 SHOWN = 5
 """Rows of a short table."""
 
@@ -139,9 +142,21 @@ def exact() -> dict[str, str]:
     }
 
 
+def truth(track: str, table: str, architecture: str, *keys: str) -> str:
+    """A finding of a track's table of truth: a mean with its interval, in points; or the bare number, if it has none."""
+    value: Any = json.loads((TRUTH / f"{track}.json").read_bytes())["tables"][table]["findings"][architecture]
+    for key in keys:
+        value = value[key]
+    if not isinstance(value, dict):
+        return f"{value:.1f}"
+    if keys[-1] == "rank_correlation":
+        return f"{value['mean']:.2f} [{value['ci95'][0]:.2f}, {value['ci95'][1]:.2f}]".replace("-", "−")
+    return with_interval(value["mean"], value["ci95"])
+
+
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    calls: list[Callable[..., Any]] = [gap, own, alone, memorised, found]
+    calls: list[Callable[..., Any]] = [gap, own, alone, memorised, found, truth]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},
