@@ -143,7 +143,7 @@ def exact() -> dict[str, str]:
 
 
 def truth(track: str, table: str, architecture: str, *keys: str) -> str:
-    """A finding of a track's table of truth: a mean with its interval, in points; or the bare number, if it has none."""
+    """A finding of a track's table of truth: a mean with its interval, in points; a bare number if it has none."""
     value: Any = json.loads((TRUTH / f"{track}.json").read_bytes())["tables"][table]["findings"][architecture]
     for key in keys:
         value = value[key]

@@ -22,6 +22,7 @@ from lnbench.errors import ProtocolError
 
 METRICS = {"l2": "euclidean", "linf": "chebyshev", "l1": "cityblock"}
 """Norm -> SciPy's name of its distance."""
+_DRAWS = 256  # random subsets that say how much a measure varies
 
 
 def distances(points: np.ndarray, norm: str = "l2") -> np.ndarray:
@@ -323,6 +324,57 @@ def medoids(costs: np.ndarray, budget: int) -> np.ndarray:
         chosen.append(int(total.argmin()))
         nearest = np.minimum(nearest, costs[:, chosen[-1]])
     return np.array(chosen, dtype=np.int64)
+
+
+def miniature(
+    costs: np.ndarray,
+    kernels: Sequence[tuple[np.ndarray, np.ndarray]],
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    share: float = 0.5,
+    counts: np.ndarray | None = None,
+) -> np.ndarray:
+    """A subset that stands for a class by two measures at once: as medoids, and by its mean in feature spaces.
+
+    It minimises (1 − share) · (mean cost to the nearest chosen point) + share · (mean `mismatch` over the kernels),
+    each measure in units of its standard deviation over random subsets, up to a local minimum: greedy medoids, then
+    exchanges of one point while any helps.
+
+    Args:
+        costs: (n, n), of serving row i by column j: distances.
+        kernels: at least one (n, n) and what to take from the class's mean in its space, (n,): see `contrast`.
+        share: how much the means weigh, in [0, 1].
+        counts: (n,), how often each point of the class counts, as in a bootstrap sample; once each if None.
+
+    Returns:
+        (min(budget, n),) int64 indices, ascending.
+    """
+    n = len(costs)
+    size = min(max(budget, 0), n)
+    if size in (0, n):
+        return np.arange(size, dtype=np.int64)
+    weights = np.full(n, 1 / n) if counts is None else counts / counts.sum()
+    means = [kernel @ weights - alien for kernel, alien in kernels]
+    drawn = np.stack([rng.choice(n, size, replace=False) for _ in range(_DRAWS)])
+    spreads = [np.std(weights @ costs[:, drawn].min(2))]
+    spreads += [np.std([mismatch(k, some, m) for some in drawn]) for (k, _), m in zip(kernels, means, strict=True)]
+    scales = np.array([1 - share] + [share / len(kernels)] * len(kernels)) / np.maximum(spreads, 1e-12)
+    chosen, better = medoids(weights[:, None] * costs, size), True
+    while better:
+        better = False
+        for place in range(size):
+            others = np.delete(chosen, place)
+            left = costs[:, others].min(1, initial=np.inf)
+            total = scales[0] * (weights @ np.minimum(left[:, None], costs))
+            for (kernel, _), mean, scale in zip(kernels, means, scales[1:], strict=True):
+                pairs = 2 * kernel[:, others].sum(1) + np.diag(kernel)
+                total += scale * (pairs / size**2 - 2 * mean / size)
+            held = total[chosen[place]]
+            total[chosen] = np.inf
+            if total.min() < held - 1e-12:
+                chosen[place], better = int(total.argmin()), True
+    return np.sort(chosen)
 
 
 def _metric(norm: str) -> str:

@@ -84,6 +84,16 @@ def test_the_datamodel_recovers_planted_effects(crowd: Problem, monkeypatch: pyt
     assert toy.flips("datamodel", crowd, surrogates=400) == sorted(np.argsort(-worth)[:4])
 
 
+def test_matched_medoids_takes_a_point_of_each_cluster_and_shuns_other_classes() -> None:
+    rng = np.random.default_rng(0)
+    clusters = np.concatenate([rng.normal(at, 0.01, (10, 2)) for at in (0.2, 0.5, 0.8)])
+    assert sorted(i // 10 for i in toy.flips("matched_medoids", toy.problem(clusters, budget=3))) == [0, 1, 2]
+    crowd = rng.normal(0.5, 0.01, (40, 2))  # another class on the middle cluster
+    for contrast, expected in ((0.0, {0, 1, 2}), (4.0, {0, 2})):
+        flips = toy.flips("matched_medoids", toy.problem(clusters, crowd, budget=4), contrast=contrast, share=0.9)
+        assert {i // 10 for i in flips} == expected
+
+
 def test_mean_matching_flips_the_middle_of_the_class_and_shuns_other_classes() -> None:
     assert toy.flips("mean_matching", toy.problem(toy.star()), width=0.5) == [0]
     rng = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import networkx as nx
 import numpy as np
@@ -170,6 +170,41 @@ def test_herding_takes_one_point_of_each_cluster_and_no_exchange_helps(rng: np.r
     # The discrepancy it is named for: the squared distance of the means in the kernel's space.
     whole = np.arange(14)
     assert graphs.mismatch(kernel, whole, mean) == pytest.approx(-kernel.mean())
+
+
+def _measures(apart: np.ndarray, kernel: np.ndarray, mean: np.ndarray, sets: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Mean distance to the nearest chosen point, and mismatch, of each set, (set, 2)."""
+    near = [apart[list(some)].min(0).mean() for some in sets]
+    return np.stack([near, [graphs.mismatch(kernel, np.array(some), mean) for some in sets]], 1)
+
+
+def test_a_miniature_is_near_the_best_by_the_sum_of_both_measures(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(14, 3))
+    apart, (kernel, alien) = graphs.distances(points), graphs.contrast(points, rng.normal(1.0, 1.0, (20, 3)), 1.0)
+    every = list(itertools.combinations(range(14), 3))
+    values = _measures(apart, kernel, kernel.mean(1) - alien, every)
+    for share in (0.0, 0.5, 1.0):
+        total = (values / values.std(0)) @ [1 - share, share]
+        chosen = tuple(graphs.miniature(apart, [(kernel, alien)], 3, np.random.default_rng(0), share=share).tolist())
+        assert (total < total[every.index(chosen)] - 1e-9).mean() < 0.02, share
+    by_both, by_near, by_mean = (
+        values[every.index(tuple(graphs.miniature(apart, [(kernel, alien)], 3, rng, share=share).tolist()))]
+        for share in (0.5, 0.0, 1.0)
+    )
+    assert by_near[0] <= by_both[0] <= by_mean[0] and by_mean[1] <= by_both[1] <= by_near[1]
+
+
+def test_a_miniature_follows_the_counts_and_is_defined_at_the_ends_of_the_budget() -> None:
+    points = np.concatenate([np.linspace(0.0, 0.2, 5), np.linspace(5.0, 5.2, 5)])[:, None]
+    apart, kernels = graphs.distances(points), [(graphs.gaussian_kernel(points, points, 1.0), np.zeros(10))]
+    for first in (True, False):
+        counts = np.repeat([1.0, 0.0] if first else [0.0, 1.0], 5)
+        (chosen,) = graphs.miniature(apart, kernels, 1, np.random.default_rng(0), counts=counts)
+        assert bool(chosen < 5) == first
+    assert graphs.miniature(apart, kernels, 0, np.random.default_rng(0)).tolist() == []
+    assert graphs.miniature(apart, kernels, 99, np.random.default_rng(0)).tolist() == list(range(10))
+    same = np.zeros((3, 3))
+    assert graphs.miniature(same, [(np.ones((3, 3)), np.zeros(3))], 2, np.random.default_rng(0)).shape == (2,)
 
 
 def test_medoids_serve_the_heavy_clusters_best_first() -> None:
