@@ -145,8 +145,12 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert nearest.drop < min(near.drop, middle.drop, far.drop) and farthest.drop < min(
         near.drop, middle.drop, far.drop
     )
-    worse = [nearest, farthest, digits["degree_bucket(bucket=sparsest)"], digits["gaussian_density(bucket=sparsest)"]]
+    worse = [farthest, digits["degree_bucket(bucket=sparsest)"], digits["gaussian_density(bucket=sparsest)"]]
     assert {row.beats_random for row in worse} == {"worse"}
+    assert {row.beats_random for row in (near, middle, far)} == {"not shown"}
+    alone = {name: _ends(facts.alone("digits-9to0", buckets[0], name)) for name in ("mlp", "cnn", "cnn-reg")}
+    assert alone["mlp"][1] < 0 > alone["cnn"][1] and alone["cnn-reg"][0] > 0
+    assert _ends(facts.alone("digits-9to0", "my_poisoner", "cnn-reg"))[1] < 0
     others = ["degree_bucket", "degree_bucket(bucket=densest)", "gaussian_density", "gaussian_density(bucket=middle)"]
     assert {digits[label].beats_random for label in others} == {"not shown"}
     assert (digits["random_search"].trainings, digits["matched_search"].trainings) == (64 * 48, 52 * 48)

@@ -50,7 +50,7 @@ def test_the_board_in_the_wheel_is_read(wheel: zipfile.ZipFile, tmp_path: Path) 
     (tmp_path / "empty").mkdir()
     for arguments, words in (
         (("leaderboard", "show"), "my_poisoner"),
-        (("compare", "my_poisoner", "high_degree"), "my_poisoner beats high_degree on digits-9to0"),
+        (("compare", "my_poisoner", "random_flip"), "my_poisoner beats random_flip on digits-9to0"),
     ):
         done = subprocess.run(
             [sys.executable, "-P", "-m", "lnbench", *arguments],
