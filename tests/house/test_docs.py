@@ -139,6 +139,9 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     for one, other in (spreading[:2], spreading[1:], spreading[::2]):
         low, high = _ends(facts.gap("digits-9to0", one, other))
         assert low < 0 < high
+    medoids, mean = (_ends(facts.alone("digits-9to0", name, "cnn")) for name in ("my_poisoner", "mean_matching"))
+    assert medoids[0] > mean[1]
+    assert all(_ends(facts.alone("digits-9to0", "matched_medoids", name))[0] > 5 for name in ("mlp", "cnn"))
     buckets = [f"adversarial_path(bucket={name})" for name in ("nearest", "near", "far", "farthest")]
     nearest, near, far, farthest = (digits[label] for label in buckets)
     middle = digits["adversarial_path"]
