@@ -42,6 +42,7 @@ lock:   ## constraints/ anew: every floor of pyproject.toml at once, on Python 3
 board:  ## the board must be what its records say; `lnbench leaderboard build` rewrites it
 	lnbench leaderboard check
 	lnbench reproduce --check --out leaderboard/thesis
+	lnbench truth report --check --out leaderboard/truth
 
 docs:   ## the documentation as pages, in docs/_build/html or OUT; a warning is an error
 	python -P -m sphinx -W --keep-going -q -b html docs $(or $(OUT),docs/_build/html)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from lnbench.board import figures
 
-_LABELS, _WIDE, _PITCH, _TOP = 190.0, 480.0, 20.0, 44.0
+_LABELS, _WIDE, _PITCH, _TOP = 210.0, 480.0, 20.0, 44.0
 PARTS = {"set": "point", "seed": "seed", "residual": "the rest", "split": "split"}
 """Part of the variance -> its name where the sets are single points."""
 
