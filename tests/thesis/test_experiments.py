@@ -50,25 +50,26 @@ TINY_TOY = {
     "batch": 16,
     "rate": 0.01,
 }
+RADII = {"epsilon": [0.05, 0.1]}
 SETS = {"flips": 4, "buckets": 3, "draws": 2, "randoms": 2, "most": 30, "pgd_steps": 3, "epsilon": 0.1}
 ON_MNIST: dict[str, dict[str, Any]] = {
     "fig01": {"train": 200, "test": 10, "splits": 2, "steps": 20, "attacked": 20, "pgd_steps": 2, "hidden": 16},
     "fig03": {"points": 60},
-    "graphs": {**SMALL, "per_class": 2, "randoms": 1, "dims": 4},
+    "graphs": {**SMALL, **RADII, "per_class": 2, "randoms": 1, "dims": 4},
     "features": {**SMALL, "steps": 80, "train": 200, "networks": 2, "flips": 3, "near": 3},
-    "density": {**SMALL, "flips": 2, "buckets": 3, "randoms": 2},
-    "fig09": {**SMALL, "splits": 3, "points": 3},
-    "coloring": {**SMALL, "flips": 2, "randoms": 2, "networks": 2},
+    "density": {**SMALL, **RADII, "flips": 2, "buckets": 3, "randoms": 2},
+    "fig09": {**SMALL, **RADII, "splits": 3, "points": 3},
+    "coloring": {**SMALL, **RADII, "flips": 2, "randoms": 2, "networks": 2},
     "fig10": {**SMALL, "test": 3, "flips": 4, "epsilon": [0.03, 0.05], "epsilons": [0.03, 0.05]},
-    "fig11": {**SMALL, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
+    "fig11": {**SMALL, **RADII, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
     "fig13": {**SMALL, "planted": 6, "folds": 3, "most": 20},
     "fig14": {**SMALL, "most": 20, "seeds": 2, "toy": TINY_TOY},
-    "fig15": {**SMALL, **SETS, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
+    "fig15": {**SMALL, **SETS, **RADII, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
     "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "most": 30},
     "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
     "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 2, "most": 150, "map": 6},
     "noilin": {**SMALL, "test": 5, "rates": [0.0, 0.1], "train_steps": 2},
-    "noise-rate": {"train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
+    "noise-rate": {**RADII, "train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
 }
 
 

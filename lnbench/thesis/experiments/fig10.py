@@ -144,7 +144,7 @@ def draw(settings: Settings, results: Results) -> Figure:
 
 def _radius(settings: Settings, results: Results) -> int:
     """Index of the radius that the rule takes, of those that it may."""
-    free = [settings["epsilons"].index(value) for value in epsilon.radii(settings["epsilon"])]
+    free: list[int] = [settings["epsilons"].index(value) for value in epsilon.radii(settings["epsilon"])]
     return free[epsilon.chosen(_curves(results, "clean")[free], _curves(results, "other")[free])]
 
 

@@ -97,7 +97,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
                     "at": int(index[i]),
                 }
             )
-    result = {
+    result: dict[str, Any] = {
         "clean": (1 - unflipped.float().mean(1)).tolist(),
         "aa": {"random": (1 - broken[::per].float().mean(2)).tolist()},
         "owners": owners,
