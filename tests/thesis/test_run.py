@@ -14,7 +14,7 @@ from lnbench.errors import DataError, ProtocolError
 from lnbench.evaluation.code_hash import module_sha256
 from lnbench.evaluation.progress import Progress
 from lnbench.evaluation.store import Store
-from lnbench.thesis import experiments, images, page, run
+from lnbench.thesis import epsilon, experiments, images, page, run
 from lnbench.thesis.experiment import ABSENT, LEVELS, settings_of
 
 NAMES = experiments.names()
@@ -246,3 +246,20 @@ def test_the_full_level_is_the_thesis_size_with_a_recipe_that_memorises(name: st
     mlp, cnn = images.FULL, images.FULL_CNN
     wanted = cnn if "network" in full else {**mlp, "batch": images.QUICK["batch"], "rate": images.QUICK["rate"]}
     assert all(full[key] == wanted[key] for key in ("steps", "batch", "rate"))
+
+
+@pytest.mark.parametrize("name", ["fig11", "fig15"])
+def test_zeros_and_ones_are_all_of_mnists_at_the_full_level(name: str) -> None:
+    full = settings_of(experiments.load(name), "full")
+    assert full["train"] == 12665 and full["network"] == images.CNN and full["epsilon"] == epsilon.GRID
+    assert full["steps"] * full["batch"] / full["train"] > 43, (
+        "epochs in which the same network memorises 60,000 points"
+    )
+
+
+def test_choices_name_the_network_of_their_level() -> None:
+    experiment = experiments.load("fig17")
+    quick, full = (" ".join(run.choices(experiment, settings_of(experiment, level))) for level in LEVELS)
+    assert "The network has 2 hidden layers of 128 ReLU units (the thesis" in quick
+    assert "convolutions of 16 and 32 channels (5×5, stride 2) and 128 hidden units (the thesis" in full
+    assert "20000 steps of 128, peak rate 0.01" in full

@@ -23,14 +23,14 @@ QUICK = {
     "test": 60,
     "rates": [0.0, 0.005, 0.01, 0.02, 0.05, 0.1],
     "steps": 700,
-    "epsilon": 0.05,
+    "epsilon": epsilon.GRID,
     "pgd_steps": 20,
 }
-FULL = {**QUICK, **images.FULL_CNN, "test": 1000, "epsilon": epsilon.GRID}
+FULL = {**QUICK, **images.FULL_CNN, "test": 1000}
 PLAN = {
     "clean": Plan(1, 0.72, "noise-rate quick", "within"),
-    "adversarial": Plan(5, 1.3, "noise-rate quick"),
-    "more": Plan(5, 2.9, "noise-rate quick"),
+    "adversarial": Plan(5, 0.9, "noise-rate quick"),
+    "more": Plan(5, 0.7, "noise-rate quick"),
 }
 CHOICES = (
     *images.CHOICES,
@@ -113,7 +113,7 @@ def draw(settings: Settings, results: Results) -> Figure:
     left.set_xticks(list(places), names)
     left.set(xlabel="rate of random label noise η", ylabel="accuracy")
     drawing.percent(left)
-    left.legend(loc="center left", bbox_to_anchor=(0.0, 0.57))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=1 + (len(radii) > 1) * 2)
     for right in rest:
         curves, small = _curves(results) / 100, settings["rates"].index(0.01)
         for rate, colour in ((0, drawing.CLEAN), (small, drawing.RANDOM), (len(names) - 1, drawing.POISONED)):

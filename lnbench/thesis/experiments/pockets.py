@@ -174,7 +174,7 @@ def draw(settings: Settings, results: Results) -> Figure:
         dots = axes[0].scatter(bridge, cost, c=radius, s=16, cmap="viridis", linewidths=0)
         figure.colorbar(dots, ax=axes[0], label="pocket radius, ℓ∞", location="bottom", shrink=0.8)
     axes[0].axhline(0, color="black", linewidth=0.9)
-    axes[0].set(xlabel="bridge: least lead of p(0)", ylabel="AA without the flip minus with it, pp")
+    axes[0].set(xlabel="bridge: least lead of p(0)", ylabel="cost of the flip: AA, pp")
     axes[0].set(title="(a) one dot a flip")
     flip_set_results.plot_radii(axes[1], settings, results, "(b) The choice of ε")
     shades = ListedColormap(["#9ecbff", "#ffc1bf", "#d8dee4"])
