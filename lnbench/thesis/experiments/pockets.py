@@ -119,9 +119,9 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     radius, bridge = slopes.reshape(-1, 2).T
     flips = [entry["result"]["flips"] for entry in results]
     connected = [
-        100 * float(np.mean([flip["connected"] > 0.999 for flip in some]))
+        100 * float(np.mean([flip["connected"] > 0.999 for flip in own]))
         for split in flips
-        if (some := _memorised(split))
+        if (own := _memorised(split))
     ]
     owners = collect(results, "owners")[:, at]  # (split, number of owners)
     claims = [
