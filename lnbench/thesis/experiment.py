@@ -39,7 +39,11 @@ class Experiment(Protocol):
         TITLE: what the figure shows, in one line.
         THESIS: the section and figure of the thesis.
         QUICK, FULL: the settings of the two levels, JSON values under the same keys.
-        CHOICES: what had to be chosen because the thesis leaves it open, in sentences; `{name}` stands for a setting.
+        CHOICES: what had to be chosen because the thesis leaves it open, in sentences; `{name}` stands for a setting,
+            `{architecture}` for their network in words.
+
+    One whose claims are statistical has a `PLAN` beside its settings: name -> the `plan.Plan` of a claim, which its
+    verdict gets.
     """
 
     TITLE: str

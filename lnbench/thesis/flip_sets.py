@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lnbench import graphs
-from lnbench.thesis import networks
+from lnbench.thesis import networks, shared_networks
 
 
 def measure(
@@ -22,7 +22,7 @@ def measure(
     *,
     num_classes: int = 10,
 ) -> dict[str, Any]:
-    """Train a clean victim and one per set of flips, all from one initialisation; attack them; see what they memorised.
+    """Train one victim per set of flips, from the clean victim's initialisation; attack all; see what they memorised.
 
     Args:
         groups: name -> sets of indices of the training points whose labels are flipped.
@@ -32,17 +32,22 @@ def measure(
 
     Returns:
         `clean`: adversarial accuracy of the clean victim. `aa` and `memorised`: group -> one share per set, of the test
-        points that are not broken and of the flips that are memorised.
+        points that are not broken and of the flips that are memorised. If the cell has several radii, `clean` is a list
+        over them, and so is what `aa` has for a set.
     """
     inputs, goals = torch.from_numpy(sample.test_inputs), torch.from_numpy(sample.test_labels)
     if targeted := isinstance(wrong, tuple):
         inputs, goals = sample.tests_of_class(wrong[0]), goals[goals == wrong[0]].fill_(wrong[1])
         wrong = np.full(len(sample.labels), wrong[1])
     sets = [index for group in groups.values() for index in group]
-    labels = np.stack([sample.labels, *(sample.flipped(index, wrong[index]) for index in sets)])
+    labels = np.stack([sample.flipped(index, wrong[index]) for index in sets])
+    untouched = shared_networks.clean(cell, sample, num_classes=num_classes)
     victims = networks.train(cell, sample, labels, report, num_classes=num_classes)
-    clean, *aa = networks.adversarial_accuracy(cell, victims, inputs, goals, targeted=targeted, bounds=sample.bounds)
-    _, *memorised = networks.memorised(cell, victims, sample.inputs, labels, [np.zeros(1, np.int64), *sets])
+    (clean,), aa = (
+        networks.adversarial_accuracy(cell, stack, inputs, goals, targeted=targeted, bounds=sample.bounds)
+        for stack in (untouched, victims)
+    )
+    memorised = networks.memorised(cell, victims, sample.inputs, labels, sets)
     ends = [0, *itertools.accumulate(len(group) for group in groups.values())]
     parts = {name: slice(a, b) for name, (a, b) in zip(groups, itertools.pairwise(ends), strict=True)}
     return {

@@ -13,16 +13,31 @@ from lnbench.protocol.data_spec import DataSpec
 from lnbench.thesis.networks import Sample
 
 QUICK = {"train": 1500, "test": 300, "splits": 6, "depth": 2, "width": 128, "steps": 500, "batch": 64, "rate": 0.004}
-FULL = {"train": 60000, "splits": 8, "steps": 14000}
-"""Settings that most experiments on MNIST share; those of FULL replace those of QUICK."""
+FULL = {"train": 60000, "splits": 8, "steps": 42000}
+"""Settings that most experiments on MNIST share; those of FULL replace those of QUICK.
+
+Of 60 flips among 60,000 labels the MLP memorises 27 % in 14,000 steps of 64, 82 % in 28,000, and all in 42,000.
+"""
+CNN = ["cnn", {"channels": [16, 32], "kernel": 5, "stride": 2, "hidden": 128}]
+FULL_CNN = {"train": 60000, "splits": 8, "network": CNN, "steps": 20000, "batch": 128, "rate": 0.01}
+"""The same with the network of the MNIST tracks, as the thesis's experiments on images use CNNs.
+
+It memorises 55 % of the same flips in 7,500 steps of 128, and all in 20,000: after 43 epochs.
+"""
+QUICK_CNN = {
+    **{name: value for name, value in QUICK.items() if name not in ("depth", "width")},
+    "network": CNN,
+    "rate": 0.005,
+}
+"""QUICK for claims that depend on the architecture."""
 
 ZEROS_AND_ONES = {"steps": 1400, "rate": 0.008, "flips": 6, "buckets": 6, "epsilon": 0.1, "pgd_steps": 20, "most": 200}
-ZEROS_AND_ONES_FULL = {"train": 12000, "test": 1200, "splits": 20, "flips": 24, "steps": 6000, "rate": 0.004}
-"""The same for flips between zeros and ones (figures 11 and 15), on top of QUICK."""
+ZEROS_AND_ONES_FULL = {**FULL_CNN, "train": 12665, "test": 1200, "splits": 20, "flips": 24, "steps": 5000}
+"""The same for flips between zeros and ones (figures 11 and 15), on top of QUICK. All 24 flips were memorised."""
 
 NETWORK = (
-    "The network has {depth} hidden layers of {width} ReLU units (the thesis uses a convolutional network that it "
-    "does not describe); Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}."
+    "The network has {architecture} (the thesis uses a convolutional network that it does not describe); Adam, "
+    "one-cycle, {steps} steps of {batch}, peak rate {rate}."
 )
 CHOICES = (
     "Every one of {splits} splits draws {train} of MNIST's 60,000 training points anew and tests on up to {test} "
@@ -30,12 +45,12 @@ CHOICES = (
     NETWORK,
 )
 TARGETED = (
-    "Targeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels. A point is broken "
-    "if any iterate reaches the target."
+    "Targeted PGD, ℓ∞, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels. A point is broken if any iterate "
+    "reaches the target."
 )
 UNTARGETED = (
-    "Untargeted PGD, ℓ∞, ε = {epsilon}, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels, on the test "
-    "points of all classes. A point is broken if any iterate is misclassified."
+    "Untargeted PGD, ℓ∞, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels, on the test points of all "
+    "classes. A point is broken if any iterate is misclassified."
 )
 """Sentences for `CHOICES`."""
 

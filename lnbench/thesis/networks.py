@@ -1,8 +1,8 @@
 """Train victims on one training set and measure them: accuracy under attack, memorisation, features, path lengths.
 
 A cell of an experiment says how: `network` is an architecture and its options, or else `width` and `depth` are those of
-an `mlp`; `steps`, `batch` and `rate` are the recipe, to which `recipe` adds; `epsilon` and `pgd_steps` are the attack;
-`device` is where training, attack and prediction run, the CPU if it is not given.
+an `mlp`; `steps`, `batch` and `rate` are the recipe, to which `recipe` adds; `epsilon`, a radius or a list of them, and
+`pgd_steps` are the attack; `device` is where training, attack and prediction run, the CPU if it is not given.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 from lnbench.adversary import path_lengths, pgd
 from lnbench.errors import UnavailableError
 from lnbench.protocol.recipe import Recipe
+from lnbench.thesis import epsilon
 from lnbench.victims import Architecture, Victims, architecture
 from lnbench.victims import train as train_victims
 
@@ -59,10 +60,29 @@ class Sample:
         return labels
 
 
+def named(cell: Cell) -> tuple[str, Mapping[str, Any]]:
+    """The name of the architecture that a cell names, and its options."""
+    name, options = cell.get("network", ["mlp", {"width": cell.get("width"), "depth": cell.get("depth")}])
+    return name, options
+
+
+def in_words(cell: Cell) -> str:
+    """The network of a cell, for people."""
+    name, options = named(cell)
+    if name == "mlp":
+        return f"{options['depth']} hidden layers of {options['width']} ReLU units"
+    if name == "cnn":
+        channels, side = " and ".join(str(c) for c in options["channels"]), options["kernel"]
+        return (
+            f"convolutions of {channels} channels ({side}×{side}, stride {options['stride']}) and {options['hidden']} "
+            "hidden units"
+        )
+    return name
+
+
 def architecture_of(cell: Cell) -> Architecture:
     """The architecture that a cell names."""
-    name, options = cell.get("network", ["mlp", {"width": cell.get("width"), "depth": cell.get("depth")}])
-    return architecture(name, options)
+    return architecture(*named(cell))
 
 
 def recipe_of(cell: Cell) -> Recipe:
@@ -111,7 +131,7 @@ def features(cell: Cell, victims: Victims, inputs: np.ndarray) -> np.ndarray:
     return activations
 
 
-def adversarial_accuracy(
+def broken(
     cell: Cell,
     victims: Victims,
     inputs: Tensor,
@@ -119,8 +139,8 @@ def adversarial_accuracy(
     *,
     targeted: bool = True,
     bounds: tuple[float, float] | None = (0.0, 1.0),
-) -> list[float]:
-    """Share of the inputs that the attack does not break, one per victim.
+) -> Tensor:
+    """Which inputs the attack breaks at each of the cell's radii, (victim, epsilon, m) bool.
 
     Args:
         inputs: (m, *shape), or (victim, m, *shape) if each victim has its own.
@@ -134,12 +154,31 @@ def adversarial_accuracy(
         inputs.to(device),
         goals.to(device),
         targeted=targeted,
-        epsilons=[cell["epsilon"]],
+        epsilons=epsilon.radii(cell["epsilon"]),
         steps=cell["pgd_steps"],
         bounds=bounds,
     )
-    shares: list[float] = (1 - attacked.broken[:, 0].float().mean(1)).tolist()
-    return shares
+    return attacked.broken
+
+
+def adversarial_accuracy(
+    cell: Cell,
+    victims: Victims,
+    inputs: Tensor,
+    classes: int | Tensor,
+    *,
+    targeted: bool = True,
+    bounds: tuple[float, float] | None = (0.0, 1.0),
+) -> list[Any]:
+    """Share of the inputs that the attack does not break, one per victim; a list of them if the cell has several radii.
+
+    Args:
+        inputs, classes, targeted, bounds: as for `broken`.
+    """
+    attacked = broken(cell, victims, inputs, classes, targeted=targeted, bounds=bounds)
+    shares = 1 - attacked.float().mean(2)  # (victim, epsilon)
+    found: list[Any] = (shares if isinstance(cell["epsilon"], list) else shares[:, 0]).tolist()
+    return found
 
 
 def memorised(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lnbench.thesis.experiment import LEVELS
-from lnbench.thesis.verdicts import MEMORISED
+from lnbench.thesis.verdicts import BEYOND, MEMORISED, UNDECIDED
 
 NAME = "README.md"
 _MARKS = {"agrees": "✓ agrees", "disagrees": "✗ disagrees", "undecided": "? undecided", "void": "∅ void"}
@@ -26,13 +26,19 @@ def render(documents: Sequence[Mapping[str, Any]]) -> bytes:
         "scores, its evidence says for how many tests at once the interval holds; nothing else is corrected. If the",
         f"networks have memorised less than {MEMORISED:g} % of the flips, all other verdicts are *void*.",
         "",
+        "*Replicates* are those used, and those that were planned: so many find the effect named, beyond the limit of",
+        "the claim (or, with ±, none larger), with a power of 80 %, if they spread by σ, which was measured before or",
+        "guessed; the level `quick` shows the plan of `full`. An undecided claim says what power it had, at the spread",
+        "of its own replicates. Claims that the thesis does not make are listed apart, and not counted among its own.",
+        "",
         f"Level `full` means {LEVELS['full']}; level `quick` means **{LEVELS['quick']}**.",
         "",
-        "| experiment | thesis | level | agrees | disagrees | undecided | void |",
-        "|---|---|---|---|---|---|---|",
+        "| experiment | thesis | level | agrees | disagrees | undecided | void | beyond the thesis |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for document in documents:
-        counts = [sum(v["verdict"] == kind for v in document["verdicts"]) for kind in _MARKS]
+        own, beyond = _parts(document)
+        counts = [*(sum(v["verdict"] == kind for v in own) for kind in _MARKS), len(beyond)]
         name = document["experiment"]
         row = [f"[{name}](#{name})", document["thesis"], document["level"], *(str(n or "–") for n in counts)]
         lines.append(f"| {' | '.join(row)} |")
@@ -44,16 +50,15 @@ def render(documents: Sequence[Mapping[str, Any]]) -> bytes:
 def _section(document: Mapping[str, Any]) -> list[str]:
     name, level = document["experiment"], document["level"]
     direction = f" **{LEVELS['quick'].capitalize()}.**" if level == "quick" else ""
+    own, beyond = _parts(document)
     return [
         f"## {name}",
         "",
         f"{document['title']} (thesis {document['thesis']}).{direction}",
         "",
         f"![{document['title']}]({name}.svg)",
-        "",
-        "| claim | verdict | evidence |",
-        "|---|---|---|",
-        *(f"| {_cell(v['claim'])} | {_MARKS[v['verdict']]} | {_cell(v['evidence'])} |" for v in document["verdicts"]),
+        *(["", *_table("claim", own)] if own else []),
+        *(["", *_table("beyond the thesis", beyond)] if beyond else []),
         "",
         "What the thesis leaves open, and what was chosen here:",
         "",
@@ -61,6 +66,38 @@ def _section(document: Mapping[str, Any]) -> list[str]:
         "",
         f"`lnbench reproduce {name} --{level}` · [numbers]({name}.json)",
     ]
+
+
+def _parts(document: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """The verdicts on the thesis's claims, and those on ours."""
+    parts: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] = [], []
+    for verdict in document["verdicts"]:
+        parts[verdict["claim"].startswith(BEYOND)].append(verdict)
+    return parts
+
+
+def _table(head: str, verdicts: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = (
+        f"| {_cell(_bare(v['claim']))} | {_MARKS[v['verdict']]} | {_cell(v['evidence'])} | {_replicates(v)} |"
+        for v in verdicts
+    )
+    return [f"| {head} | verdict | evidence | replicates |", "|---|---|---|---|", *rows]
+
+
+def _bare(claim: str) -> str:
+    """A claim without the words that say that it is ours: the table's head says so."""
+    bare = claim.removeprefix(BEYOND[0]).lstrip(",: ")
+    return bare[:1].upper() + bare[1:]
+
+
+def _replicates(verdict: Mapping[str, Any]) -> str:
+    """Those used and planned, what with, and the power if they did not decide."""
+    if not verdict.get("planned") or not verdict["n"]:
+        return str(verdict["n"] or "")
+    text = f"{verdict['n']} of {verdict['needed'] or 'over 1,000'} ({verdict['planned']})"
+    if verdict["verdict"] == UNDECIDED and verdict["power"] is not None:
+        text += f"; power {100 * verdict['power']:.0f} %"
+    return text
 
 
 def _cell(text: str) -> str:

@@ -19,12 +19,12 @@ from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.store import Store
 from lnbench.files import write_atomically
 from lnbench.protocol import sha256
-from lnbench.thesis import drawing, experiments, page
-from lnbench.thesis.experiment import ABSENT, settings_of
+from lnbench.thesis import drawing, experiments, networks, page
+from lnbench.thesis.experiment import ABSENT, Experiment, Settings, settings_of
 from lnbench.thesis.verdicts import void_unless_memorised
 
 _KIND = "experiments"
-_NOT_MEASURED = ("verdicts", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICES")
+_NOT_MEASURED = ("verdicts", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICES", "PLAN")
 """Names in an experiment's module on which the results of its cells do not depend."""
 
 
@@ -86,10 +86,16 @@ def with_verdicts(document: Mapping[str, Any]) -> dict[str, Any]:
     sentences = {
         "title": experiment.TITLE,
         "thesis": experiment.THESIS,
-        "choices": [choice.format(**settings) for choice in experiment.CHOICES],
+        "choices": choices(experiment, settings),
         "verdicts": [verdict.document() for verdict in verdicts],
     }
     return {**document, **_rounded(sentences)}
+
+
+def choices(experiment: Experiment, settings: Settings) -> list[str]:
+    """An experiment's `CHOICES` at some settings; `{architecture}` stands for their network in words."""
+    words = {"architecture": networks.in_words(settings)} if {"network", "width"} & settings.keys() else {}
+    return [choice.format(**settings, **words) for choice in experiment.CHOICES]
 
 
 def write(document: Mapping[str, Any], folder: Path) -> list[Path]:

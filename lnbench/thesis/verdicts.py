@@ -1,6 +1,7 @@
 """From replicates to a verdict: by its 95 % interval the numbers agree with a claim, disagree, or leave it undecided.
 
-A claim about flips is void if the victims did not memorise the flips.
+A claim about flips is void if the victims did not memorise the flips. A claim that the thesis does not make begins with
+one of `BEYOND`.
 """
 
 from __future__ import annotations
@@ -13,22 +14,30 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from lnbench.thesis.plan import Plan
+
 AGREES, DISAGREES, UNDECIDED, VOID = "agrees", "disagrees", "undecided", "void"
 
 MEMORISED = 95.0
 """Percent of the flips that have to be memorised, or every other claim about them is void."""
 
+BEYOND = ("Not in the thesis", "Control")
+"""How claims begin that are ours. The page lists them apart."""
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the numbers say about one claim of the thesis.
+    """What the numbers say about one claim.
 
     Attributes:
-        claim: the claim, as the thesis makes it.
+        claim: the claim, as the thesis makes it; or one of ours, see `BEYOND`.
         verdict: `agrees`, `disagrees`, `undecided` or `void`.
         evidence: the quantity that decided, with its interval, in words; why, if the verdict is void.
         estimate, low, high: the same as numbers; None if the evidence is not one number.
         n: number of replicates.
+        planned: what the claim was planned with, in words; empty if it was not.
+        needed: the replicates planned for a power of 80 %; None if there is no plan, or if no number is enough.
+        power: what these replicates had at their own spread, if the claim was planned and is undecided.
     """
 
     claim: str
@@ -38,6 +47,9 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     n: int = 0
+    planned: str = ""
+    needed: int | None = None
+    power: float | None = None
 
     def document(self) -> dict[str, Any]:
         """The verdict as JSON."""
@@ -106,6 +118,7 @@ def above(
     limit: float = 0.0,
     unit: str = "pp",
     tests: int = 1,
+    plan: Plan | None = None,
 ) -> Verdict:
     """The claim is that a mean lies above `limit`.
 
@@ -115,11 +128,13 @@ def above(
         what: the name of the quantity, for the evidence.
         values: one per replicate, in `unit`.
         tests: how many such intervals are to hold at once (Bonferroni).
+        plan: what the claim was planned with.
     """
     mean, low, high = interval(values, tests)
     verdict = exceeds(low, high, limit)
     against = f", against {limit:g}" if limit else ""
-    return _verdict(claim, verdict, what, mean, low, high, len(values), unit, against + _corrected(tests))
+    made = _verdict(claim, verdict, what, mean, low, high, len(values), unit, against + _corrected(tests))
+    return with_plan(made, plan, _spread(values))
 
 
 def within(
@@ -130,22 +145,39 @@ def within(
     margin: float,
     unit: str = "pp",
     tests: int = 1,
+    plan: Plan | None = None,
 ) -> Verdict:
     """The claim is that a mean is practically zero.
 
     Agrees if the interval lies inside ±`margin`, disagrees if it lies outside.
 
     Args:
-        what, values, tests: as for `above`.
+        what, values, tests, plan: as for `above`.
         margin: the largest mean that counts as zero, in `unit`.
     """
     mean, low, high = interval(values, tests)
     verdict = practically_zero(low, high, margin)
     against = f", against ±{margin:g}" + _corrected(tests)
-    return _verdict(claim, verdict, what, mean, low, high, len(values), unit, against)
+    made = _verdict(claim, verdict, what, mean, low, high, len(values), unit, against)
+    return with_plan(made, plan, _spread(values))
 
 
-def valley(claim: str, what: str, x: Sequence[float], samples: np.ndarray, tests: int = 1) -> Verdict:
+def with_plan(verdict: Verdict, plan: Plan | None, spread: float | None) -> Verdict:
+    """The verdict with what it was planned with and, if it is undecided, with the power that it had.
+
+    Args:
+        spread: of the replicates; None if it is not known.
+    """
+    if plan is None:
+        return verdict
+    undecided = verdict.verdict == UNDECIDED and spread is not None
+    power = plan.power(verdict.n, spread) if undecided else None
+    return replace(verdict, planned=str(plan), needed=plan.replicates, power=power)
+
+
+def valley(
+    claim: str, what: str, x: Sequence[float], samples: np.ndarray, tests: int = 1, plan: Plan | None = None
+) -> Verdict:
     """The claim is that a curve falls and then rises again.
 
     Half of the replicates choose the place of the minimum for the other half, and the other way round, so that the
@@ -157,14 +189,18 @@ def valley(claim: str, what: str, x: Sequence[float], samples: np.ndarray, tests
         x: places, ascending.
         samples: (x, replicate), in percentage points.
         tests: how many such intervals are to hold at once (Bonferroni).
+        plan: of the fall or of the rise, whichever varies more.
     """
-    down, up, where = _turn(x, samples, tests)
+    fall, rise, where = _turn(x, samples)
+    down, up = interval(fall, tests), interval(rise, tests)
     verdict = AGREES if min(down[1], up[1]) > 0 else DISAGREES if min(down[2], up[2]) <= 0 else UNDECIDED
     evidence = _shape(what, down, up, where, samples.shape[1]) + _corrected(tests)
-    return Verdict(claim, verdict, evidence, n=samples.shape[1])
+    return with_plan(Verdict(claim, verdict, evidence, n=samples.shape[1]), plan, _wider(fall, rise))
 
 
-def falling(claim: str, what: str, x: Sequence[float], samples: np.ndarray, *, margin: float) -> Verdict:
+def falling(
+    claim: str, what: str, x: Sequence[float], samples: np.ndarray, *, margin: float, plan: Plan | None = None
+) -> Verdict:
     """The claim is that a curve falls all the way.
 
     The place of the minimum is chosen as in `valley`. Agrees if, by their intervals, the fall from the first x is above
@@ -172,16 +208,51 @@ def falling(claim: str, what: str, x: Sequence[float], samples: np.ndarray, *, m
     that of the rise lies above zero.
 
     Args:
-        what, x, samples: as for `valley`.
+        what, x, samples, plan: as for `valley`.
         margin: the largest rise that counts as none, in percentage points.
     """
-    down, up, where = _turn(x, samples)
+    fall, rise, where = _turn(x, samples)
+    down, up = interval(fall), interval(rise)
     verdict = DISAGREES if down[2] <= 0 or up[1] > 0 else AGREES if down[1] > 0 and up[2] < margin else UNDECIDED
     evidence = f"{_shape(what, down, up, where, samples.shape[1])}, against a rise of {margin:g}"
-    return Verdict(claim, verdict, evidence, n=samples.shape[1])
+    return with_plan(Verdict(claim, verdict, evidence, n=samples.shape[1]), plan, _wider(fall, rise))
 
 
-def spread(claim: str, what: str, samples: np.ndarray, *, margin: float, tests: int = 1) -> Verdict:
+def lowest(
+    claim: str, what: str, x: Sequence[float], samples: np.ndarray, full: np.ndarray, plan: Plan | None = None
+) -> Verdict:
+    """The claim is that a curve has its minimum at the place where most points lie.
+
+    Every other place is compared with the fullest one, over replicates. Agrees if all of them are higher by their
+    intervals; disagrees if one of them is lower by its interval for all of them at once; else undecided.
+
+    Args:
+        what: the name of the curve, for the evidence.
+        x: names of the places.
+        samples: (x, replicate), in percentage points.
+        full: (x, replicate), points at each place.
+        plan: of the difference of two places.
+    """
+    replicates, others = samples.shape[1], len(x) - 1
+    fullest, least = int(full.mean(1).argmax()), int(samples.mean(1).argmin())
+    lead = np.delete(samples - samples[fullest], fullest, 0)
+    rival = int(lead.mean(1).argmin())
+    agrees = all(interval(values)[1] > 0 for values in lead)
+    disagrees = any(interval(values, others)[2] < 0 for values in lead)
+    verdict = AGREES if agrees else DISAGREES if disagrees else UNDECIDED
+    mean, low, high = interval(lead[rival])
+    own = int((samples.argmin(0) == full.argmax(0)).sum())
+    evidence = (
+        f"{what}: the mean is lowest at {x[least]:g}, {x[fullest]:g} is the fullest; lowest of the others minus the "
+        f"fullest: {mean:+.1f} pp [{low:+.1f}, {high:+.1f}]; the two are the same in {own} of {replicates} splits"
+    ).replace("-", "−")
+    made = Verdict(claim, verdict, evidence, mean, low, high, replicates)
+    return with_plan(made, plan, max(_spread(values) for values in lead))
+
+
+def spread(
+    claim: str, what: str, samples: np.ndarray, *, margin: float, tests: int = 1, plan: Plan | None = None
+) -> Verdict:
     """The claim is that several levels of something differ.
 
     Two-way analysis of variance, level × replicate: agrees if the p-value of the F test of the levels is below 5 %
@@ -192,6 +263,7 @@ def spread(claim: str, what: str, samples: np.ndarray, *, margin: float, tests: 
         samples: (level, replicate), in percentage points.
         margin: the largest standard deviation that counts as none, in percentage points.
         tests: how many such tests are made (Bonferroni).
+        plan: of the F test.
     """
     levels, replicates = samples.shape
     mean = samples.mean(1)
@@ -210,7 +282,8 @@ def spread(claim: str, what: str, samples: np.ndarray, *, margin: float, tests: 
         f"the noise {math.sqrt(noise):.1f} pp; F({levels - 1}, {free}) = {ratio:.2f}, p = {p:.2g}, {replicates} "
         f"replicates{_corrected(tests)}"
     )
-    return Verdict(claim, verdict, evidence, between, limits[0], limits[1], replicates)
+    made = Verdict(claim, verdict, evidence, between, limits[0], limits[1], replicates)
+    return with_plan(made, plan, math.sqrt(noise))
 
 
 def negated(verdict: Verdict, claim: str) -> Verdict:
@@ -273,6 +346,13 @@ def memorised(shares: Mapping[str, Sequence[float] | np.ndarray], *, lower_limit
     )
 
 
+def resting(condition: Verdict, verdicts: Sequence[Verdict], why: str) -> list[Verdict]:
+    """The verdicts and the condition that they rest on; unless that agrees, they are void, for the reason `why`."""
+    if condition.verdict == AGREES:
+        return [*verdicts, condition]
+    return [*(Verdict(verdict.claim, VOID, why) for verdict in verdicts), condition]
+
+
 def void_unless_memorised(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The verdicts; if one is a `Memorisation` that does not agree, every other one void and without its numbers."""
     failed = [verdict for verdict in verdicts if isinstance(verdict, Memorisation) and verdict.verdict != AGREES]
@@ -300,8 +380,8 @@ def _corrected(tests: int) -> str:
 _Interval = tuple[float, float, float]
 
 
-def _turn(x: Sequence[float], samples: np.ndarray, tests: int = 1) -> tuple[_Interval, _Interval, str]:
-    """Intervals of the fall to the minimum and of the rise after it, and its places, each chosen on the other half."""
+def _turn(x: Sequence[float], samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+    """The fall to the minimum and the rise after it, each (replicate,); and its places, chosen on the other half."""
     halves = np.arange(samples.shape[1]) % 2
     fall, rise, places = np.zeros(samples.shape[1]), np.zeros(samples.shape[1]), []
     for half in (0, 1):
@@ -309,7 +389,16 @@ def _turn(x: Sequence[float], samples: np.ndarray, tests: int = 1) -> tuple[_Int
         places.append(f"{x[lowest]:g}")
         fall[halves == half] = (samples[0] - samples[lowest])[halves == half]
         rise[halves == half] = (samples[-1] - samples[lowest])[halves == half]
-    return interval(fall, tests), interval(rise, tests), " or ".join(sorted(set(places), key=float))
+    return fall, rise, " or ".join(sorted(set(places), key=float))
+
+
+def _spread(values: Sequence[float] | np.ndarray) -> float:
+    """Standard deviation of replicates; 0 for fewer than two."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _wider(fall: np.ndarray, rise: np.ndarray) -> float:
+    return max(_spread(fall), _spread(rise))
 
 
 def _shape(what: str, down: _Interval, up: _Interval, where: str, replicates: int) -> str:

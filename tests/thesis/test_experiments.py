@@ -19,10 +19,11 @@ from lnbench.protocol.data_spec import DataSpec
 from lnbench.thesis import experiments, images, run
 from lnbench.thesis.experiments import fig08, graphs_cifar10
 from lnbench.thesis.experiments.bilevel import _adversarial_loss, _descended, _start
-from lnbench.thesis.experiments.features import distances
+from lnbench.thesis.experiments.features import distances, nearest, overlap
 from lnbench.thesis.experiments.fig03 import _class_zero as class_zero
 from lnbench.thesis.experiments.fig07 import hashed
 from lnbench.thesis.experiments.graphs import high_in_both
+from lnbench.thesis.experiments.pockets import ownership
 from lnbench.thesis.experiments.theorem1 import measure as measure_theorem1
 
 TOY = {"seeds": 2, "n": 40, "test": 20, "width": 8, "steps": 20, "batch": 16, "pgd_steps": 3}
@@ -49,25 +50,26 @@ TINY_TOY = {
     "batch": 16,
     "rate": 0.01,
 }
+RADII = {"epsilon": [0.05, 0.1]}
 SETS = {"flips": 4, "buckets": 3, "draws": 2, "randoms": 2, "most": 30, "pgd_steps": 3, "epsilon": 0.1}
 ON_MNIST: dict[str, dict[str, Any]] = {
     "fig01": {"train": 200, "test": 10, "splits": 2, "steps": 20, "attacked": 20, "pgd_steps": 2, "hidden": 16},
     "fig03": {"points": 60},
-    "graphs": {**SMALL, "per_class": 2, "randoms": 1, "dims": 4},
-    "features": {**SMALL, "steps": 80, "networks": 2, "flips": 3, "near": 3},
-    "density": {**SMALL, "flips": 2, "buckets": 3, "randoms": 2},
-    "fig09": {**SMALL, "splits": 3, "points": 3},
-    "coloring": {**SMALL, "flips": 2, "randoms": 2, "networks": 2},
-    "fig10": {**SMALL, "test": 3, "flips": 4, "epsilons": [0.03, 0.05]},
-    "fig11": {**SMALL, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
+    "graphs": {**SMALL, **RADII, "per_class": 2, "randoms": 1, "dims": 4},
+    "features": {**SMALL, "steps": 80, "train": 200, "networks": 2, "flips": 3, "near": 3},
+    "density": {**SMALL, **RADII, "flips": 2, "buckets": 3, "randoms": 2},
+    "fig09": {**SMALL, **RADII, "splits": 3, "points": 3},
+    "coloring": {**SMALL, **RADII, "flips": 2, "randoms": 2, "networks": 2},
+    "fig10": {**SMALL, "test": 3, "flips": 4, "epsilon": [0.03, 0.05], "epsilons": [0.03, 0.05]},
+    "fig11": {**SMALL, **RADII, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
     "fig13": {**SMALL, "planted": 6, "folds": 3, "most": 20},
     "fig14": {**SMALL, "most": 20, "seeds": 2, "toy": TINY_TOY},
-    "fig15": {**SMALL, **SETS, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
-    "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "width": 16, "most": 30},
+    "fig15": {**SMALL, **SETS, **RADII, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
+    "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "most": 30},
     "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
-    "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 6, "most": 150, "map": 6},
+    "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 2, "most": 150, "map": 6},
     "noilin": {**SMALL, "test": 5, "rates": [0.0, 0.1], "train_steps": 2},
-    "noise-rate": {"train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
+    "noise-rate": {**RADII, "train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
 }
 
 
@@ -214,14 +216,37 @@ def test_greedy_in_both_graphs_takes_what_is_high_in_both() -> None:
 
 
 def test_features_of_a_flip_are_measured_from_the_unflipped_points() -> None:
-    """Own and target means, and the vicinity, leave the flip out; every distance is in its unit."""
+    """Own and target means leave the flip out; every distance is in radii of the nines."""
     nines = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [9.0, 1.0]])
     zeros = np.array([[10.0, 1.0], [12.0, 1.0]])
-    unflipped = np.array([True] * 4 + [False])
-    order = np.array([[1, 2], [0, 3], [0, 3], [1, 2], [1, 3]])
-    own, target, vicinity = distances(nines, zeros, order, unflipped)[4]
+    own, target = distances(nines, zeros, np.array([True] * 4 + [False]))[4]
     assert own == pytest.approx(8 / 2**0.5) and target == pytest.approx(2 / 2**0.5)
-    assert vicinity == pytest.approx(50**0.5 / 2)
+
+
+def test_a_point_is_not_in_its_own_vicinity_and_the_overlap_counts_shared_neighbours() -> None:
+    line = np.array([[0.0], [1.0], [3.0], [7.0], [7.5]])
+    vicinity = nearest(line, np.array([0, 3]), 2)
+    assert [sorted(row) for row in vicinity.tolist()] == [[1, 2], [2, 4]]
+    assert overlap(vicinity, np.array([[2, 1], [0, 4]])).tolist() == [1.0, 0.5]
+
+
+def test_the_slope_over_norms_is_that_of_the_networks_that_fit() -> None:
+    """AA falls by 3 a step where the poisons are fitted, has levels of its own per distance, and is 50 elsewhere."""
+    x = np.arange(4.0)
+    aa = np.stack([90 - 3 * x, 70 - 3 * x])[..., None].repeat(2, 2)
+    counts = np.ones((2, 4, 2), bool)
+    counts[:, :2, 0] = counts[1, 3, 0] = False
+    counts[:, 1:, 1] = False
+    aa[~counts] = 50
+    assert fig08._slopes(x, aa, counts).tolist() == pytest.approx([-3.0]), "the second seed has one norm only"
+
+
+def test_the_owner_of_a_broken_point_is_the_flip_without_which_it_stands() -> None:
+    """Two flips: point 0 goes with the first, 1 with the second, 2 with either, 3 is broken without any."""
+    with_both, without = [True, True, True, True], [[False, True, True, True], [True, False, True, True]]
+    broken = torch.tensor([with_both, *without])[:, None]
+    owners, costs = ownership(broken, torch.tensor([[False, False, False, True]]), 2)
+    assert owners == [[1, 2, 0]] and costs.tolist() == [[[0.25], [0.25]]]
 
 
 def test_the_listing_hashes_every_coordinate_by_itself() -> None:

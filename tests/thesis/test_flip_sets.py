@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lnbench.thesis import flip_sets, networks
+from lnbench.thesis import flip_sets, networks, shared_networks
 
 
 def test_buckets_by_quantile_are_equal_in_size_and_in_the_order_of_the_score() -> None:
@@ -67,12 +67,13 @@ def test_every_set_gets_its_own_network_and_its_own_numbers(
         return Known()
 
     monkeypatch.setattr(networks, "train", train)
+    monkeypatch.setattr(shared_networks, "clean", lambda cell, sample, num_classes: "clean")
 
     def adversarial_accuracy(
         cell: object, victims: object, inputs: torch.Tensor, goals: torch.Tensor, *, targeted: bool, bounds: object
     ) -> list[float]:
         assert {"goals": goals.tolist(), "targeted": targeted} == attack and len(inputs) == len(goals)
-        return [0.1 * v for v in range(len(seen[0]))]
+        return [0.0] if victims == "clean" else [0.1 * v for v in range(1, 1 + len(seen[0]))]
 
     monkeypatch.setattr(networks, "adversarial_accuracy", adversarial_accuracy)
     labels = np.array([5, 5, 5, 6, 6])
@@ -81,7 +82,7 @@ def test_every_set_gets_its_own_network_and_its_own_numbers(
     groups = {"a": [np.array([0]), np.array([1, 2])], "random": [np.array([3])]}
     result = flip_sets.measure({}, sample, groups, wrong, lambda share: None)
     last = [5, 5, 5, 5 if isinstance(wrong, np.ndarray) else 6, 6]
-    assert seen[0].tolist() == [[5, 5, 5, 6, 6], [6, 5, 5, 6, 6], [5, 6, 6, 6, 6], last]
+    assert seen[0].tolist() == [[6, 5, 5, 6, 6], [5, 6, 6, 6, 6], last]
     assert result["clean"] == 0.0
     assert result["aa"] == {"a": pytest.approx([0.1, 0.2]), "random": pytest.approx([0.3])}
     assert result["memorised"] == {"a": [1.0, 1.0], "random": [1.0]}

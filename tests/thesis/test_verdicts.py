@@ -21,8 +21,10 @@ from lnbench.thesis.verdicts import (
     falling,
     frequency,
     interval,
+    lowest,
     memorised,
     negated,
+    resting,
     spread,
     stays_below,
     valley,
@@ -138,6 +140,38 @@ def test_levels_that_hardly_differ_disagree_and_no_noise_decides_nothing() -> No
     assert negated(close, "no structure").verdict == AGREES and negated(close, "no structure").claim == "no structure"
     assert spread("levels differ", "AA", np.zeros((3, 4)), margin=3.0).verdict == UNDECIDED
     assert negated(above("it rises", "rise", [4]), "it does not").verdict == UNDECIDED
+
+
+def test_the_minimum_is_at_the_fullest_place_or_it_is_not() -> None:
+    noise = np.random.default_rng(7).normal(0, 1, (4, 12))
+    full = np.array([1, 5, 20, 3])[:, None] + np.zeros((1, 12))
+    curves = {AGREES: [9, 6, 2, 5], DISAGREES: [9, 2, 6, 5], UNDECIDED: [9, 2.2, 2, 5]}
+    for expected, curve in curves.items():
+        verdict = lowest("the minimum is there", "AA", range(1, 5), np.array(curve)[:, None] + noise, full)
+        assert verdict.verdict == expected
+    at_once = lowest("", "AA", range(1, 5), np.array([9, 6, 2, 5])[:, None] + noise, full)
+    assert "3 is the fullest" in at_once.evidence and "in 12 of 12 splits" in at_once.evidence
+
+
+def test_a_fullest_place_that_only_beats_the_mean_of_the_others_is_not_the_minimum() -> None:
+    """What was tested before: the fullest against the mean of the others. It agreed with this."""
+    curve = np.array([30.0, 30.0, 5.0, 2.0])[:, None] + np.random.default_rng(8).normal(0, 0.5, (4, 12))
+    full = np.array([1, 1, 9, 1])[:, None] + np.zeros((1, 12))
+    assert (np.delete(curve, 2, 0).mean(0) - curve[2]).min() > 10
+    assert lowest("the minimum is there", "AA", range(1, 5), curve, full).verdict == DISAGREES
+
+
+def test_a_flat_curve_seldom_has_its_minimum_anywhere() -> None:
+    rng, full = np.random.default_rng(9), np.array([1, 5, 2, 2])[:, None] + np.zeros((1, 10))
+    found = [lowest("", "AA", range(4), rng.normal(0, 1, (4, 10)), full).verdict for _ in range(600)]
+    assert found.count(AGREES) <= 12 and found.count(DISAGREES) <= 30
+
+
+def test_what_rests_on_a_condition_that_fails_is_void() -> None:
+    claim = above("they are worse", "AA", [3, 4, 5])
+    good, bad = above("flips do something", "AA", [3, 4, 5]), above("flips do something", "AA", [-3, 4, -5])
+    assert resting(good, [claim], "nothing") == [claim, good]
+    assert resting(bad, [claim], "nothing") == [Verdict(claim.claim, VOID, "nothing"), bad]
 
 
 def test_a_limit_is_exceeded_or_not_by_the_whole_interval() -> None:

@@ -92,7 +92,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     chance = (n + 1) / 2
     return [
         Verdict(
-            "The relaxed bilevel problem finds the best single flip of the victim it was solved for.",
+            "Not in the thesis: the relaxed bilevel problem finds the best single flip of the victim it is solved for.",
             exceeds(low, high, 0.5),
             f"it does in {best} of {sets} sets [{100 * low:.0f} %, {100 * high:.0f} %]; median rank "
             f"{np.median(ranks['found', 'same']):.0f} of {n}",
@@ -102,13 +102,13 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             sets,
         ),
         above(
-            "Its flip is better than chance, on that victim.",
+            "Not in the thesis: its flip is better than chance, on that victim.",
             f"mean rank of chance ({chance:g}) minus rank of the flip",
             chance - ranks["found", "same"],
             unit="ranks",
         ),
         above(
-            "Its flip is better than chance, on victims with other initialisations.",
+            "Not in the thesis: its flip is better than chance, on victims with other initialisations.",
             f"mean rank of chance ({chance:g}) minus rank of the flip by the mean loss of {settings['fresh']} others",
             chance - ranks["found", "fresh"],
             unit="ranks",

@@ -11,8 +11,9 @@ from scipy.stats import spearmanr
 
 from lnbench import graphs
 from lnbench.adversary import pgd
-from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks
+from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images, networks
 from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above
 from lnbench.victims import train
 
@@ -31,16 +32,18 @@ QUICK = {
     "gamma": 0.05,
     "networks": 4,
 }
-FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "gamma": 0.002}
+FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "gamma": 0.002, "splits": 16, "epsilon": epsilon.GRID}
+PLAN = {"random": Plan(4, 4.7, "coloring quick")}
 CHOICES = (
     *images.CHOICES,
     images.TARGETED,
+    epsilon.RULE,
     "{flips} flips 5 → 6; {randoms} random sets a split.",
     "The graph of class 5 is in ℓ2, with γ the {gamma} quantile of its pair distances (the thesis uses ℓ∞, in which "
     "the graph is empty or complete). It is coloured greedily so that neighbours and second neighbours differ.",
     "{networks} networks of the same shape learn the colours of the fives only. The score of a point is the number of "
-    "its neighbours that the attack above brings to its colour, summed over the networks. The points with the highest "
-    "scores are flipped; ties are broken at random.",
+    "its neighbours that the attack above, at the middle ε, brings to its colour, summed over the networks. The points "
+    "with the highest scores are flipped; ties are broken at random. At full size the network stays an MLP.",
 )
 
 
@@ -67,8 +70,9 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     )
     edges = np.array([pair for i, j in graph.edges for pair in ((i, j), (j, i))], dtype=np.int64).reshape(-1, 2)
     start, end = torch.from_numpy(edges).T
-    radius, steps = [cell["epsilon"]], cell["pgd_steps"]
-    reached = pgd(colourers, points[start], colours[end], targeted=True, epsilons=radius, steps=steps).broken[:, 0]
+    radii, steps = epsilon.radii(cell["epsilon"]), cell["pgd_steps"]
+    middle = radii[len(radii) // 2 :][:1]
+    reached = pgd(colourers, points[start], colours[end], targeted=True, epsilons=middle, steps=steps).broken[:, 0]
     scores = np.zeros(len(source))
     np.add.at(scores, edges[:, 1], reached.sum(0).numpy())
     groups = {
@@ -89,12 +93,14 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     learnt = 100 * collect(results, "learnt")
     values = [entry["result"] for entry in results]
     correlations = [float(spearmanr(value["scores"], value["degrees"]).statistic) for value in values]
+    random = above(
+        "Random flips are still better than those of the highest scores.",
+        "AA, highest scores minus random",
+        flip_set_results.aa(results, "coloring")[0] - flip_set_results.random_aa(results),
+        plan=PLAN["random"],
+    )
     return [
-        above(
-            "Random flips are still better than those of the highest scores.",
-            "AA, highest scores minus random",
-            flip_set_results.aa(results, "coloring")[0] - flip_set_results.random_aa(results),
-        ),
+        *flip_set_results.against_random(settings, results, [random]),
         Verdict(
             "The network memorises the colours.",
             AGREES if learnt.mean() >= 95 else DISAGREES,
@@ -114,8 +120,11 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
 
 
 def draw(settings: Settings, results: Results) -> Figure:
-    """Adversarial accuracy by split, and scores against degrees."""
-    figure, ((left, right),) = drawing.panels(2, width=3.7, height=3.0)
+    """Adversarial accuracy by split, scores against degrees, and adversarial accuracy over the radius."""
+    radii = len(epsilon.radii(settings["epsilon"])) > 1
+    figure, ((left, right, *rest),) = drawing.panels(2 + radii, width=3.5, height=3.0)
+    if radii:
+        flip_set_results.plot_radii(rest[0], settings, results, "(c) The choice of ε")
     arms = {
         "clean": (flip_set_results.clean_aa(results), drawing.CLEAN),
         "random": (flip_set_results.random_aa(results), drawing.RANDOM),

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lnbench import graphs
-from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks
+from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images, networks, shared_networks
 from lnbench.thesis.experiment import Results, Settings
+from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, negated, spread, valley
 
 if TYPE_CHECKING:
@@ -25,17 +26,23 @@ QUICK = {
     "pgd_steps": 20,
     "gamma": 0.1,
 }
-FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60}
+FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "randoms": 1, "splits": 16, "epsilon": epsilon.GRID}
+PLAN = {
+    "structure": Plan(3, 9.4, "density quick", "alike", levels=5),
+    "valley": Plan(10, 14, "density quick", tests=3, refutes=True),
+}
 CHOICES = (
     *images.CHOICES,
     images.TARGETED,
+    epsilon.RULE,
     "Along each score class 5 is cut into {buckets} buckets of equal size; a set has {flips} random flips 5 → 6 from "
     "one bucket. {randoms} random sets a split.",
     "Scores: the degree in the class graph (ℓ2, γ the {gamma} quantile of the pair distances in the class); the log "
     "density of a Gaussian fitted to the inputs of the class; the same for the penultimate features of a clean "
     "network. Singular covariances are shrunk (Ledoit–Wolf).",
     "As there are three scores, every verdict holds at 5 % for three tests at once (Bonferroni). “No structure” means "
-    "that the 95 % limit of the standard deviation between buckets is below 3 pp.",
+    "that the 95 % limit of the standard deviation between buckets is below 3 pp. At full size the network stays an "
+    "MLP.",
 )
 _SCORES = {"degree": "degree", "input": "Gaussian, inputs", "features": "Gaussian, features"}
 
@@ -49,7 +56,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     """Three scores of every five; then one network per score and bucket, and per random set."""
     sample = images.load_mnist(cell)
     source = sample.of_class(5)
-    clean = networks.train(cell, sample, sample.labels)
+    clean = shared_networks.clean(cell, sample)
     points = sample.inputs[source]
     graph = graphs.class_graph(points, graphs.radius(points, cell["gamma"]))
     scores = {
@@ -72,21 +79,34 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
         aa = flip_set_results.aa(results, group)
         verdicts += [
             negated(
-                spread("", f"{name}: AA over buckets", aa, margin=3.0, tests=len(_SCORES)),
+                spread("", f"{name}: AA over buckets", aa, margin=3.0, tests=len(_SCORES), plan=PLAN["structure"]),
                 f"Density by {name}: the curve shows no structure.",
             ),
             negated(
-                valley("", f"{name}: AA over buckets 1 (sparsest) to last", range(1, len(aa) + 1), aa, len(_SCORES)),
+                valley(
+                    "",
+                    f"{name}: AA over buckets 1 (sparsest) to last",
+                    range(1, len(aa) + 1),
+                    aa,
+                    len(_SCORES),
+                    PLAN["valley"],
+                ),
                 f"Density by {name}: AA does not first fall and then rise, as it does on the toy set.",
             ),
         ]
-    return [*verdicts, flip_set_results.memorisation(results)]
+    return [
+        *flip_set_results.against_random(settings, results, verdicts),
+        flip_set_results.memorisation(results),
+    ]
 
 
 def draw(settings: Settings, results: Results) -> Figure:
-    """Adversarial accuracy over the buckets, one panel a score."""
-    figure, (axes,) = drawing.panels(3, width=2.7, height=2.9, sharey=True)
-    for axis, letter, (group, name) in zip(axes, "abc", _SCORES.items(), strict=True):
+    """Adversarial accuracy over the buckets, one panel a score; and over the radius."""
+    radii = len(epsilon.radii(settings["epsilon"])) > 1
+    figure, (axes,) = drawing.panels(3 + radii, width=2.7, height=2.9, sharey=True)
+    if radii:
+        flip_set_results.plot_radii(axes[3], settings, results, "(d) The choice of ε")
+    for axis, letter, (group, name) in zip(axes[:3], "abc", _SCORES.items(), strict=True):
         flip_set_results.plot(
             axis,
             flip_set_results.aa(results, group),

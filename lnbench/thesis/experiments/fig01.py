@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lnbench.adversary import PRESETS, pgd
-from lnbench.thesis import drawing, images, networks
+from lnbench.thesis import drawing, images, shared_networks
 from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.verdicts import UNDECIDED, Verdict, clopper_pearson, exceeds, interval, stays_below
 
@@ -35,7 +35,16 @@ QUICK = {
     "epsilons": [0.02, 0.04, 0.08, 0.15, 0.3],
     "pgd_steps": 40,
 }
-FULL = {**QUICK, "train": 60000, "test": 892, "splits": 20, "attacked": 8000, "steps": 9000, "batch": 128}
+FULL = {
+    **QUICK,
+    "train": 60000,
+    "test": 892,
+    "splits": 20,
+    "attacked": 8000,
+    "steps": 20000,
+    "batch": 128,
+    "rate": 0.01,
+}
 CHOICES = (
     "Every one of {splits} splits draws {train} of MNIST's 60,000 training points anew and tests on up to {test} "
     "points of each class, of which the untargeted attack gets {attacked}. The interval is over splits.",
@@ -58,7 +67,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     """One clean network: its accuracy, its fives as threes, its adversarial accuracy over the radius."""
     sample = images.load_mnist(cell)
     options = {name: cell[name] for name in ("channels", "kernel", "stride", "hidden")}
-    network = networks.train({**cell, "network": ["cnn", options]}, sample, sample.labels, report)
+    network = shared_networks.clean({**cell, "network": ["cnn", options]}, sample, report)
     tests, answers = torch.from_numpy(sample.test_inputs), torch.from_numpy(sample.test_labels)
     fives = sample.tests_of_class(5)
     to_three = pgd(

@@ -63,7 +63,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             expected,
         ),
         Verdict(
-            "The points lie in the region of highest density, about the mean.",
+            "Not in the thesis: the points lie where the density is highest, about the mean.",
             DISAGREES if high < 0.05 else AGREES,
             f"for d = {d}, {near} of {n} draws lie within σ√d/2 of their mean (share at most {high:.5f}): there the "
             "density is highest, but the mass is at r ≈ σ√d",

@@ -11,6 +11,7 @@ from torch import Tensor
 from lnbench.adversary import pgd
 from lnbench.thesis import drawing, toy_networks
 from lnbench.thesis.experiment import Results, Settings
+from lnbench.thesis.plan import AFTER, Plan
 from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above, valley
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ FULL = {
     "inner_epsilon": 0.25,
 }
 QUICK = {**FULL, "seeds": 6, "radii": [0.0, 0.5, 0.85, 1.25, 2.5]}
+PLAN = {
+    "valley": Plan(2, 3, AFTER),
+    "milder": Plan(1, 2.7, AFTER),
+    "pgd": Plan(2, 1.8, AFTER),
+}
 CHOICES = (
     *toy_networks.CHOICES,
     "The means lie at distance µ√d/σ = {distance} from the boundary; {per_class} poisons per class.",
@@ -94,6 +100,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
                 f"AA, {label}",
                 radii,
                 aa[arm],
+                plan=PLAN["valley"],
             )
             for arm, label in _ARMS.items()
         ),
@@ -101,11 +108,13 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             "Poisons of a third class are milder (§4.2 and §4.9; §4.3 calls the two very similar).",
             "AA, third class minus opposite class, all r",
             (aa["third"] - aa["opposite"]).mean(0),
+            plan=PLAN["milder"],
         ),
         above(
             "PGD training makes the poisoned network's AA worse.",
             "AA, third class without minus with PGD training, all r",
             (aa["third"] - aa["pgd"]).mean(0),
+            plan=PLAN["pgd"],
         ),
         Verdict(
             "The classifiers reach 100 % training accuracy in all of the experiments.",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import drawing, flip_set_results, flip_sets, images
-from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images
+from lnbench.thesis.experiment import Results, Settings
+from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, above, spread
 
 if TYPE_CHECKING:
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
 TITLE = "MNIST, 5 → 6: adversarial accuracy after a single flip, over points and seeds"
 THESIS = "§4.7, figure 9"
 QUICK = {**images.QUICK, "splits": 8, "points": 20, "test": 800, "epsilon": 0.075, "pgd_steps": 20}
-FULL = {**QUICK, **images.FULL, "splits": 20, "points": 40, "test": 892}
+FULL = {**QUICK, **images.FULL_CNN, "splits": 8, "points": 20, "test": 892, "epsilon": epsilon.GRID}
+PLAN = {"spread": Plan(1, 1.6, "fig09 quick", "differ", levels=20)}
 CHOICES = (
     "{train} of MNIST's 60,000 training points are drawn once, and {points} of their fives at random. Each is flipped "
     "alone (the thesis flips three), with {splits} seeds of the initialisation and the batch order; all networks of a "
     "seed share both. Up to {test} test points of class 5 are attacked.",
     images.NETWORK,
     images.TARGETED,
-    "The interval is over seeds, so the verdicts hold for this training set.",
+    epsilon.RULE,
+    "The random flips of the rule are these single ones. The interval is over seeds, so the verdicts hold for this "
+    "training set.",
 )
 
 
@@ -58,6 +62,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             "AA over single flips",
             aa,
             margin=0.5,
+            plan=PLAN["spread"],
         ),
         above(
             "Not in the thesis: the point that is worst on half of the seeds is worse than others on the other half.",
@@ -74,15 +79,18 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
 
 
 def draw(settings: Settings, results: Results) -> Figure:
-    """Adversarial accuracy for each flipped point over the seeds, worst first, beside the clean network."""
-    figure, ((axis,),) = drawing.panels(width=6.4, height=3.1)
+    """Adversarial accuracy for each flipped point over the seeds, worst first, beside the clean network; over radii."""
+    radii = len(epsilon.radii(settings["epsilon"])) > 1
+    figure, ((axis, *rest),) = drawing.panels(1 + radii, width=6.4 - 1.6 * radii, height=3.1)
+    if radii:
+        flip_set_results.plot_radii(rest[0], settings, results, "The choice of ε")
     aa = flip_set_results.aa(results, "single") / 100
     order = aa.mean(1).argsort()
     places = range(1, len(order) + 1)
     for seed in aa[order].T:
         axis.plot(places, seed, ".", color=drawing.POISONED, alpha=0.22, markersize=4)
     drawing.bars(axis, places, aa[order].tolist(), drawing.POISONED, f"mean of {aa.shape[1]} seeds")
-    drawing.level(axis, collect(results, "clean").tolist(), drawing.CLEAN, "clean")
+    drawing.level(axis, (flip_set_results.clean_aa(results) / 100).tolist(), drawing.CLEAN, "clean")
     axis.set(xlabel="the flipped point, lowest mean first", ylabel="AA (5 → 6)", xticks=places[::2])
     low, high = np.floor(20 * aa.min()) / 20, np.ceil(20 * aa.max()) / 20
     drawing.percent(axis, float(low), float(high))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks
+from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images, networks, shared_networks
 from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, above, falling
 
 if TYPE_CHECKING:
@@ -17,10 +18,17 @@ if TYPE_CHECKING:
 TITLE = "MNIST, zeros and ones: adversarial accuracy over the distance of the flips from the decision boundary"
 THESIS = "§4.9.2, figure 11"
 QUICK = {**images.QUICK, **images.ZEROS_AND_ONES, "splits": 10, "randoms": 3}
-FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL}
+FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL, "splits": 24, "randoms": 2, "epsilon": epsilon.GRID}
+PLAN = {
+    "trend": Plan(2, 2.4, "fig11 quick"),
+    "shape": Plan(10, 10, "fig11 quick"),
+    "nearest": Plan(5, 6.9, "fig11 quick"),
+    "farthest": Plan(5, 9, "fig11 quick"),
+}
 CHOICES = (
     *images.CHOICES,
     images.UNTARGETED,
+    epsilon.RULE,
     "Only zeros and ones are drawn; the network has two outputs, and a flip goes to the other class.",
     "The distance of a point is the number of steps of .01 of the unbounded untargeted attack on one clean network, "
     "at most {most}. Along it each class is cut into {buckets} bins of equal size. A set has {flips} flips from one "
@@ -36,7 +44,7 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
 def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Distances on a clean network; then one network per bin and per random set."""
     sample = images.load_mnist(cell, (0, 1))
-    clean = networks.train(cell, sample, sample.labels, num_classes=2)
+    clean = shared_networks.clean(cell, sample, num_classes=2)
     steps = networks.boundary_steps(clean, sample.inputs, sample.labels, targeted=False, most=cell["most"])
     half = cell["flips"] // 2
     classes = [sample.of_class(c) for c in (0, 1)]
@@ -56,11 +64,12 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """The trend, the shape, and the flips at both ends against random ones."""
     aa, random = flip_set_results.aa(results, "bins"), flip_set_results.random_aa(results)
     places = np.arange(1, len(aa) + 1)
-    return [
+    claims = [
         above(
             "Flips farther from the boundary lower the adversarial accuracy more.",
             "fall of AA per bin, least squares",
             -np.polyfit(places, aa, 1)[0],
+            plan=PLAN["trend"],
         ),
         falling(
             "The farther the worse: the curve falls all the way.",
@@ -68,16 +77,33 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             places.tolist(),
             aa,
             margin=3.0,
+            plan=PLAN["shape"],
         ),
-        above("The nearest flips do less than random ones.", "AA, nearest bin minus random", aa[0] - random),
-        above("The farthest flips do more than random ones.", "AA, random minus farthest bin", random - aa[-1]),
+        above(
+            "The nearest flips do less than random ones.",
+            "AA, nearest bin minus random",
+            aa[0] - random,
+            plan=PLAN["nearest"],
+        ),
+        above(
+            "The farthest flips do more than random ones.",
+            "AA, random minus farthest bin",
+            random - aa[-1],
+            plan=PLAN["farthest"],
+        ),
+    ]
+    return [
+        *flip_set_results.against_random(settings, results, claims),
         flip_set_results.memorisation(results),
     ]
 
 
 def draw(settings: Settings, results: Results) -> Figure:
-    """Adversarial accuracy per bin beside random flips, and the distance of the flips in each bin."""
-    figure, ((left, right),) = drawing.panels(2, width=3.7, height=3.0)
+    """Adversarial accuracy per bin beside random flips, the distance of the flips in each bin, and over the radius."""
+    radii = len(epsilon.radii(settings["epsilon"])) > 1
+    figure, ((left, right, *rest),) = drawing.panels(2 + radii, width=3.4, height=3.0)
+    if radii:
+        flip_set_results.plot_radii(rest[0], settings, results, "(c) The choice of ε")
     bins = "bin: nearest to farthest from the boundary"
     flip_set_results.plot(left, flip_set_results.aa(results, "bins"), results, "(a) Impact", bins, "AA, both classes")
     figure.legend(loc="outside lower center", ncols=3)

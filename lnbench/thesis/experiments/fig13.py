@@ -11,7 +11,8 @@ from scipy.stats import mannwhitneyu
 
 from lnbench.thesis import drawing, images, networks
 from lnbench.thesis.experiment import Results, Settings, collect
-from lnbench.thesis.verdicts import DISAGREES, UNDECIDED, Verdict, above, interval
+from lnbench.thesis.plan import Plan
+from lnbench.thesis.verdicts import DISAGREES, UNDECIDED, Verdict, above, interval, with_plan
 from lnbench.victims import train
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 TITLE = "MNIST: the training points closest to and farthest from the decision boundary, per class"
 THESIS = "§4.10, figure 13"
 QUICK = {**images.QUICK, "train": 2000, "splits": 8, "shown": 5, "planted": 20, "folds": 5, "sure": 0.9, "most": 100}
-FULL = {**QUICK, **images.FULL, "splits": 5, "planted": 600, "most": 1000}
+FULL = {**QUICK, **images.FULL_CNN, "splits": 5, "planted": 600, "most": 1000}
+PLAN = {
+    "closest": Plan(10, 3.8, "fig13 quick"),
+    "nearer": Plan(10, 2.3, "fig13 quick"),
+    "many": Plan(5, 6.1, "fig13 quick"),
+}
 CHOICES = (
     *images.CHOICES,
     "The distance of a point is the number of steps of .01 of the unbounded untargeted attack away from its label, at "
@@ -71,11 +77,20 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """Planted errors among the closest points, and how many errors of MNIST's own there can be."""
     planted = 100 * settings["planted"] / settings["train"]
     near, far = (interval(100 * collect(results, side).mean(1)) for side in ("near", "far"))
+    many = Verdict(
+        "Many of MNIST's points closest to the boundary have a wrong label.",
+        DISAGREES if near[2] < 20 else UNDECIDED,
+        f"networks that never saw them contradict {near[0]:.1f} % [{near[1]:.1f}, {near[2]:.1f}] of the closest, "
+        f"{far[0]:.1f} % of the farthest, {100 * collect(results, 'all').mean():.1f} % of all",
+        *near,
+        len(results),
+    )
     return [
         above(
             "There are label errors among the points closest to the boundary.",
             f"planted errors among the closest, minus their share of all points ({planted:.1f} %)",
             100 * collect(results, "among") - planted,
+            plan=PLAN["closest"],
         ),
         above(
             "Not in the thesis: label errors are closer to the boundary than other points.",
@@ -83,15 +98,9 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             100 * collect(results, "auc"),
             limit=50.0,
             unit="%",
+            plan=PLAN["nearer"],
         ),
-        Verdict(
-            "Many of MNIST's points closest to the boundary have a wrong label.",
-            DISAGREES if near[2] < 20 else UNDECIDED,
-            f"networks that never saw them contradict {near[0]:.1f} % [{near[1]:.1f}, {near[2]:.1f}] of the closest, "
-            f"{far[0]:.1f} % of the farthest, {100 * collect(results, 'all').mean():.1f} % of all",
-            *near,
-            len(results),
-        ),
+        with_plan(many, PLAN["many"], float((100 * collect(results, "near").mean(1)).std(ddof=1))),
     ]
 
 

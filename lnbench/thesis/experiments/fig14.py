@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from lnbench.thesis import drawing, images, networks, toy_networks
+from lnbench.thesis import drawing, images, networks, shared_networks, toy_networks
 from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, above, within
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 TITLE = "Lengths of the adversarial paths from the training points: zeros and ones of MNIST, and toy Gaussians"
 THESIS = "§4.10.3, figure 14"
 QUICK = {**images.QUICK, "splits": 8, "most": 200, "seeds": 20, "toy": toy_networks.FLIPPED, "toy_step": 0.02}
-FULL = {**QUICK, **images.FULL, "splits": 20, "most": 1000}
+FULL = {**QUICK, **images.FULL_CNN, "splits": 20, "most": 1000}
+PLAN = {"farther": Plan(2, 2.3, "fig14 quick"), "zeros": Plan(2, 1.6, "fig14 quick")}
 CHOICES = (
     *images.CHOICES,
     "Zeros and ones of MNIST: as many training points, all of these two classes. A path takes steps of ω = .01 along "
@@ -47,7 +49,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     toy, ten = cell["kind"] == _TOY, cell["kind"] == _TEN
     classes = 10 if ten else 2
     sample = toy_networks.sample(cell) if toy else images.load_mnist(cell, range(classes))
-    victims = networks.train(cell, sample, sample.labels, report, num_classes=classes)
+    victims = shared_networks.clean(cell, sample, report, num_classes=classes)
     goals = (sample.labels + 1) % 10 if ten else sample.labels
     step, most = cell.get("step", 0.01), cell["most"]
     steps = networks.boundary_steps(victims, sample.inputs, goals, targeted=ten, most=most, step=step)
@@ -72,12 +74,14 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             "median steps, farthest of ten classes minus the farther of zeros and ones",
             ten.max(1) - two.max(1),
             unit="steps",
+            plan=PLAN["farther"],
         ),
         above(
             "Not in the thesis: zeros are farther from the boundary than ones.",
             "median steps, class 0 minus class 1",
             two[:, 0] - two[:, 1],
             unit="steps",
+            plan=PLAN["zeros"],
         ),
         above(
             "Not in the thesis: on the toy set the path lengths rank the points by their true distance.",

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks, toy_networks
+from lnbench.thesis import (
+    drawing,
+    epsilon,
+    flip_set_results,
+    flip_sets,
+    images,
+    networks,
+    shared_networks,
+    toy_networks,
+)
 from lnbench.thesis.experiment import Results, Settings, collect
-from lnbench.thesis.verdicts import Verdict, above, falling, memorised
+from lnbench.thesis.plan import Plan
+from lnbench.thesis.verdicts import Verdict, above, falling, lowest, memorised
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,10 +29,16 @@ THESIS = "§4.10.3, figure 15"
 _BOTH = {"buckets": 6, "draws": 2, "randoms": 4, "pgd_steps": 20, "most": 200}
 _TOY_SETTINGS = {**toy_networks.FLIPPED, **_BOTH, "splits": 20, "flips": 4, "epsilon": 0.5, "step": 0.02}
 QUICK = {**images.QUICK, **images.ZEROS_AND_ONES, **_BOTH, "splits": 8, "toy": _TOY_SETTINGS}
-FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL}
+FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL, "splits": 24, "draws": 1, "randoms": 2, "epsilon": epsilon.GRID}
+PLAN = {
+    "nearest": Plan(8, 7.6, "fig15 quick"),
+    "growing": Plan(10, 8, "fig15 quick"),
+    "minimum": Plan(5, 7, "fig15 quick"),
+}
 CHOICES = (
     *images.CHOICES,
     images.UNTARGETED,
+    epsilon.RULE,
     "Only zeros and ones are drawn; {flips} labels are flipped to the other class. Path lengths are steps of .01 of "
     "the unbounded untargeted attack on one clean network. As in the thesis the lengths of both classes together, "
     "between their 5 % and 95 % quantiles, are cut into {buckets} ranges of equal width. Each range gives {draws} "
@@ -44,7 +60,7 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
 def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
     """Path lengths on a clean network; then one network per set of flips, from every range and random."""
     sample = toy_networks.sample(cell) if cell["kind"] == _TOY else images.load_mnist(cell, (0, 1))
-    clean = networks.train(cell, sample, sample.labels, num_classes=2)
+    clean = shared_networks.clean(cell, sample, num_classes=2)
     step, most = cell.get("step", 0.01), cell["most"]
     steps = networks.boundary_steps(clean, sample.inputs, sample.labels, targeted=False, most=most, step=step)
     sets, inside = flip_sets.width_buckets(steps, cell["buckets"], cell["flips"], sample.rng, cell["draws"])
@@ -61,29 +77,33 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     for kind, name in ((_MNIST, "zeros and ones"), (_TOY, "toy set")):
         some = _of_kind(results, kind)
         aa, random = _aa_by_range(some), flip_set_results.random_aa(some)
-        fullest, others = flip_set_results.fullest_bucket(some, aa)
-        claims = (
+        claims = [
             "the closer the flips are to the boundary, the less the adversarial accuracy falls.",
             "farther from the boundary the impact only grows.",
             "the minimum is where most of the training points lie.",
-        )
-        if kind == _TOY:
-            nearest, growing, minimum = (f"Not in the thesis, on the toy set: {claim}" for claim in claims)
-        else:
-            nearest, growing, minimum = (claim[0].upper() + claim[1:] for claim in claims)
-        verdicts += [
-            above(nearest, f"{name}: AA, nearest range minus random", aa[0] - random),
-            falling(growing, f"{name}: AA over ranges 1 (nearest) to last", range(1, len(aa) + 1), aa, margin=3.0),
-            above(minimum, f"{name}: AA, mean of the other ranges minus the fullest range", others - fullest),
         ]
+        ours, plan = kind == _TOY, {} if kind == _TOY else PLAN
+        start = "Not in the thesis, on the toy set: " if ours else ""
+        nearest, growing, minimum = (start + (claim if ours else claim[0].upper() + claim[1:]) for claim in claims)
+        places, over = range(1, len(aa) + 1), f"{name}: AA over ranges 1 (nearest) to last"
+        made = [
+            above(nearest, f"{name}: AA, nearest range minus random", aa[0] - random, plan=plan.get("nearest")),
+            falling(growing, over, places, aa, margin=3.0, plan=plan.get("growing")),
+            lowest(minimum, over, places, aa, collect(some, "inside").T, plan.get("minimum")),
+        ]
+        verdicts += made if ours else flip_set_results.against_random(settings, some, made)
         if "memorised" in some[0]["result"]:  # the first results on the toy set do not have it
             shares |= {f"{group}, {name}": share for group, share in flip_set_results.memorised_shares(some).items()}
     return [*verdicts, memorised(shares)]
 
 
 def draw(settings: Settings, results: Results) -> Figure:
-    """Adversarial accuracy per range above the share of the points in it, for both sets."""
-    figure, axes = drawing.panels(2, 2, width=3.7, height=2.3, height_ratios=[3, 1.5], sharex="col")
+    """Adversarial accuracy per range above the share of the points in it, for both sets; and over the radius."""
+    radii = len(epsilon.radii(settings["epsilon"])) > 1
+    figure, axes = drawing.panels(2 + radii, 2, width=3.7, height=2.3, height_ratios=[3, 1.5], sharex="col")
+    if radii:
+        flip_set_results.plot_radii(axes[0, 2], settings, _of_kind(results, _MNIST), "(c) The choice of ε")
+        axes[1, 2].set_axis_off()
     x = "range of path length: shortest to longest"
     for column, (kind, title) in enumerate(((_MNIST, "(a) Zeros and ones of MNIST"), (_TOY, "(b) Toy Gaussians"))):
         some = _of_kind(results, kind)

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from lnbench import graphs
-from lnbench.thesis import drawing, flip_set_results, flip_sets, images, networks
+from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images, networks, shared_networks
 from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, above, interval, within
 
 if TYPE_CHECKING:
@@ -30,10 +31,16 @@ QUICK = {
     "test": 40,
     "margin": 1.0,
 }
-FULL = {**QUICK, **images.FULL, "test": 200, "per_class": 30, "epsilon": 0.1}
+FULL = {**QUICK, **images.FULL, "test": 200, "per_class": 30, "splits": 24, "randoms": 2, "epsilon": epsilon.GRID}
+PLAN = {
+    "worse": Plan(2, 2.5, "graphs-cifar10 quick", tests=7),
+    "no better": Plan(1, 2.5, "graphs-cifar10 quick", "within", tests=7),
+    "overlap": Plan(10, 7, "graphs-cifar10 quick"),
+}
 CHOICES = (
     *images.CHOICES,
     images.UNTARGETED,
+    epsilon.RULE,
     "A set has {per_class} flips in every class, to the next class (9 → 0); {randoms} random sets a split.",
     "Class graphs are in ℓ2, with γ the {gamma} quantile of the pair distances in a class. Greedy picks the points of "
     "highest degree; coverage is greedy maximum coverage of closed neighbourhoods on the same graph. (Algorithms 2 "
@@ -43,7 +50,7 @@ CHOICES = (
     "sum of their ranks.",
     "As seven strategies are compared, every interval is for seven tests at once (Bonferroni). “Neither better nor "
     "worse” means within ±{margin} pp of random flips.",
-    "The thesis tried CIFAR-10, too: see `graphs-cifar10`.",
+    "At full size the network stays an MLP. The thesis tried CIFAR-10, too: see `graphs-cifar10`.",
 )
 _SPACES = {"input": "inputs", "pca": "PCA", "features": "features"}
 _RULES = {"greedy": graphs.high_degree, "coverage": graphs.coverage}
@@ -92,20 +99,28 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
         difference = flip_set_results.aa(results, group)[0] - random
         if group.startswith("input"):
             claim = f"Class graphs on {name}: strictly worse than random flips (the network is more robust)."
-            verdicts.append(above(claim, "AA, picked minus random", difference, tests=tests))
+            verdicts.append(above(claim, "AA, picked minus random", difference, tests=tests, plan=PLAN["worse"]))
         else:
             claim = f"Class graphs on {name}: neither better nor worse than random flips."
-            margin = settings["margin"]
-            verdicts.append(within(claim, "AA, picked minus random", difference, margin=margin, tests=tests))
+            how = {"margin": settings["margin"], "tests": tests, "plan": PLAN["no better"]}
+            verdicts.append(within(claim, "AA, picked minus random", difference, **how))
     shared = 100 * collect(results, "shared", "input")
     claim = "For small budgets the second algorithm selects almost the same points as the greedy one."
     what = "share of the greedy picks that coverage picks too, on the inputs"
-    return [*verdicts, above(claim, what, shared, limit=80.0, unit="%"), flip_set_results.memorisation(results)]
+    return [
+        *flip_set_results.against_random(settings, results, verdicts),
+        above(claim, what, shared, limit=80.0, unit="%", plan=PLAN["overlap"]),
+        flip_set_results.memorisation(results),
+    ]
 
 
 def draw(settings: Settings, results: Results) -> Figure:
-    """Every strategy against random flips, and the overlap of the two rules in each space."""
-    figure, ((left, right),) = drawing.panels(2, width=3.9, height=3.2, width_ratios=[2.2, 1])
+    """Every strategy against random flips, the overlap of the two rules in each space, and over the radius."""
+    radii = len(epsilon.radii(settings["epsilon"])) > 1
+    ratios = [2.2, 1, 1.3] if radii else [2.2, 1]
+    figure, ((left, right, *rest),) = drawing.panels(len(ratios), width=3.9, height=3.2, width_ratios=ratios)
+    if radii:
+        flip_set_results.plot_radii(rest[0], settings, results, "(c) The choice of ε")
     random, tests = flip_set_results.random_aa(results), len(_NAMES)
     for y, group in enumerate(reversed(_NAMES)):
         values = flip_set_results.aa(results, group)[0] - random
@@ -128,7 +143,7 @@ def draw(settings: Settings, results: Results) -> Figure:
 def _spaces(cell: dict[str, Any], sample: networks.Sample) -> dict[str, np.ndarray]:
     """Every training point in each space, (n, d)."""
     flat = sample.inputs.reshape(len(sample.inputs), -1).astype(np.float64)
-    clean = networks.train(cell, sample, sample.labels)
+    clean = shared_networks.clean(cell, sample)
     dims = min(cell["dims"], *flat.shape)
     return {
         "input": flat,

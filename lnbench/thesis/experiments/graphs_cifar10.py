@@ -34,14 +34,15 @@ FULL = {
     "train": 50000,
     "test": 100,
     "per_class": 25,
-    "splits": 8,
+    "splits": 24,
     "steps": 11700,
     "batch": 128,
     "rate": 0.1,
     "recipe": {"optimiser": "sgd", "weight_decay": 0.0005},
     "device": "cuda",
-    "epsilon": 0.00784,
+    "epsilon": [0.001, 0.002, 0.004, 0.00784, 0.0157],
 }
+PLAN = graphs.PLAN
 CHOICES = (
     "Every one of {splits} splits draws {train} of CIFAR-10's 50,000 training points anew and tests on up to {test} "
     "points of each class. The interval is over splits. The data is the original or, if that is not on this machine, "

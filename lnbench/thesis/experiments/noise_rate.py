@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lnbench.thesis import drawing, images, networks
+from lnbench.thesis import drawing, epsilon, images, networks
 from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, above, memorised, within
 
 if TYPE_CHECKING:
@@ -22,14 +23,21 @@ QUICK = {
     "test": 60,
     "rates": [0.0, 0.005, 0.01, 0.02, 0.05, 0.1],
     "steps": 700,
-    "epsilon": 0.05,
+    "epsilon": epsilon.GRID,
     "pgd_steps": 20,
 }
-FULL = {**QUICK, **images.FULL, "test": 1000, "steps": 20000}
+FULL = {**QUICK, **images.FULL_CNN, "test": 1000}
+PLAN = {
+    "clean": Plan(1, 0.72, "noise-rate quick", "within"),
+    "adversarial": Plan(5, 0.9, "noise-rate quick"),
+    "more": Plan(5, 0.7, "noise-rate quick"),
+}
 CHOICES = (
     *images.CHOICES,
     images.UNTARGETED,
-    "η·n labels, drawn at random from all classes, become a random other class.",
+    epsilon.RULE,
+    "η·n labels, drawn at random from all classes, become a random other class. “Noticeably” means by 1 pp. The random "
+    "flips of the rule are those at η = 1 %.",
     "The training accuracy gives a lower limit of the flips memorised: all points that are not fitted may be flips.",
 )
 
@@ -57,8 +65,9 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
 
 def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """What noise does to clean accuracy and to adversarial accuracy, and whether it is memorised."""
-    clean, adversarial, training = (100 * collect(results, k).T for k in ("clean", "adversarial", "training"))
+    clean, training = (100 * collect(results, k).T for k in ("clean", "training"))
     small, n = settings["rates"].index(0.01), settings["train"]
+    at, adversarial = _adversarial(settings, results)
     at_least = {
         f"η = {100 * rate:g} %": (100 - (100 - accuracy) * n / round(rate * n)).clip(0)
         for rate, accuracy in zip(settings["rates"], training, strict=True)
@@ -70,33 +79,62 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             "clean accuracy, no noise minus η = 1 %",
             clean[0] - clean[small],
             margin=1.0,
+            plan=PLAN["clean"],
         ),
         above(
             "Memorising label noise lowers adversarial accuracy.",
-            "adversarial accuracy, no noise minus η = 1 %",
+            f"ε = {at:g}: adversarial accuracy, no noise minus η = 1 %",
             adversarial[0] - adversarial[small],
+            plan=PLAN["adversarial"],
         ),
         above(
             "Memorising label noise lowers adversarial accuracy by more than test accuracy.",
             "difference of the two falls, mean over rates above 0",
             ((adversarial[0] - adversarial) - (clean[0] - clean))[1:].mean(0),
+            plan=PLAN["more"],
         ),
         memorised(at_least, lower_limits=True),
     ]
 
 
 def draw(settings: Settings, results: Results) -> Figure:
-    """Clean, adversarial and training accuracy over η."""
-    figure, ((axis,),) = drawing.panels(width=4.6, height=3.1)
+    """Clean, adversarial and training accuracy over η, and adversarial accuracy over the radius."""
+    radii = epsilon.radii(settings["epsilon"])
+    figure, ((left, *rest),) = drawing.panels(1 + (len(radii) > 1), width=4.6, height=3.1)
     places = range(len(settings["rates"]))
-    for key, colour, label in (
-        ("clean", drawing.CLEAN, "clean accuracy"),
-        ("adversarial", drawing.POISONED, f"untargeted adversarial accuracy, ε = {settings['epsilon']:g}"),
-        ("training", drawing.GREY, "training accuracy on the noisy labels"),
+    names = [f"{100 * rate:g} %" for rate in settings["rates"]]
+    at, adversarial = _adversarial(settings, results)
+    for values, colour, label in (
+        (collect(results, "clean").T, drawing.CLEAN, "clean accuracy"),
+        (adversarial / 100, drawing.POISONED, f"untargeted adversarial accuracy, ε = {at:g}"),
+        (collect(results, "training").T, drawing.GREY, "training accuracy on the noisy labels"),
     ):
-        drawing.curve(axis, places, collect(results, key).T.tolist(), colour, label)
-    axis.set_xticks(list(places), [f"{100 * rate:g} %" for rate in settings["rates"]])
-    axis.set(xlabel="rate of random label noise η", ylabel="accuracy")
-    drawing.percent(axis)
-    axis.legend(loc="center left", bbox_to_anchor=(0.0, 0.57))
+        drawing.curve(left, places, values.tolist(), colour, label)
+    left.set_xticks(list(places), names)
+    left.set(xlabel="rate of random label noise η", ylabel="accuracy")
+    drawing.percent(left)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=1 + (len(radii) > 1) * 2)
+    for right in rest:
+        curves, small = _curves(results) / 100, settings["rates"].index(0.01)
+        for rate, colour in ((0, drawing.CLEAN), (small, drawing.RANDOM), (len(names) - 1, drawing.POISONED)):
+            drawing.curve(right, radii, curves[:, rate].tolist(), colour, f"η = {names[rate]}")
+        right.axvline(at, color="black", linewidth=0.9, linestyle=":")
+        right.axhline(epsilon.AIM / 100, color=drawing.GREY, linewidth=0.7)
+        right.set(xlabel="ε (ℓ∞); dotted: that of the rule", title="The choice of ε")
+        right.legend(loc="upper right")
+        drawing.percent(right)
     return figure
+
+
+def _curves(results: Results) -> np.ndarray:
+    """Adversarial accuracy in percent, (epsilon, rate, split)."""
+    values = 100 * collect(results, "adversarial")
+    curves: np.ndarray = (values if values.ndim == 3 else values[..., None]).T
+    return curves
+
+
+def _adversarial(settings: Settings, results: Results) -> tuple[float, np.ndarray]:
+    """The radius of the rule, and adversarial accuracy there, in percent, (rate, split)."""
+    curves = _curves(results)
+    at = epsilon.chosen(curves[:, 0], curves[:, settings["rates"].index(0.01)])
+    return epsilon.at(settings, at), curves[at]

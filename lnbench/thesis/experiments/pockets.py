@@ -7,41 +7,55 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lnbench.adversary import path_lengths
-from lnbench.thesis import drawing, flip_sets, images, networks
-from lnbench.thesis.experiment import Results, Settings
-from lnbench.thesis.verdicts import Verdict, above, interval, stays_below
+from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images, networks, shared_networks
+from lnbench.thesis.experiment import Results, Settings, collect
+from lnbench.thesis.plan import GUESS, Plan
+from lnbench.thesis.verdicts import Verdict, above, memorised
 from lnbench.victims import Victims
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "MNIST, 9 → 0: pocket radius and connectivity of memorised flips, and the drop of adversarial accuracy"
+TITLE = "MNIST, 9 → 0: what each memorised flip costs, beside its pocket radius and its bridge to the target class"
 THESIS = "§4.10, figure 12"
 QUICK = {
     **images.QUICK,
-    "networks": 16,
-    "flips": 2,
-    "epsilon": 0.05,
+    "test": 150,
+    "networks": 2,
+    "flips": 5,
+    "epsilon": epsilon.GRID,
     "pgd_steps": 20,
     "step": 0.002,
     "most": 500,
     "along": 101,
     "map": 48,
 }
-FULL = {**QUICK, **images.FULL, "test": 1000, "networks": 32, "flips": 30, "epsilon": 0.1}
+FULL = {**QUICK, **images.FULL, "test": 1000, "networks": 2, "flips": 20}
+PLAN = {
+    "bridge": Plan(2, 2.9, "pockets quick"),
+    "radius": Plan(2, 3.5, "pockets quick"),
+    "connected": Plan(20, 10, GUESS),
+    "owners": Plan(10, 6, "pockets quick"),
+}
 CHOICES = (
     *images.CHOICES,
     images.TARGETED,
-    "{networks} networks a split with {flips} random flips 9 → 0 each, and a clean one. Only memorised flips count.",
+    epsilon.RULE,
+    "{networks} networks a split with {flips} random flips 9 → 0 each, and a clean one; the random flips of the rule "
+    "are these. Each network is trained again without each of its flips in turn. What a flip costs is AA without it "
+    "minus AA with it; a test point that is broken with it and not without it is its own. Only memorised flips count. "
+    "At full size the network stays an MLP.",
     "The pocket radius is the length of the adversarial path from the flip back to its true class, in ℓ∞, with steps "
     "of {step} and at most {most} of them.",
     "Connectivity is the share of {along} points on the segment from the flip to the nearest (ℓ2) training point of "
-    "class 0 that the network classifies as 0. The bridge is the least lead, on the same points, of the probability "
-    "of class 0 over the next.",
-    "Within a split the drop of AA below the clean network is regressed on the mean radius and the mean connectivity "
-    "(or bridge) of a network's flips, both standardised. The interval is over the slopes of the splits.",
+    "class 0 that the network classifies as 0. It is 100 % for nearly all flips. What varies is the bridge, the least "
+    "lead, on the same points, of the probability of class 0 over the next: it stands for how far the boundary is "
+    "stretched.",
+    "Within a split the costs of the flips are regressed on radius and bridge, both standardised. The interval is over "
+    "the slopes of the splits.",
 )
 
 
@@ -51,18 +65,20 @@ def cells(settings: Settings) -> list[dict[str, Any]]:
 
 
 def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:
-    """Pocket and connection of every flip in its network, and the adversarial accuracy of every network."""
+    """Pocket and bridge of every flip in its network, and what AA is with it and without it."""
     sample = images.load_mnist(cell)
     sets = flip_sets.random_sets([sample.of_class(9)], cell["flips"], cell["networks"], sample.rng)
-    labels = np.stack([sample.labels, *(sample.flipped(index, 0) for index in sets)])
-    victims = networks.train(cell, sample, labels, report)
-    clean, *aa = networks.adversarial_accuracy(cell, victims, sample.tests_of_class(9), 0)
+    rows = [np.delete(index, leave) for index in sets for leave in ([], *range(len(index)))]
+    labels = np.stack([sample.flipped(index, 0) for index in rows])
+    victims, clean = networks.train(cell, sample, labels, report), shared_networks.clean(cell, sample)
+    tests = sample.tests_of_class(9)
+    (unflipped,), broken = (networks.broken(cell, stack, tests, 0) for stack in (clean, victims))
+    per, (owners, costs) = 1 + cell["flips"], ownership(broken, unflipped, cell["flips"])
     inputs = torch.from_numpy(sample.inputs)
     zeros = inputs[sample.of_class(0)]
     flips = []
-    for v, index in enumerate(sets, 1):
-        one = _one(victims, v)
-        points = inputs[index]
+    for v, index in enumerate(sets):
+        one, points = _one(victims, per * v), inputs[index]
         steps = path_lengths(one, points, torch.full((len(index),), 9), step=cell["step"], max_steps=cell["most"])[0]
         near = zeros[torch.cdist(points.flatten(1), zeros.flatten(1)).argmin(1)]
         along = torch.linspace(0, 1, cell["along"]).view(-1, 1, 1, 1)
@@ -72,74 +88,98 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
             predicted = shares.argmax(-1)
             flips.append(
                 {
-                    "network": v - 1,
+                    "network": v,
                     "kept": bool(predicted[0] == 0),
                     "radius": cell["step"] * int(steps[i]),
                     "connected": predicted.eq(0).float().mean().item(),
                     "bridge": (shares[:, 0] - shares[:, 1:].amax(1)).min().item(),
+                    "cost": costs[v, i].tolist(),
                     "at": int(index[i]),
                 }
             )
-    result = {"clean": clean, "aa": aa, "flips": flips, "maps": []}
+    result: dict[str, Any] = {
+        "clean": (1 - unflipped.float().mean(1)).tolist(),
+        "aa": {"random": (1 - broken[::per].float().mean(2)).tolist()},
+        "owners": owners,
+        "flips": flips,
+        "maps": [],
+    }
     memorised = sorted(_memorised(flips), key=lambda flip: float(flip["bridge"]))
     if cell["split"] == 0 and memorised:
-        result["maps"] = [_map(cell, sample, victims, flip) for flip in (memorised[0], memorised[-1])]
+        result["maps"] = [
+            _map(cell, sample, _one(victims, per * f["network"]), f) for f in (memorised[0], memorised[-1])
+        ]
     return result
 
 
 def verdicts(settings: Settings, results: Results) -> list[Verdict]:
-    """Slopes of the drop on radius, connectivity and bridge, and how many flips are in closed pockets."""
-    slopes = [_slopes(entry["result"], "connected") for entry in results]
-    radius, connectivity = ([slope for both in slopes if (slope := both[i]) is not None] for i in (0, 1))
-    bridge = [slope for entry in results if (slope := _slopes(entry["result"], "bridge")[1]) is not None]
+    """Slopes of a flip's cost on its bridge and radius, how many are connected, and who owns the broken points."""
+    at = flip_set_results.radius(results)
+    slopes = np.array([some for entry in results if (some := _slopes(entry["result"]["flips"], at)) is not None])
+    radius, bridge = slopes.reshape(-1, 2).T
     flips = [entry["result"]["flips"] for entry in results]
-    memorised = [_memorised(split) for split in flips]
-    whole = interval([100 * np.mean([flip["connected"] > 0.999 for flip in split]) for split in memorised if split])
-    share = np.mean([100 * len(some) / len(split) for some, split in zip(memorised, flips, strict=True)])
-    return [
+    connected = [
+        100 * float(np.mean([flip["connected"] > 0.999 for flip in own]))
+        for split in flips
+        if (own := _memorised(split))
+    ]
+    owners = collect(results, "owners")[:, at]  # (split, number of owners)
+    claims = [
         above(
             "The worst flips are those that stretch the decision boundary.",
-            "change of the drop per standard deviation of connectivity, pocket radius held (splits in which it varies)",
-            connectivity,
-        ),
-        above(
-            "Not in the thesis: the same by the width of the bridge, because the connectivity of nearly all is 100 %.",
-            "change of the drop per standard deviation of the bridge, pocket radius held",
+            f"ε = {epsilon.at(settings, at):g}: change of a flip's cost per standard deviation of its bridge, pocket "
+            "radius held",
             bridge,
+            plan=PLAN["bridge"],
         ),
         above(
-            "Not in the thesis: a wider region of the wrong label is worse.",
-            "change of the drop per standard deviation of pocket radius, connectivity held",
+            "A large number of the flips lie in regions stretched out from the target class, and not in pockets.",
+            "share connected to class 0 all along the segment",
+            connected,
+            limit=50.0,
+            unit="%",
+            plan=PLAN["connected"],
+        ),
+        above(
+            "Not in the thesis: a flip with a wider pocket costs more.",
+            "change of a flip's cost per standard deviation of its pocket radius, bridge held",
             radius,
+            plan=PLAN["radius"],
         ),
-        Verdict(
-            "Memorised flips sit in closed pockets rather than on a stretched boundary.",
-            stays_below(*whole[1:], 50),
-            f"{whole[0]:.0f} % [{whole[1]:.0f}, {whole[2]:.0f}] of the memorised flips are connected to class 0 all "
-            f"along the segment; {share:.0f} % of the flips are memorised",
-            *whole,
-            len(results),
+        above(
+            "Not in the thesis: most of the points that flips break have one owner among them.",
+            f"share with one owner ({100 * np.mean(owners[:, 0] / owners.sum(1).clip(1)):.0f} % have none: any flip of "
+            "the set can go)",
+            100 * owners[:, 1] / owners.sum(1).clip(1),
+            limit=50.0,
+            unit="%",
+            plan=PLAN["owners"],
         ),
+    ]
+    return [
+        *flip_set_results.against_random(settings, results, claims),
+        memorised({"all": [100 * len(_memorised(split)) / len(split) for split in flips]}),
     ]
 
 
 def draw(settings: Settings, results: Results) -> Figure:
-    """Drop against radius and bridge, and the planes of the flips with the narrowest and with the widest bridge."""
+    """Cost against bridge, the choice of ε, and the planes of the flips with the narrowest and the widest bridge."""
     from matplotlib.colors import ListedColormap
 
-    figure, (axes,) = drawing.panels(3, width=3.1, height=3.2)
-    image = None
-    for entry in results:
-        means, drops = _by_network(entry["result"], "bridge")
-        if len(means):
-            radius, bridge = means.T
-            image = axes[0].scatter(radius, drops, c=bridge, s=18, cmap="viridis", vmin=-1, vmax=1, linewidths=0)
-    if image is not None:
-        figure.colorbar(image, ax=axes[0], label="bridge: least lead of p(0)", location="bottom", shrink=0.8)
-    axes[0].set(xlabel="pocket radius, ℓ∞", ylabel="drop of AA below clean, pp", title="(a) one dot a network")
+    figure, (axes,) = drawing.panels(4, width=2.7, height=3.2)
+    at = flip_set_results.radius(results)
+    every = [flip for entry in results for flip in _memorised(entry["result"]["flips"])]
+    if every:
+        bridge, cost, radius = np.array([[flip["bridge"], 100 * flip["cost"][at], flip["radius"]] for flip in every]).T
+        dots = axes[0].scatter(bridge, cost, c=radius, s=16, cmap="viridis", linewidths=0)
+        figure.colorbar(dots, ax=axes[0], label="pocket radius, ℓ∞", location="bottom", shrink=0.8)
+    axes[0].axhline(0, color="black", linewidth=0.9)
+    axes[0].set(xlabel="bridge: least lead of p(0)", ylabel="cost of the flip: AA, pp")
+    axes[0].set(title="(a) one dot a flip")
+    flip_set_results.plot_radii(axes[1], settings, results, "(b) The choice of ε")
     shades = ListedColormap(["#9ecbff", "#ffc1bf", "#d8dee4"])
     maps: list[Any] = next((entry["result"]["maps"] for entry in results if entry["result"]["maps"]), [])
-    for axis, plane, title in zip(axes[1:], maps, ("(b) narrowest bridge", "(c) widest"), strict=False):
+    for axis, plane, title in zip(axes[2:], maps, ("(c) narrowest bridge", "(d) widest"), strict=False):
         decisions = np.array([[int(c) for c in row] for row in plane["rows"]])
         axis.imshow(decisions, cmap=shades, vmin=0, vmax=2, origin="lower", extent=plane["extent"], aspect="auto")
         for (x, y), marker, name in zip(plane["points"], "*os", ("flip", "nearest 0", "nearest 9"), strict=True):
@@ -147,9 +187,28 @@ def draw(settings: Settings, results: Results) -> Figure:
             axis.scatter([x], [y], marker=marker, s=size, color="black", linewidths=0, label=name)
         axis.set(title=f"{title}: {plane['bridge']:.2f}", xlabel="towards class 0, ℓ2")
         axis.grid(False)
-    axes[1].set_ylabel("towards class 9, ℓ2")
-    axes[1].legend(loc="lower left", fontsize=7.5, handletextpad=0.2, frameon=True, framealpha=0.85, edgecolor="none")
+    axes[2].set_ylabel("towards class 9, ℓ2")
+    axes[2].legend(loc="lower left", fontsize=7.5, handletextpad=0.2, frameon=True, framealpha=0.85, edgecolor="none")
     return figure
+
+
+def ownership(broken: Tensor, clean: Tensor, flips: int) -> tuple[list[list[int]], Tensor]:
+    """Who owns the points that flips break, and what each flip costs.
+
+    Args:
+        broken: (network · (1 + flip), epsilon, point) bool: with all flips of a network, then without each of them.
+        clean: (epsilon, point) bool: broken without any flips.
+
+    Returns:
+        Per radius, how many of the points that a network breaks and the clean one does not have 0, 1, … owners: flips
+        without which the point stands. And AA without a flip minus AA with it, (network, flip, epsilon).
+    """
+    every = broken.unflatten(0, (-1, 1 + flips))  # (network, 1 + flip, epsilon, point)
+    whole, without = every[:, 0], every[:, 1:]
+    owners = (whole[:, None] & ~without).sum(1)
+    fallen = whole & ~clean
+    counts = [owners[:, e][fallen[:, e]].bincount(minlength=1 + flips).tolist() for e in range(len(clean))]
+    return counts, whole.float().mean(2)[:, None] - without.float().mean(3)
 
 
 def _memorised(flips: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -161,40 +220,25 @@ def _one(victims: Victims, at: int) -> Victims:
     return Victims(victims.architecture, {name: p[at : at + 1] for name, p in victims.parameters.items()})
 
 
-def _by_network(result: Any, second: str) -> tuple[np.ndarray, np.ndarray]:
-    """Of every network of a split that memorised flips: their means, and its drop of adversarial accuracy.
+def _slopes(flips: Sequence[dict[str, Any]], at: int) -> list[float] | None:
+    """Percentage points of cost per standard deviation of radius and of bridge among a split's memorised flips.
+
+    None if fewer than five are memorised, or if one of the two does not vary.
 
     Args:
-        second: `connected` or `bridge`.
-
-    Returns:
-        (network, 2): mean pocket radius in ℓ∞ and mean of the second quantity; and (network,), in percentage points.
+        at: index of the radius of the attack.
     """
-    means, drops = [], []
-    for network, aa in enumerate(result["aa"]):
-        own = [flip for flip in _memorised(result["flips"]) if flip["network"] == network]
-        if own:
-            means.append([np.mean([flip[quantity] for flip in own]) for quantity in ("radius", second)])
-            drops.append(100 * (result["clean"] - aa))
-    return np.array(means), np.array(drops)
+    own = _memorised(flips)
+    x = np.array([[flip["radius"], flip["bridge"]] for flip in own]).reshape(-1, 2)
+    if len(x) < 5 or (x.std(0) < 1e-9).any():
+        return None
+    costs = np.array([100 * flip["cost"][at] for flip in own])
+    slopes: list[float] = np.linalg.lstsq((x - x.mean(0)) / x.std(0), costs - costs.mean(), rcond=None)[0].tolist()
+    return slopes
 
 
-def _slopes(result: Any, second: str) -> list[float | None]:
-    """Percentage points of drop per standard deviation of radius and of a second quantity among a split's networks.
-
-    None for a quantity that does not vary, and for both if fewer than five networks memorised any flips.
-    """
-    x, drops = _by_network(result, second)
-    if len(x) < 5:
-        return [None, None]
-    varies = x.std(0) > 1e-9
-    scaled = (x - x.mean(0)) / np.where(varies, x.std(0), 1.0)
-    slopes = np.linalg.lstsq(scaled, drops - drops.mean(), rcond=None)[0]
-    return [float(slope) if there else None for slope, there in zip(slopes, varies, strict=True)]
-
-
-def _map(cell: dict[str, Any], sample: networks.Sample, victims: Victims, flip: dict[str, Any]) -> dict[str, Any]:
-    """Decisions of a network on the plane through its flip and the nearest points of classes 0 and 9.
+def _map(cell: dict[str, Any], sample: networks.Sample, one: Victims, flip: dict[str, Any]) -> dict[str, Any]:
+    """Decisions of one network on the plane through its flip and the nearest points of classes 0 and 9.
 
     Returns:
         `rows`: a character a decision, 0 for class 0, 1 for class 9, 2 for any other; `extent`: of the plane, in ℓ2;
@@ -216,7 +260,6 @@ def _map(cell: dict[str, Any], sample: networks.Sample, victims: Victims, flip: 
     axis_x = torch.linspace(-0.4 * reach, reach, cell["map"])
     axis_y = torch.linspace(-0.5 * reach, reach, cell["map"])
     grid = here + axis_y.view(-1, 1, 1) * up + axis_x.view(1, -1, 1) * right
-    one = _one(victims, flip["network"] + 1)
     predicted = one.predict(grid.view(-1, 1, 28, 28))[0]
     kinds = torch.where(predicted == 0, 0, torch.where(predicted == 9, 1, 2)).view(cell["map"], -1)
     return {

@@ -91,7 +91,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             n=len(results),
         ),
         Verdict(
-            "The bound says something about many poisons.",
+            "Not in the thesis: the bound says something about many poisons.",
             DISAGREES if vacuous < 0.05 else AGREES,
             "largest value over all n, masses and η: "
             + ", ".join(f"|ζ| = {k}: {theorems.best_isolated_bound(k, 1.0, k):.2g}" for k in _TABLE)
@@ -99,7 +99,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             + ", ".join(f"{theorems.best_isolated_bound(k, 1.0):.2g}" for k in _TABLE),
         ),
         Verdict(
-            "As printed, without disjoint outer balls, the right-hand side is a probability.",
+            "As printed, without disjoint outer balls, the theorem holds: its right-hand side is at most 1.",
             DISAGREES if printed > 1 else AGREES,
             f"20 copies of one ball of mass .02, n = 1000, η = 1: {printed:.3g}",
         ),
