@@ -27,12 +27,12 @@ QUICK = {
     "splits": 12,
     "flips": 5,
     "randoms": 4,
-    "epsilon": 0.075,
+    "epsilon": epsilon.GRID,
     "pgd_steps": 20,
     "gamma": 0.05,
     "networks": 4,
 }
-FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "gamma": 0.002, "splits": 16, "epsilon": epsilon.GRID}
+FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "gamma": 0.002, "splits": 16}
 PLAN = {"random": Plan(4, 4.7, "coloring quick")}
 CHOICES = (
     *images.CHOICES,
