@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,7 @@ def facts() -> dict[str, Any]:
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},
+        "told": {name: Counter(row.beats_random or "–" for row in table.rows) for name, table in tables().items()},
         "tracks_table": track_table(),
         "top_table": top_table(),
         "exact": exact(),

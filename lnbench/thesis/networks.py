@@ -148,7 +148,7 @@ def broken(
         bounds: the box that the attack stays in.
     """
     goals = torch.full((len(inputs),), classes) if isinstance(classes, int) else classes
-    device = _device(cell)
+    device = device_of(cell)
     attacked = pgd(
         victims,
         inputs.to(device),
@@ -214,11 +214,15 @@ def boundary_steps(
 
 
 def _on_device(cell: Cell, values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values).to(_device(cell))
+    return torch.from_numpy(values).to(device_of(cell))
 
 
-def _device(cell: Cell) -> str:
-    """Where the cell is measured."""
+def device_of(cell: Cell) -> str:
+    """Where the cell is measured.
+
+    Raises:
+        UnavailableError: if that is not here.
+    """
     device: str = cell.get("device", "cpu")
     if device == "cuda" and not torch.cuda.is_available():
         raise UnavailableError("this level of the experiment needs a CUDA device, and none is here; try --quick.")

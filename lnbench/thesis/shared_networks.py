@@ -37,13 +37,13 @@ def clean(
     Raises:
         UnavailableError: if the cell's device is not here, or the store cannot be read or written.
     """
+    device = networks.device_of(cell)
     store, name = Store(), _name(cell, sample, num_classes)
     kept = store.get(_KIND, name)
     if kept is None:
         victims = networks.train(cell, sample, sample.labels, report, num_classes=num_classes)
         store.put(_KIND, name, {key: _text(value) for key, value in victims.parameters.items()})
         return victims
-    device = cell.get("device", "cpu")
     parameters = {key: _tensor(value).to(device) for key, value in kept.items()}
     return Victims(networks.architecture_of(cell), parameters)
 

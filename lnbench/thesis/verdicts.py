@@ -133,8 +133,8 @@ def above(
     mean, low, high = interval(values, tests)
     verdict = exceeds(low, high, limit)
     against = f", against {limit:g}" if limit else ""
-    made = _verdict(claim, verdict, what, mean, low, high, len(values), unit, against + _corrected(tests))
-    return with_plan(made, plan, _spread(values))
+    made = _verdict(claim, verdict, what, mean, low, high, len(values), unit, against + at_once(tests))
+    return with_plan(made, plan, spread_of(values))
 
 
 def within(
@@ -157,9 +157,9 @@ def within(
     """
     mean, low, high = interval(values, tests)
     verdict = practically_zero(low, high, margin)
-    against = f", against ±{margin:g}" + _corrected(tests)
+    against = f", against ±{margin:g}" + at_once(tests)
     made = _verdict(claim, verdict, what, mean, low, high, len(values), unit, against)
-    return with_plan(made, plan, _spread(values))
+    return with_plan(made, plan, spread_of(values))
 
 
 def with_plan(verdict: Verdict, plan: Plan | None, spread: float | None) -> Verdict:
@@ -173,81 +173,6 @@ def with_plan(verdict: Verdict, plan: Plan | None, spread: float | None) -> Verd
     undecided = verdict.verdict == UNDECIDED and spread is not None
     power = plan.power(verdict.n, spread) if undecided else None
     return replace(verdict, planned=str(plan), needed=plan.replicates, power=power)
-
-
-def valley(
-    claim: str, what: str, x: Sequence[float], samples: np.ndarray, tests: int = 1, plan: Plan | None = None
-) -> Verdict:
-    """The claim is that a curve falls and then rises again.
-
-    Half of the replicates choose the place of the minimum for the other half, and the other way round, so that the
-    choice does not favour the claim. Agrees if the fall from the first x and the rise to the last are both above zero
-    by their intervals; disagrees if the interval of one of them does not reach above zero.
-
-    Args:
-        what: the name of the curve, for the evidence.
-        x: places, ascending.
-        samples: (x, replicate), in percentage points.
-        tests: how many such intervals are to hold at once (Bonferroni).
-        plan: of the fall or of the rise, whichever varies more.
-    """
-    fall, rise, where = _turn(x, samples)
-    down, up = interval(fall, tests), interval(rise, tests)
-    verdict = AGREES if min(down[1], up[1]) > 0 else DISAGREES if min(down[2], up[2]) <= 0 else UNDECIDED
-    evidence = _shape(what, down, up, where, samples.shape[1]) + _corrected(tests)
-    return with_plan(Verdict(claim, verdict, evidence, n=samples.shape[1]), plan, _wider(fall, rise))
-
-
-def falling(
-    claim: str, what: str, x: Sequence[float], samples: np.ndarray, *, margin: float, plan: Plan | None = None
-) -> Verdict:
-    """The claim is that a curve falls all the way.
-
-    The place of the minimum is chosen as in `valley`. Agrees if, by their intervals, the fall from the first x is above
-    zero and the rise to the last is below `margin`; disagrees if the interval of the fall does not reach above zero, or
-    that of the rise lies above zero.
-
-    Args:
-        what, x, samples, plan: as for `valley`.
-        margin: the largest rise that counts as none, in percentage points.
-    """
-    fall, rise, where = _turn(x, samples)
-    down, up = interval(fall), interval(rise)
-    verdict = DISAGREES if down[2] <= 0 or up[1] > 0 else AGREES if down[1] > 0 and up[2] < margin else UNDECIDED
-    evidence = f"{_shape(what, down, up, where, samples.shape[1])}, against a rise of {margin:g}"
-    return with_plan(Verdict(claim, verdict, evidence, n=samples.shape[1]), plan, _wider(fall, rise))
-
-
-def lowest(
-    claim: str, what: str, x: Sequence[float], samples: np.ndarray, full: np.ndarray, plan: Plan | None = None
-) -> Verdict:
-    """The claim is that a curve has its minimum at the place where most points lie.
-
-    Every other place is compared with the fullest one, over replicates. Agrees if all of them are higher by their
-    intervals; disagrees if one of them is lower by its interval for all of them at once; else undecided.
-
-    Args:
-        what: the name of the curve, for the evidence.
-        x: names of the places.
-        samples: (x, replicate), in percentage points.
-        full: (x, replicate), points at each place.
-        plan: of the difference of two places.
-    """
-    replicates, others = samples.shape[1], len(x) - 1
-    fullest, least = int(full.mean(1).argmax()), int(samples.mean(1).argmin())
-    lead = np.delete(samples - samples[fullest], fullest, 0)
-    rival = int(lead.mean(1).argmin())
-    agrees = all(interval(values)[1] > 0 for values in lead)
-    disagrees = any(interval(values, others)[2] < 0 for values in lead)
-    verdict = AGREES if agrees else DISAGREES if disagrees else UNDECIDED
-    mean, low, high = interval(lead[rival])
-    own = int((samples.argmin(0) == full.argmax(0)).sum())
-    evidence = (
-        f"{what}: the mean is lowest at {x[least]:g}, {x[fullest]:g} is the fullest; lowest of the others minus the "
-        f"fullest: {mean:+.1f} pp [{low:+.1f}, {high:+.1f}]; the two are the same in {own} of {replicates} splits"
-    ).replace("-", "−")
-    made = Verdict(claim, verdict, evidence, mean, low, high, replicates)
-    return with_plan(made, plan, max(_spread(values) for values in lead))
 
 
 def spread(
@@ -280,7 +205,7 @@ def spread(
     evidence = (
         f"{what}: standard deviation between {levels} levels {between:.1f} pp [{limits[0]:.1f}, {limits[1]:.1f}], of "
         f"the noise {math.sqrt(noise):.1f} pp; F({levels - 1}, {free}) = {ratio:.2f}, p = {p:.2g}, {replicates} "
-        f"replicates{_corrected(tests)}"
+        f"replicates{at_once(tests)}"
     )
     made = Verdict(claim, verdict, evidence, between, limits[0], limits[1], replicates)
     return with_plan(made, plan, math.sqrt(noise))
@@ -373,36 +298,11 @@ def _verdict(
     return Verdict(claim, verdict, f"{what}: {shown}".replace("-", "−"), mean, low, high, n)
 
 
-def _corrected(tests: int) -> str:
+def at_once(tests: int) -> str:
+    """For how many tests at once an interval holds, for the evidence; nothing for one."""
     return f" for {tests} tests at once" if tests > 1 else ""
 
 
-_Interval = tuple[float, float, float]
-
-
-def _turn(x: Sequence[float], samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
-    """The fall to the minimum and the rise after it, each (replicate,); and its places, chosen on the other half."""
-    halves = np.arange(samples.shape[1]) % 2
-    fall, rise, places = np.zeros(samples.shape[1]), np.zeros(samples.shape[1]), []
-    for half in (0, 1):
-        lowest = int(samples[:, halves != half].mean(1).argmin())
-        places.append(f"{x[lowest]:g}")
-        fall[halves == half] = (samples[0] - samples[lowest])[halves == half]
-        rise[halves == half] = (samples[-1] - samples[lowest])[halves == half]
-    return fall, rise, " or ".join(sorted(set(places), key=float))
-
-
-def _spread(values: Sequence[float] | np.ndarray) -> float:
+def spread_of(values: Sequence[float] | np.ndarray) -> float:
     """Standard deviation of replicates; 0 for fewer than two."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
-def _wider(fall: np.ndarray, rise: np.ndarray) -> float:
-    return max(_spread(fall), _spread(rise))
-
-
-def _shape(what: str, down: _Interval, up: _Interval, where: str, replicates: int) -> str:
-    return (
-        f"{what}: falls by {down[0]:.1f} pp [{down[1]:.1f}, {down[2]:.1f}] to its minimum at {where}, rises by "
-        f"{up[0]:.1f} pp [{up[1]:.1f}, {up[2]:.1f}] after it, {replicates} replicates"
-    ).replace("-", "−")

@@ -40,7 +40,7 @@ def test_every_attack_is_listed_once_and_every_row_is_an_attack() -> None:
 
 def test_rows_show_their_own_scores_and_the_paired_difference_to_random_search(monkeypatch: pytest.MonkeyPatch) -> None:
     (table, *_) = board.load(RECORDS).tables
-    first, second = table.rows[:2]
+    first, second = sorted(table.rows, key=lambda row: -row.drop)[:2]
     monkeypatch.setattr(strategies, "BASELINE", second.record.label)
     listed = [{"row": row.record.label, "does": "x"} for row in (first, second)] + [{"row": "nobody", "does": "y"}]
     lines = strategies._table(table, listed).splitlines()[4:]

@@ -147,7 +147,8 @@ def _read(terminal: int) -> bytes:
 
 def _row(line: str) -> bool:
     """Whether a line is one of a table's rows."""
-    return line.split()[:1] in [["clean"], ["random"], ["poisoned"], ["mlp"], ["cnn"], ["all"]]
+    first, second, *_ = [*line.split(), "", ""]
+    return first in ("clean", "random", "poisoned", "mlp", "cnn", "all") and second[:1].isdigit()
 
 
 def test_the_tables_of_a_record_fit_into_60_columns(monkeypatch: pytest.MonkeyPatch) -> None:

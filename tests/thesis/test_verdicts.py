@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from lnbench.thesis.shapes import falling, lowest, valley
 from lnbench.thesis.verdicts import (
     AGREES,
     DISAGREES,
@@ -18,16 +19,13 @@ from lnbench.thesis.verdicts import (
     always,
     clopper_pearson,
     exceeds,
-    falling,
     frequency,
     interval,
-    lowest,
     memorised,
     negated,
     resting,
     spread,
     stays_below,
-    valley,
     void_unless_memorised,
     within,
 )

@@ -9,7 +9,8 @@ from lnbench import graphs
 from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images, networks, shared_networks
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.plan import Plan
-from lnbench.thesis.verdicts import Verdict, negated, spread, valley
+from lnbench.thesis.shapes import valley
+from lnbench.thesis.verdicts import Verdict, negated, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,8 @@ from lnbench.adversary import pgd
 from lnbench.thesis import drawing, toy_networks
 from lnbench.thesis.experiment import Results, Settings
 from lnbench.thesis.plan import AFTER, Plan
-from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above, valley
+from lnbench.thesis.shapes import valley
+from lnbench.thesis.verdicts import AGREES, DISAGREES, Verdict, above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,7 +19,8 @@ from lnbench.thesis import (
 )
 from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.plan import Plan
-from lnbench.thesis.verdicts import Verdict, above, falling, lowest, memorised
+from lnbench.thesis.shapes import falling, lowest
+from lnbench.thesis.verdicts import Verdict, above, memorised
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

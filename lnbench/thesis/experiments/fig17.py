@@ -10,7 +10,8 @@ import numpy as np
 from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images, networks, shared_networks
 from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.plan import Plan
-from lnbench.thesis.verdicts import Verdict, above, lowest, valley, within
+from lnbench.thesis.shapes import lowest, valley
+from lnbench.thesis.verdicts import Verdict, above, within
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
