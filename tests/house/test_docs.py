@@ -134,7 +134,10 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     digits = {row.record.label: row for row in facts.tables()["digits-9to0"].rows}
     beats = {label for label, row in digits.items() if row.beats_random == "yes"}
     spreading = ["my_poisoner", "mean_matching", "dominating_set"]
-    assert {*spreading, "random_search", "matched_search", "bilevel"} <= beats
+    assert {*spreading, "random_search", "matched_search", "bilevel", "high_degree"} <= beats
+    untrained = [label for label in beats if not digits[label].trainings]
+    assert min(digits[label].drop for label in spreading) > digits["high_degree"].drop
+    assert "high_degree" in untrained
     counted = {words: sum(row.beats_random == words for row in digits.values()) for words in ("not shown", "worse")}
     assert facts.facts()["told"]["digits-9to0"] == counted | {"yes": len(beats)}
     for one, other in (spreading[:2], spreading[1:], spreading[::2]):
