@@ -27,12 +27,12 @@ QUICK = {
     "splits": 12,
     "flips": 5,
     "randoms": 4,
-    "epsilon": epsilon.GRID,
+    "epsilon": 0.075,
     "pgd_steps": 20,
     "gamma": 0.05,
     "networks": 4,
 }
-FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "gamma": 0.002, "splits": 16}
+FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "gamma": 0.002, "splits": 16, "epsilon": epsilon.GRID}
 PLAN = {"random": Plan(4, 4.7, "coloring quick")}
 CHOICES = (
     *images.CHOICES,

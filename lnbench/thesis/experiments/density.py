@@ -23,11 +23,11 @@ QUICK = {
     "flips": 5,
     "buckets": 5,
     "randoms": 3,
-    "epsilon": epsilon.GRID,
+    "epsilon": 0.075,
     "pgd_steps": 20,
     "gamma": 0.1,
 }
-FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "randoms": 1, "splits": 16}
+FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "randoms": 1, "splits": 16, "epsilon": epsilon.GRID}
 PLAN = {
     "structure": Plan(3, 9.4, "density quick", "alike", levels=5),
     "valley": Plan(10, 14, "density quick", tests=3, refutes=True),

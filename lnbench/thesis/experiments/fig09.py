@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 TITLE = "MNIST, 5 → 6: adversarial accuracy after a single flip, over points and seeds"
 THESIS = "§4.7, figure 9"
-QUICK = {**images.QUICK, "splits": 8, "points": 20, "test": 800, "epsilon": epsilon.GRID, "pgd_steps": 20}
-FULL = {**QUICK, **images.FULL_CNN, "splits": 8, "points": 20, "test": 892}
+QUICK = {**images.QUICK, "splits": 8, "points": 20, "test": 800, "epsilon": 0.075, "pgd_steps": 20}
+FULL = {**QUICK, **images.FULL_CNN, "splits": 8, "points": 20, "test": 892, "epsilon": epsilon.GRID}
 PLAN = {"spread": Plan(1, 1.6, "fig09 quick", "differ", levels=20)}
 CHOICES = (
     "{train} of MNIST's 60,000 training points are drawn once, and {points} of their fives at random. Each is flipped "

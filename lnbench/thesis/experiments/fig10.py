@@ -25,12 +25,13 @@ QUICK = {
     "test": 40,
     "flips": 45,
     "draws": 2,
-    "epsilon": epsilon.GRID,
-    "epsilons": epsilon.GRID,
+    "epsilon": 0.03,
+    "epsilons": [0.01, 0.02, 0.03, 0.04, 0.06, 0.08],
     "pgd_steps": 20,
     "margin": 1.0,
 }
 FULL = {**QUICK, **images.FULL_CNN, "test": 200, "flips": 600}
+FULL |= {"epsilon": epsilon.GRID, "epsilons": epsilon.GRID}
 PLAN = {
     "much": Plan(4, 2.6, "fig10 quick"),
     "other": Plan(3, 2.2, "fig10 quick"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TITLE = "MNIST, zeros and ones: adversarial accuracy over the distance of the flips from the decision boundary"
 THESIS = "§4.9.2, figure 11"
 QUICK = {**images.QUICK, **images.ZEROS_AND_ONES, "splits": 10, "randoms": 3}
-FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL, "splits": 24, "randoms": 2}
+FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL, "splits": 24, "randoms": 2, "epsilon": epsilon.GRID}
 PLAN = {
     "trend": Plan(2, 2.4, "fig11 quick"),
     "shape": Plan(10, 10, "fig11 quick"),

@@ -30,7 +30,7 @@ THESIS = "§4.10.3, figure 15"
 _BOTH = {"buckets": 6, "draws": 2, "randoms": 4, "pgd_steps": 20, "most": 200}
 _TOY_SETTINGS = {**toy_networks.FLIPPED, **_BOTH, "splits": 20, "flips": 4, "epsilon": 0.5, "step": 0.02}
 QUICK = {**images.QUICK, **images.ZEROS_AND_ONES, **_BOTH, "splits": 8, "toy": _TOY_SETTINGS}
-FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL, "splits": 24, "draws": 1, "randoms": 2}
+FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL, "splits": 24, "draws": 1, "randoms": 2, "epsilon": epsilon.GRID}
 PLAN = {
     "nearest": Plan(8, 7.6, "fig15 quick"),
     "growing": Plan(10, 8, "fig15 quick"),

@@ -24,14 +24,14 @@ QUICK = {
     "splits": 12,
     "per_class": 3,
     "randoms": 4,
-    "epsilon": epsilon.GRID,
+    "epsilon": 0.03,
     "pgd_steps": 20,
     "gamma": 0.1,
     "dims": 16,
     "test": 40,
     "margin": 1.0,
 }
-FULL = {**QUICK, **images.FULL, "test": 200, "per_class": 30, "splits": 24, "randoms": 2}
+FULL = {**QUICK, **images.FULL, "test": 200, "per_class": 30, "splits": 24, "randoms": 2, "epsilon": epsilon.GRID}
 PLAN = {
     "worse": Plan(2, 2.5, "graphs-cifar10 quick", tests=7),
     "no better": Plan(1, 2.5, "graphs-cifar10 quick", "within", tests=7),

@@ -25,7 +25,7 @@ QUICK = {
     "rate": 0.003,
     "recipe": {},
     "device": "cpu",
-    "epsilon": [0.001, 0.002, 0.004, 0.00784, 0.0157],
+    "epsilon": 0.004,
 }
 FULL = {
     **QUICK,
@@ -40,6 +40,7 @@ FULL = {
     "rate": 0.1,
     "recipe": {"optimiser": "sgd", "weight_decay": 0.0005},
     "device": "cuda",
+    "epsilon": [0.001, 0.002, 0.004, 0.00784, 0.0157],
 }
 PLAN = graphs.PLAN
 CHOICES = (
