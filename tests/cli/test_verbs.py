@@ -200,7 +200,7 @@ def test_show_prints_arms_score_verdict_and_standing(made: Path) -> None:
     assert result.exit_code == 0, result.stderr
     found = record.read(made)
     rows = [line.split() for line in result.stdout.splitlines()]
-    arms = [row for row in rows if row and row[0] in ("clean", "random", "poisoned")]
+    arms = [row for row in rows if row and row[0] in ("clean", "random", "poisoned") and row[1][:1].isdigit()]
     assert [row[0] for row in arms] == ["clean", "random", "poisoned"]
     assert arms[1][1] == f"{100 * found.arms['random']['adv_acc']:.1f}" and arms[0][-1] == "–"
     assert [row[0] for row in rows if row and row[0] in ("mlp", "cnn", "all")] == ["mlp", "cnn", "all"]

@@ -35,7 +35,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "pgd_training": {"adversarial": {"method": "pgd", "epsilon": 0.05, "norm": "linf", "steps": 5}},
     "trades": {"adversarial": {"method": "trades", "epsilon": 0.05, "norm": "linf", "steps": 5, "beta": 6.0}},
     "spectral_norm": {"spectral_norm": 2.0},
-    "gce": {"loss": "gce", "gce_q": 0.7},
+    "gce": {"loss": "gce", "gce_q": 0.7, "label_smoothing": 0.0},
     "sam": {"sam": 0.1},
     "elr": {"elr": 1.0, "elr_memory": 0.9},
     "co_teaching": {"co_teaching": True, "trim": 1 / 16, "trim_ramp": 0.2},
