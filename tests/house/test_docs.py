@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import cast
 
 import click
+import numpy as np
 import pytest
 
 import blocks
@@ -171,6 +172,17 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
         for label, arm in (("random_flip", "random"), ("mean_matching", "poisoned"))
     )
     assert amid < drawn < 95
+
+
+def test_what_exact_says_of_the_tables_is_so() -> None:
+    """The sentences of docs/exact.md around what a single flip does to networks."""
+    findings = json.loads((ROOT / "leaderboard" / "truth" / "digits-9to0.json").read_bytes())["tables"]["a"]["findings"]
+    for one in findings.values():
+        rho = {name: of["rank_correlation"]["mean"] for name, of in one["scores"].items()}
+        rho.pop("another half of the seeds")
+        assert max(rho, key=lambda name: rho[name]) == "cell coverage"
+    spread = findings["mlp"]["best_1"]["variance"]
+    assert 0.5 < spread["set"] / np.hypot(spread["seed"], spread["residual"]) < 2
 
 
 def _ends(shown: str) -> tuple[float, float]:
