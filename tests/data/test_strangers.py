@@ -103,9 +103,9 @@ def test_a_track_may_not_borrow_the_name_of_one_that_ships() -> None:
     more = dict(own.document) | {"noise": {"budget": 400, "eta": 0.4455, "pairs": [[9, 0]]}}
     strangers.check_track(own)
     assert strangers.ships(own)
-    with pytest.raises(RecordError, match="is not the one of version 0 that ships with lnbench"):
+    with pytest.raises(RecordError, match=f"is not the one of version {own.version} that ships with lnbench"):
         strangers.check_track(Track.from_document(more))
-    with pytest.raises(RecordError, match="it is for version 7 of digits-9to0, newer than 0 here: update"):
+    with pytest.raises(RecordError, match=f"it is for version 7 of digits-9to0, newer than {own.version} here: update"):
         strangers.check_track(Track.from_document(more | {"version": 7}))
     theirs = factories.track(name="digits-small")
     strangers.check_track(theirs)
@@ -123,7 +123,6 @@ def test_a_stranger_does_not_choose_the_limits_of_what_runs() -> None:
     assert strangers.own_track(greedy, greedy, "the record") is greedy
     renamed = Track.from_document(dict(own.document) | {"limits": limits})
     for given in (None, own):
-        with pytest.raises(
-            ProtocolError, match=r"the record is for version 0 of digits-9to0 \(sha256 .*\), not for ver"
-        ):
+        words = rf"the record is for version {own.version} of digits-9to0 \(sha256 .*\), not for ver"
+        with pytest.raises(ProtocolError, match=words):
             strangers.own_track(renamed, given, "the record")
