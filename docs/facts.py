@@ -152,7 +152,7 @@ def truth(track: str, table: str, architecture: str, *keys: str) -> str:
         return f"{value:.1f}"
     if keys[-1] == "rank_correlation":
         return f"{value['mean']:.2f} [{value['ci95'][0]:.2f}, {value['ci95'][1]:.2f}]".replace("-", "−")
-    return with_interval(value["mean"], value["ci95"])
+    return with_interval(value["mean"], value["ci95"]) if value["ci95"] else points(value["mean"])
 
 
 def facts() -> dict[str, Any]:

@@ -38,8 +38,8 @@ noisy means as *best as measured*.
 _PROMISED = """\
 What sets of the track's budget would do if flips broke test points independently of each other; tables b and c say how
 nearly they do. *Random* is the mean of all sets; *chosen* is the set that greedy choice takes by one half of the seeds,
-as the other half or another architecture sees it, test points and all. It is no bound: flips that support each other
-do more.
+as the other half or another architecture sees it, test points and all. It is no bound: measured sets do less than
+their union, and not all by as much.
 """
 _VARIANCE = """\
 Standard deviations of a set's harm, in points, of one network each, within a split (two-way), and between the splits'
