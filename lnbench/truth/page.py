@@ -26,7 +26,8 @@ half of the seeds and measured on the other, both ways: a little below the truth
 """
 _CHOICES = """\
 *Regret* is what a choice leaves of the best. A score chooses the points of its highest values; an attack chose its own,
-in the sandbox, with this budget, on the table's splits.
+in the sandbox, with this budget, on the table's splits; for table c from a training set that has, of the class, only
+the table's points.
 """
 _SUMS = """\
 *Above the sum*: the harm of a set less the sum of its flips' own harms; below 0, flips share what they break. *Second
