@@ -197,6 +197,21 @@ def test_precision_is_the_forward_passs_and_refused_where_the_device_lacks_it() 
         train(made, _recipe(precision="tf32"), some, labels, **fixed)
 
 
+def test_victims_with_the_same_batches_share_them_in_bfloat16_and_are_as_if_alone() -> None:
+    inputs, labels = _data()
+    recipe, images = _recipe(precision="bf16"), torch.nn.functional.interpolate(inputs.float(), size=12)
+    fixed: dict[str, Any] = {"num_classes": 4}
+    for name, options in (MLP, ("cnn", {"channels": [4], "kernel": 3, "stride": 2, "hidden": 8})):
+        made = architecture(name, options)
+        together = train(made, recipe, images, labels, init=[1, 2, 3], order=[4, 4, 4], **fixed).parameters
+        for row in range(3):
+            alone = train(made, recipe, images, labels[row : row + 1], init=[row + 1], order=[4], **fixed).parameters
+            for key, value in alone.items():
+                torch.testing.assert_close(together[key][row : row + 1], value, rtol=0, atol=0.02)
+        apart = train(made, recipe, images, labels, init=[1, 2, 3], order=[4, 5, 6], **fixed).parameters
+        assert any(float((apart[key][1] - together[key][1]).abs().max()) > 0.02 for key in apart)
+
+
 def test_a_crop_that_does_not_fit_is_refused() -> None:
     inputs, labels = _data()
     with pytest.raises(ProtocolError, match=r"crop = 8, the data has shape \(1, 8, 8\)"):
