@@ -93,8 +93,12 @@ def with_verdicts(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choices(experiment: Experiment, settings: Settings) -> list[str]:
-    """An experiment's `CHOICES` at some settings; `{architecture}` stands for their network in words."""
+    """An experiment's `CHOICES` at some settings.
+
+    `{architecture}` stands for their network in words, `{arithmetic}` for ", in bfloat16" where it is trained so.
+    """
     words = {"architecture": networks.in_words(settings)} if {"network", "width"} & settings.keys() else {}
+    words["arithmetic"] = ", in bfloat16" * (settings.get("recipe", {}).get("precision") == "bf16")
     return [choice.format(**settings, **words) for choice in experiment.CHOICES]
 
 

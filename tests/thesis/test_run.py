@@ -140,7 +140,8 @@ def test_every_experiment_is_whole(name: str) -> None:
         assert cells and json.loads(json.dumps(cells)) == cells
         texts = [json.dumps(cell, sort_keys=True) for cell in cells]
         assert len(set(texts)) == len(texts), "two cells are the same"
-    assert experiment.QUICK.keys() - {"network"} == experiment.FULL.keys() - {"network"}
+    optional = {"network", "recipe"}
+    assert experiment.QUICK.keys() - optional == experiment.FULL.keys() - optional
 
 
 def test_the_committed_figures_and_page_are_what_their_numbers_say(root: Path) -> None:
@@ -243,9 +244,8 @@ FLIPS_ON_MNIST = ("noise-rate", "graphs", "features", "density", "fig09", "color
 def test_the_full_level_is_the_thesis_size_with_a_recipe_that_memorises(name: str) -> None:
     full = dict(settings_of(experiments.load(name), "full"))
     assert full["train"] == 60000
-    mlp, cnn = images.FULL, images.FULL_CNN
-    wanted = cnn if "network" in full else {**mlp, "batch": images.QUICK["batch"], "rate": images.QUICK["rate"]}
-    assert all(full[key] == wanted[key] for key in ("steps", "batch", "rate"))
+    wanted = images.FULL_CNN if "network" in full else images.FULL
+    assert all(full[key] == wanted[key] for key in ("steps", "batch", "rate", "recipe"))
 
 
 @pytest.mark.parametrize("name", ["fig11", "fig15"])
@@ -262,4 +262,4 @@ def test_choices_name_the_network_of_their_level() -> None:
     quick, full = (" ".join(run.choices(experiment, settings_of(experiment, level))) for level in LEVELS)
     assert "The network has 2 hidden layers of 128 ReLU units (the thesis" in quick
     assert "convolutions of 16 and 32 channels (5×5, stride 2) and 128 hidden units (the thesis" in full
-    assert "20000 steps of 128, peak rate 0.01" in full
+    assert "24000 steps of 128, peak rate 0.01, in bfloat16." in full and "peak rate 0.004." in quick
