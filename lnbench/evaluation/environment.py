@@ -22,17 +22,18 @@ def environment(device: str = "cpu", track: Track | None = None) -> dict[str, An
 
     Args:
         track: whose victims it is for: timm's version counts where one of them is timm's, SciPy's where the adversary
-            is exact.
+            is exact, scikit-learn's where it grows trees.
 
     Raises:
         UnavailableError: if the device is not there.
     """
-    timm = track is not None and any(v.architecture == "timm" for v in track.victims)
+    kinds = set() if track is None else {victim.architecture for victim in track.victims}
     solver = track is not None and is_exact(track)
+    others = ["timm"] * ("timm" in kinds) + ["scipy"] * solver + ["scikit-learn"] * ("trees" in kinds)
     parts: dict[str, Any] = {
         "python": ".".join(platform.python_version_tuple()[:2]),
         "libraries": {
-            name: importlib.metadata.version(name) for name in ("numpy", "torch", *["timm"] * timm, *["scipy"] * solver)
+            name: importlib.metadata.version(name) for name in ("numpy", "torch", *others)
         },
         "system": f"{platform.system()} {platform.machine()}",
         "device": device,

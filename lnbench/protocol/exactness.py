@@ -12,7 +12,7 @@ from lnbench.protocol.track import Track
 
 CLOSED_FORM = "nearest"
 """The architecture on which random flips need no draws: what they do is known in expectation."""
-EXACT = ("linear", CLOSED_FORM)
+EXACT = ("linear", CLOSED_FORM, "trees")
 """Architectures that are modules of `lnbench.exact`, not of `lnbench.victims.architectures`."""
 
 

@@ -24,7 +24,7 @@ EPSILONS = [0.03, 0.05, 0.08]
 
 if "MALLOC_TRIM_THRESHOLD_" not in os.environ:  # as in lnbench's workers: buffers are kept, not given back each step
     settings = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **settings})
+    os.execve(sys.executable, [sys.executable, "-P", *sys.argv], {**os.environ, **settings})
 
 from lnbench.record.score import t_interval  # noqa: E402
 from lnbench.thesis import flip_sets, images, networks  # noqa: E402

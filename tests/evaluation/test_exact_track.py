@@ -148,10 +148,13 @@ def test_the_best_flips_are_proven_and_read_back(record: Record, store: Path, tm
             optima.parse(canonical_json({**body, "sha256": sha256_json(body)}), "here")
 
 
-def test_linear_victims_have_records_too(tmp_path: Path) -> None:
-    made = _evaluated(_document("linear", loss="ridge", penalty=0.01), tmp_path)
-    assert not verify_record(made, track=made.track).failures
-    assert made.arms["clean"].adv_acc is not None and all(not v.reached for v in made.victims)
+def test_linear_victims_and_trees_have_records_too(tmp_path: Path) -> None:
+    for document in (_document("linear", loss="ridge", penalty=0.01), _document("trees", rounds=8, depth=2)):
+        made = _evaluated(document, tmp_path)
+        assert not verify_record(made, track=made.track).failures
+        assert made.arms["clean"].adv_acc is not None and all(not v.reached for v in made.victims)
+    with pytest.raises(ProtocolError, match=r"the architecture trees: options.*rounds"):
+        _evaluated(_document("trees", rounds=0), tmp_path)
     with pytest.raises(ProtocolError, match=r"the architecture linear: options.*penalty"):
         _evaluated(_document("linear", penalty=-1.0), tmp_path)
     with pytest.raises(ProtocolError, match="the architecture nearest"):

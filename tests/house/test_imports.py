@@ -145,7 +145,7 @@ LIBRARIES: dict[str, set[str]] = {
     "thesis": {"numpy", "scipy", "sklearn", "torch", "~matplotlib"},
     "api": set(),
     "cli": {"click", "~rich", "~torch"},
-    "exact": {"numpy", "~scipy"},
+    "exact": {"numpy", "~scipy", "~sklearn"},
     "truth": {"markupsafe", "numpy", "torch", "~pyarrow", "~scipy"},
     "plotting": {"~matplotlib"},
 }
