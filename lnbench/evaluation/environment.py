@@ -32,9 +32,7 @@ def environment(device: str = "cpu", track: Track | None = None) -> dict[str, An
     others = ["timm"] * ("timm" in kinds) + ["scipy"] * solver + ["scikit-learn"] * ("trees" in kinds)
     parts: dict[str, Any] = {
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "libraries": {
-            name: importlib.metadata.version(name) for name in ("numpy", "torch", *others)
-        },
+        "libraries": {name: importlib.metadata.version(name) for name in ("numpy", "torch", *others)},
         "system": f"{platform.system()} {platform.machine()}",
         "device": device,
         "precision": "float32",
