@@ -16,6 +16,7 @@ from lnbench.board import figures
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.files import write_atomically
 from lnbench.protocol import canonical_json
+from lnbench.record import defence
 from lnbench.text import cell, interval, plain, points, replicates, share
 
 NAME = "README.md"
@@ -44,10 +45,35 @@ def write(document: Mapping[str, Any], folder: Path) -> list[Path]:
     return [path, *(folder / name for name in files)]
 
 
+def records_of(folder: Path, track: str) -> Path:
+    """Where the records of a track's pairs lie."""
+    return folder / "records" / track
+
+
 def drifted(folder: Path) -> list[Path]:
-    """The files of a folder that are not what its documents say; raises as `read_all`."""
-    files = _files(read_all(folder))
-    return [folder / name for name, data in files.items() if not _is(folder / name, data)]
+    """The files of a folder that are not what its documents say, and the records that do not say what these do.
+
+    A document's number is right if the pair's record is there, has the hash that the document names, and says what
+    follows from its own victims. Raises as `read_all`.
+    """
+    documents = read_all(folder)
+    wrong = [folder / name for name, data in _files(documents).items() if not _is(folder / name, data)]
+    for document in documents:
+        for pair in document["pairs"]:
+            path = records_of(folder, document["track"]["name"]) / str(pair.get("record"))
+            if "record" in pair and not _says(path, pair):
+                wrong.append(path)
+    return wrong
+
+
+def _says(path: Path, pair: Mapping[str, Any]) -> bool:
+    """Whether the record in a file is sound and the one that a pair was taken from."""
+    try:
+        record = defence.read(path)
+        outcome = record.document["outcome"]
+        return bool(record.sha256 == pair["sha256"] and record.derived == outcome == pair["outcome"])
+    except RecordError:
+        return False
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:
@@ -88,8 +114,8 @@ def page(documents: Sequence[Mapping[str, Any]]) -> str:
         "Each defence is run on the labels of every arm and is not told which. *Share removed* is the part of an",
         "attack's drop of adversarial accuracy (AA) below random flips that is gone when both arms are defended; its",
         "95 % interval is Fieller's, and missing where the undefended drop cannot be told from 0. *Cost* is in passes",
-        "of an undefended training. AA and clean accuracy are in %, without the defence → with it. `lnbench matrix`",
-        "makes the record of each pair again; its hash is in the JSON file.",
+        "of an undefended training. AA and clean accuracy are in %, without the defence → with it. The record of each",
+        "pair lies in `records`; `lnbench matrix --check` compares.",
     ]
     return "\n".join([*head, *(line for document in documents for line in ["", *_section(document)])]) + "\n"
 

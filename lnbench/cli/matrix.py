@@ -42,7 +42,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     type=click.Path(file_okay=False, path_type=Path),
     default=None,
     metavar="DIR",
-    help="Where the records are written. [default: ./records/TRACK]",
+    help="Where the records are written. [default: records/TRACK in the folder of the page]",
 )
 @click.option(
     "--out",
@@ -51,7 +51,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     show_default=True,
     help="Folder of the page, its heat maps and its JSON files.",
 )
-@click.option("--check", is_flag=True, help="Compare the page and the heat maps with the JSON files; run nothing.")
+@click.option("--check", is_flag=True, help="Compare page, heat maps, JSON files and records; run nothing.")
 @_options.board_option
 @_result.json_option
 def command(
@@ -93,7 +93,7 @@ def command(
     chosen = _options.load_track(track)
     size = chosen.replication
     replication = (splits or size.splits, seeds or size.seeds) if splits or seeds else None
-    folder = _output.records_folder(records, chosen)
+    folder = _output.records_folder(records or pages.records_of(out, chosen.name), chosen)
     _output.writable(out)
     _options.sandbox(False, "")
     tried = _attacks(attacks or matrix.ATTACKS, chosen, board)
@@ -144,7 +144,7 @@ def _attacks(names: tuple[str, ...], track: Track, board: Path) -> list[Submissi
 
 
 def _check(result: _result.Result, folder: Path) -> None:
-    """Exit with 1 if the page or a heat map is not what the JSON files say."""
+    """Exit with 1 if the page or a heat map is not what the JSON files say, or they are not what the records say."""
     from lnbench.board import defences as pages
 
     wrong = pages.drifted(_options.existing(folder, "--out"))
@@ -152,6 +152,6 @@ def _check(result: _result.Result, folder: Path) -> None:
         result.say(f"differs: {path}")
     result.give({"differs": [str(path) for path in wrong]})
     if wrong:
-        click.echo(f"error: {folder} is not what its JSON files say; run `lnbench matrix` again.", err=True)
+        click.echo(f"error: {folder} is not what its records say; run `lnbench matrix` again.", err=True)
         raise click.exceptions.Exit(1)
-    result.say(f"the page of defences in {folder} is what its JSON files say.")
+    result.say(f"the page of defences in {folder} is what its records say.")

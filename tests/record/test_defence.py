@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -251,7 +252,18 @@ def test_a_matrix_is_a_document_from_which_the_page_is_drawn(
     assert [path.name for path in written] == ["tiny.json", "tiny.svg", "README.md"]
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "Here no attack is shown to lower AA below random flips" in page and "not possible: crop" in page
+    place = pages.records_of(tmp_path, "tiny") / record.filename
+    assert pages.drifted(tmp_path) == [place], "the record is not there"
+    records.write(record, place)
     assert pages.drifted(tmp_path) == []
+    better = copy.deepcopy(document)
+    better["pairs"][0]["outcome"]["share_removed"] = 0.99
+    pages.write(better, tmp_path)
+    assert pages.drifted(tmp_path) == [place], "a number that the record does not have"
+    pages.write(document, tmp_path)
+    place.write_bytes(place.read_bytes()[:-30])
+    assert pages.drifted(tmp_path) == [place], "a record that was cut"
+    records.write(record, place)
     (tmp_path / "tiny.svg").write_text("other")
     assert pages.drifted(tmp_path) == [tmp_path / "tiny.svg"]
     (tmp_path / "more.json").write_text("{}")
