@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from lnbench.board import figures
 from lnbench.errors import RecordError, UnavailableError
+from lnbench.evaluation.matrix import KNOWING
 from lnbench.files import write_atomically
 from lnbench.protocol import canonical_json
 from lnbench.record import defence
@@ -160,28 +161,32 @@ def _section(document: Mapping[str, Any]) -> list[str]:
 
 
 def sentence(document: Mapping[str, Any]) -> str:
-    """Which cheap defence is enough, and which attacks pass it."""
+    """Which cheap defence is enough, and which attacks pass it.
+
+    A defence that changes no recipe has no attacker who knows it, and is judged by the other attacks.
+    """
     attacks = [attack for attack in document["attacks"] if _known(document, attack)]
     if not attacks:
         return "Here no attack is shown to lower AA below random flips, so that no defence has anything to remove."
-    rows = {about["name"]: _of_defence(document, about["name"], attacks) for about in document["defences"]}
-    cheap = {
-        about["name"]: rows[about["name"]]
-        for about in document["defences"]
-        if about["cost"] is not None
-        and about["cost"] <= CHEAP
-        and len(rows[about["name"]]) == len(attacks)
-        and all((row["clean_cost"]["mean_pp"] or 0.0) <= CLEAN_PP for row in rows[about["name"]])
-    }
-    shown = {n: made for n, made in cheap.items() if any((row["share_ci95"] or [-1])[0] > 0 for row in made)}
+    cheap = {}
+    for about in document["defences"]:
+        made = _of_defence(document, about["name"], attacks)
+        affordable = about["cost"] is not None and about["cost"] <= CHEAP
+        harmless = all((row["clean_cost"]["mean_pp"] or 0.0) <= CLEAN_PP for row in made.values())
+        if affordable and harmless and {*attacks} - {KNOWING} <= made.keys():
+            cheap[about["name"]] = made
+    shown = {n: made for n, made in cheap.items() if any((row["share_ci95"] or [-1])[0] > 0 for row in made.values())}
     which = f"(at most {CHEAP:g} × the training, at most {CLEAN_PP:g} point of clean accuracy)"
     if not shown:
         return f"No cheap defence {which} is shown to remove any of the drop of {_and(attacks)}."
-    best = max(shown, key=lambda n: sum(row["share_removed"] for row in shown[n]))
-    mean = 100 * sum(row["share_removed"] for row in shown[best]) / len(attacks)
-    passing = [a for a, row in zip(attacks, shown[best], strict=True) if (row["defended"]["ci95_pp"] or [0])[0] > 0]
+    means = {n: sum(row["share_removed"] for row in made.values()) / len(made) for n, made in shown.items()}
+    best = max(means, key=means.__getitem__)
+    passing = [attack for attack, row in shown[best].items() if (row["defended"]["ci95_pp"] or [0])[0] > 0]
     rest = f"{_and(passing)} still pass{'es' * (len(passing) == 1)} it" if passing else "no attack is shown to pass it"
-    return f"Of the cheap defences {which} {cell(best)} removes the most, {mean:.0f} % of the drop on average; {rest}."
+    return (
+        f"Of the cheap defences {which} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on average; "
+        f"{rest}."
+    )
 
 
 def _known(document: Mapping[str, Any], attack: str) -> bool:
@@ -190,10 +195,10 @@ def _known(document: Mapping[str, Any], attack: str) -> bool:
     return bool(made) and all(row["share_ci95"] is not None for row in made)
 
 
-def _of_defence(document: Mapping[str, Any], name: str, attacks: Sequence[str]) -> list[Mapping[str, Any]]:
-    """A defence's outcomes against these attacks, in their order."""
+def _of_defence(document: Mapping[str, Any], name: str, attacks: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Attack -> a defence's outcome, for those of these attacks that were tried against it."""
     made = {p["attack"]: p["outcome"] for p in document["pairs"] if p["defence"] == name and "outcome" in p}
-    return [made[attack] for attack in attacks if attack in made]
+    return {attack: made[attack] for attack in attacks if attack in made}
 
 
 def heat_map(document: Mapping[str, Any]) -> Markup:

@@ -304,3 +304,18 @@ def test_the_sentence_names_the_cheap_defence_that_removes_most_and_what_passes_
     assert sentence(_document(rows)).startswith("No cheap defence (at most 1.5 × the training, at most 1 point")
     rows["unknown"] = (1.0, 0.0, None, 0.5, 0.0)
     assert sentence(_document(rows)).startswith("Here no attack is shown to lower AA below random flips")
+
+
+def test_a_defence_without_a_recipe_is_judged_without_the_attacker_who_knows_it() -> None:
+    from lnbench.board.defences import sentence
+
+    document = _document({"recipe": (1.0, 0.0, 0.1, 0.6, -1.0), "relabel": (1.0, 0.0, 0.1, 0.5, -1.0)})
+    known = copy.deepcopy(document["pairs"][0])
+    known["attack"], known["outcome"]["share_removed"] = matrix.KNOWING, 0.2
+    known["outcome"]["defended"]["ci95_pp"] = [1.0, 9.0]
+    document["attacks"].append(matrix.KNOWING)
+    document["pairs"].append(known)
+    assert "relabel removes the most, 50 % of the drop on average; no attack is shown to pass it." in sentence(document)
+    document["pairs"][1]["outcome"]["share_removed"] = 0.3
+    said = sentence(document)
+    assert "recipe removes the most, 40 % of the drop on average; knowing\\_search still passes it." in said
