@@ -184,8 +184,8 @@ def sentence(document: Mapping[str, Any]) -> str:
     passing = [attack for attack, row in shown[best].items() if (row["defended"]["ci95_pp"] or [0])[0] > 0]
     rest = f"{_and(passing)} still pass{'es' * (len(passing) == 1)} it" if passing else "no attack is shown to pass it"
     return (
-        f"Of the cheap defences {which} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on average; "
-        f"{rest}."
+        f"Of the cheap defences {which} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on "
+        f"average; {rest}."
     )
 
 
