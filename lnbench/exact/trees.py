@@ -9,7 +9,8 @@ and tried. Sums that tie are the adversary's, and so are the ball's border and t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ Threshold = tuple[int, float]
 """A feature, and the largest value of it that goes to the left."""
 Path = dict[Threshold, bool]
 """What leads to a leaf: thresholds inside the ball, and whether it is on their left."""
+Tree = tuple[int, list[tuple[Path, float]]]
+"""The class of a tree, by its place, and its leaves inside the ball: path and value."""
 
 
 class Options(Part, frozen=True, kw_only=True):
@@ -127,30 +130,10 @@ class Victim:
         if self.bounds is not None:
             low, high = np.maximum(low, self.bounds[0]), np.minimum(high, self.bounds[1])
         fixed, trees = self._within(low, high)
-        sides = {
-            side: place for place, side in enumerate(sorted({s for _, leaves in trees for p, _ in leaves for s in p}))
-        }
-        rows, own = _Rows(), [list[tuple[int, float]]() for _ in self.classes]
-        for one, next_one in zip(sides, list(sides)[1:], strict=False):
-            if one[0] == next_one[0]:  # left of a threshold is left of every larger one
-                rows.add([(sides[one], 1.0), (sides[next_one], -1.0)], -np.inf, 0.0)
-        variables = len(sides)
-        for of, leaves in trees:
-            places = range(variables, variables + len(leaves))
-            variables += len(leaves)
-            rows.add([(place, 1.0) for place in places], 1.0, 1.0)
-            for side in {s for path, _ in leaves for s in path}:
-                for left in (True, False):  # leaves on a side are there only if x′ is on it
-                    there = [(p, 1.0) for p, (path, _) in zip(places, leaves, strict=True) if path.get(side) is left]
-                    if there:
-                        rows.add([*there, (sides[side], -1.0 if left else 1.0)], -np.inf, 0.0 if left else 1.0)
-            own[of] += [(place, value) for place, (_, value) in zip(places, leaves, strict=True)]
-        for other in range(len(self.classes)):
-            if other != goal:
-                terms = [*own[goal], *((place, -value) for place, value in own[other])]
-                rows.add(terms, fixed[other] - fixed[goal], np.inf)
-        if not variables:
+        if not trees:
             return bool((fixed[goal] >= fixed - _TIE).all())
+        sides = {side: at for at, side in enumerate(sorted({s for _, leaves in trees for p, _ in leaves for s in p}))}
+        rows, variables = _programme(goal, fixed, trees, sides)
         made = milp(
             np.zeros(variables),
             constraints=LinearConstraint(rows.matrix(variables), rows.least, rows.most),
@@ -191,6 +174,36 @@ class Victim:
             else:
                 trees.append((of, [(path, rate * value) for path, value in leaves]))
         return fixed, trees
+
+
+def _programme(
+    goal: int, fixed: np.ndarray, trees: Sequence[Tree], sides: Mapping[Threshold, int]
+) -> tuple[_Rows, int]:
+    """The constraints under which the `goal`-th class has the largest sum, and the number of variables.
+
+    Args:
+        fixed: (class,) what is certain of each sum.
+        sides: thresholds in order, and the variable of each: 1 on its left, 0 on its right. Leaves follow.
+    """
+    rows, own, variables = _Rows(), [list[tuple[int, float]]() for _ in fixed], len(sides)
+    for one, larger in itertools.pairwise(sides):
+        if one[0] == larger[0]:  # left of a threshold is left of every larger one
+            rows.add([(sides[one], 1.0), (sides[larger], -1.0)], -np.inf, 0.0)
+    for of, leaves in trees:
+        places = range(variables, variables + len(leaves))
+        variables += len(leaves)
+        rows.add([(place, 1.0) for place in places], 1.0, 1.0)
+        for side in {s for path, _ in leaves for s in path}:
+            for left in (True, False):  # leaves on a side are there only if x′ is on it
+                there = [(p, 1.0) for p, (path, _) in zip(places, leaves, strict=True) if path.get(side) is left]
+                if there:
+                    rows.add([*there, (sides[side], -1.0 if left else 1.0)], -np.inf, 0.0 if left else 1.0)
+        own[of] += [(place, value) for place, (_, value) in zip(places, leaves, strict=True)]
+    for other in range(len(fixed)):
+        if other != goal:
+            terms = [*own[goal], *((place, -value) for place, value in own[other])]
+            rows.add(terms, fixed[other] - fixed[goal], np.inf)
+    return rows, variables
 
 
 class _Rows:
