@@ -6,7 +6,7 @@ A pure function of the documents that `lnbench matrix` writes: the same document
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,8 @@ def _section(document: Mapping[str, Any]) -> list[str]:
 def sentence(document: Mapping[str, Any]) -> str:
     """Which cheap defence is enough, and which attacks pass it.
 
-    A defence that changes no recipe has no attacker who knows it, and is judged by the other attacks.
+    A defence that changes no recipe has no attacker who knows it, and is judged by the other attacks. To remove more
+    than the whole drop, so that crafted flips do less than random ones, counts as the whole.
     """
     attacks = [attack for attack in document["attacks"] if _known(document, attack)]
     if not attacks:
@@ -176,16 +177,20 @@ def sentence(document: Mapping[str, Any]) -> str:
         if affordable and harmless and {*attacks} - {KNOWING} <= made.keys():
             cheap[about["name"]] = made
     shown = {n: made for n, made in cheap.items() if any((row["share_ci95"] or [-1])[0] > 0 for row in made.values())}
-    which = f"(at most {CHEAP:g} × the training, at most {CLEAN_PP:g} point of clean accuracy)"
+    limits = f"(at most {CHEAP:g} × the training, at most {CLEAN_PP:g} point of clean accuracy)"
     if not shown:
-        return f"No cheap defence {which} is shown to remove any of the drop of {_and(attacks)}."
-    means = {n: sum(row["share_removed"] for row in made.values()) / len(made) for n, made in shown.items()}
+        return f"No cheap defence {limits} is shown to remove any of the drop of {_and(attacks)}."
+    means = {n: _mean(min(1.0, row["share_removed"]) for row in made.values()) for n, made in shown.items()}
     best = max(means, key=means.__getitem__)
+    before, after = (
+        share(_mean(row["arms"]["poisoned"][which]["adv_acc"] for row in shown[best].values()))
+        for which in ("undefended", "defended")
+    )
     passing = [attack for attack, row in shown[best].items() if (row["defended"]["ci95_pp"] or [0])[0] > 0]
     rest = f"{_and(passing)} still pass{'es' * (len(passing) == 1)} it" if passing else "no attack is shown to pass it"
     return (
-        f"Of the cheap defences {which} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on "
-        f"average; {rest}."
+        f"Of the cheap defences {limits} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on "
+        f"average, and takes AA on poisoned labels from {before} to {after} %; {rest}."
     )
 
 
@@ -193,6 +198,11 @@ def _known(document: Mapping[str, Any], attack: str) -> bool:
     """Whether an attack's undefended drop can be told from 0."""
     made = [pair["outcome"] for pair in document["pairs"] if pair["attack"] == attack and "outcome" in pair]
     return bool(made) and all(row["share_ci95"] is not None for row in made)
+
+
+def _mean(values: Iterable[float]) -> float:
+    every = list(values)
+    return sum(every) / len(every)
 
 
 def _of_defence(document: Mapping[str, Any], name: str, attacks: Sequence[str]) -> dict[str, Mapping[str, Any]]:

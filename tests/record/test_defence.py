@@ -280,6 +280,7 @@ def _document(rows: dict[str, tuple[float, float, float | None, float, float]]) 
             "share_ci95": None if low is None else [low, 1.0],
             "defended": {"mean_pp": 1.0, "ci95_pp": [left, 9.0]},
             "clean_cost": {"mean_pp": clean, "ci95_pp": None},
+            "arms": {"poisoned": {"undefended": {"adv_acc": 0.4}, "defended": {"adv_acc": 0.75}}},
         }
         pairs.append({"defence": name, "attack": "a", "outcome": outcome})
     defences = [{"name": name, "description": "", "cost": row[0]} for name, row in rows.items()]
@@ -295,11 +296,12 @@ def test_the_sentence_names_the_cheap_defence_that_removes_most_and_what_passes_
         "good": (1.0, 0.1, 0.3, 0.8, -1.0),
         "less": (1.0, 0.0, 0.1, 0.4, 2.0),
     }
-    assert "good removes the most, 80 % of the drop on average; no attack is shown to pass it." in sentence(
-        _document(rows)
-    )
+    told = "good removes the most, 80 % of the drop on average, and takes AA on poisoned labels from 40.0 to 75.0 %; "
+    assert f"{told}no attack is shown to pass it." in sentence(_document(rows))
     rows.pop("good")
-    assert "less removes the most, 40 % of the drop on average; a still passes it." in sentence(_document(rows))
+    said = sentence(_document(rows))
+    assert "less removes the most, 40 % of the drop on average, and takes" in said
+    assert said.endswith("; a still passes it.")
     rows.pop("less")
     assert sentence(_document(rows)).startswith("No cheap defence (at most 1.5 × the training, at most 1 point")
     rows["unknown"] = (1.0, 0.0, None, 0.5, 0.0)
@@ -315,7 +317,10 @@ def test_a_defence_without_a_recipe_is_judged_without_the_attacker_who_knows_it(
     known["outcome"]["defended"]["ci95_pp"] = [1.0, 9.0]
     document["attacks"].append(matrix.KNOWING)
     document["pairs"].append(known)
-    assert "relabel removes the most, 50 % of the drop on average; no attack is shown to pass it." in sentence(document)
+    assert "relabel removes the most, 50 % of the drop on average" in sentence(document)
     document["pairs"][1]["outcome"]["share_removed"] = 0.3
     said = sentence(document)
-    assert "recipe removes the most, 40 % of the drop on average; knowing\\_search still passes it." in said
+    assert "recipe removes the most, 40 % of the drop on average" in said
+    assert said.endswith("; knowing\\_search still passes it.")
+    document["pairs"][1]["outcome"]["share_removed"] = 1.9
+    assert "relabel removes the most, 100 % of the drop on average" in sentence(document)
