@@ -43,6 +43,7 @@ board:  ## the board must be what its records say; `lnbench leaderboard build` r
 	lnbench leaderboard check
 	lnbench reproduce --check --out leaderboard/thesis
 	lnbench truth report --check --out leaderboard/truth
+	lnbench matrix --check --out leaderboard/defences
 
 docs:   ## the documentation as pages, in docs/_build/html or OUT; a warning is an error
 	python -P -m sphinx -W --keep-going -q -b html docs $(or $(OUT),docs/_build/html)

@@ -3,6 +3,7 @@
 {{ score["digits-9to0"].my_poisoner }}        a row's score with its interval, as the board has it
 {{ gap("digits-9to0", "matched_search", "random_search") }}    a paired difference
 {{ truth("digits-9to0", "a", "mlp", "best_1", "random") }}     a finding of a table of truth
+{{ defences("digits-9to0") }}     which cheap defence is enough, and which attacks pass it
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lnbench.board import defences as page_of_defences
 from lnbench.board.tables import Row, Table, load
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
@@ -24,6 +26,7 @@ from lnbench.text import cell, interval, points, ranks, share
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "leaderboard" / "records"
 TRUTH = ROOT / "leaderboard" / "truth"
+DEFENCES = ROOT / "leaderboard" / "defences"
 SHOWN = 5
 """Rows of a short table."""
 
@@ -155,9 +158,14 @@ def truth(track: str, table: str, architecture: str, *keys: str) -> str:
     return with_interval(value["mean"], value["ci95"]) if value["ci95"] else points(value["mean"])
 
 
+def defences(track: str) -> str:
+    """The sentence that the page of defences has of a track."""
+    return page_of_defences.sentence(json.loads((DEFENCES / f"{track}.json").read_bytes()))
+
+
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    calls: list[Callable[..., Any]] = [gap, own, alone, memorised, found, truth]
+    calls: list[Callable[..., Any]] = [gap, own, alone, memorised, found, truth, defences]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},
