@@ -52,7 +52,8 @@ ZEROS_AND_ONES_FULL = {
 }
 """The same for flips between zeros and ones (figures 11 and 15), on top of QUICK.
 
-All 24 flips were memorised by four networks of four; at twice the rate, in 5,000 steps, three of five memorised 4 to 63 % of them.
+All 24 flips were memorised by four networks of four; at twice the rate, in 5,000 steps, three of five memorised 4 to
+63 % of them.
 """
 
 NETWORK = (
