@@ -76,7 +76,7 @@ def command(
     added later costs only its own pairs.
 
     \b
-      lnbench matrix --track digits-9to0                                    # one to two hours on two cores
+      lnbench matrix --track digits-9to0                                    # some two hours on two cores
       lnbench matrix --splits 4 --seeds 1 --defences gce --attacks my_poisoner --out matrix
     """
     from lnbench.board import defences as pages
