@@ -30,7 +30,16 @@ QUICK = {
     "pgd_steps": 20,
     "train_steps": 5,
 }
-FULL = {**QUICK, "train": 10000, "test": 1000, "splits": 20, "steps": 8000}
+FULL = {
+    **QUICK,
+    "train": 10000,
+    "test": 1000,
+    "splits": 20,
+    "steps": 4000,
+    "batch": 128,
+    "rate": 0.006,
+    "recipe": images.BF16,
+}
 PLAN = {"noise": Plan(1, 1.6, "noilin quick", tests=3)}
 CHOICES = (
     *images.CHOICES,
@@ -59,8 +68,8 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     found: dict[str, Any] = {}
     for at, training in enumerate(("standard", "adversarial")):
         against = {"epsilon": cell["epsilon"], "steps": cell["train_steps"]}
-        recipe = {"adversarial": against} if training == "adversarial" else {}
-        victims = networks.train({**cell, "recipe": recipe}, sample, labels, _half(report, at))
+        own = {**cell, "recipe": {**cell.get("recipe", {}), **({"adversarial": against} if at else {})}}
+        victims = networks.train(own, sample, labels, _half(report, at))
         adversarial = networks.adversarial_accuracy(cell, victims, tests, answers, targeted=False)
         clean = victims.predict(tests).eq(answers).float().mean(1).tolist()
         predicted = victims.predict(torch.from_numpy(sample.inputs)).numpy()
