@@ -9,11 +9,10 @@ from lnbench import data
 from lnbench.errors import ProtocolError
 from lnbench.poison.published import Published
 from lnbench.protocol import Streams, Track
+from lnbench.record.flags import HUMAN as SOURCE
 
 HUMAN = "human"
 """What stands for people's mistakes where a poisoner is asked for."""
-SOURCE = "human: "
-"""How the text begins that stands in a record where a submission's source would."""
 
 
 def human_labels(track: Track, parameters: Mapping[str, Any]) -> Published:

@@ -21,6 +21,7 @@ FLAGS: dict[str, tuple[bool, str]] = {
     "replication": (True, "Its splits and seeds are not the track's."),
     "uncalibrated": (True, "The track has not been calibrated, so its score may hit the floor or resolve nothing."),
     "labels-only": (True, "Only labels were handed in, from the Hub: nothing shows how they were made."),
+    "human-labels": (True, "The labels are the mistakes of people: there is no poisoner to rank."),
     "no-sandbox": (True, "The poisoner ran without a sandbox: nothing kept it from the test points."),
     "weak-sandbox": (True, "The poisoner ran in a sandbox weaker than bubblewrap."),
     "foreign-salt": (
@@ -62,6 +63,9 @@ FLAGS: dict[str, tuple[bool, str]] = {
 LABELS_ONLY = "hf://"
 """The source of a record of published labels begins with this: their place on the Hub stands for a poisoner's code."""
 
+HUMAN = "human: "
+"""And that of a record of people's own mistakes with this."""
+
 REPORTED = frozenset({"non-deterministic", "split-block"})
 """Flags that only the run can know; all others follow from the record."""
 
@@ -93,8 +97,11 @@ def raised(tables: Tables, document: Mapping[str, Any], score: Score, arms: Mapp
         flags.append("replication")
     if not track.calibrated:
         flags.append("uncalibrated")
-    if str(document["poisoner"]["source"]).startswith(LABELS_ONLY):
+    source = str(document["poisoner"]["source"])
+    if source.startswith(LABELS_ONLY):
         flags.append("labels-only")
+    elif source.startswith(HUMAN):
+        flags.append("human-labels")
     else:
         flags += {"none": ["no-sandbox"], "landlock": ["weak-sandbox"]}.get(document["sandbox"], [])
     public = salts.is_public(document["salt_commitment"]) and document["salt"] == PUBLIC_SALT

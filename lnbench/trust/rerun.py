@@ -11,11 +11,12 @@ from typing import Any
 from lnbench import data
 from lnbench.data.strangers import own_track
 from lnbench.errors import RecordError, SubmissionError
-from lnbench.evaluation.human import SOURCE, human_labels
+from lnbench.evaluation.human import human_labels
 from lnbench.evaluation.label_runs import poison_split
 from lnbench.evaluation.plan import plan
 from lnbench.poison.run import Submission
 from lnbench.protocol import Streams, Track, changed
+from lnbench.record import flags as flagged
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 
@@ -65,7 +66,7 @@ def repoison(
             "repoison", None, f"the record scores published labels ({block['source'][:200]}): no source to run."
         )
     own_track(record.track, track, "the record", option="--track-file")
-    if block["source"].startswith(SOURCE):
+    if block["source"].startswith(flagged.HUMAN):
         drawn = human_labels(record.track, block["parameters"]).flips
         again = [[list(flip) for flip in drawn[s]] for s in range(len(record.document["flips"]["poisoned"]))]
         right = again == [[list(flip) for flip in made] for made in record.document["flips"]["poisoned"]]

@@ -268,3 +268,8 @@ def test_labels_from_the_hub_wear_their_badge_and_do_not_rank() -> None:
     badged, bare = factories.make(source=source, sandbox="none"), factories.make()
     assert badged.labels_only and not badged.ranked and set(badged.flags) - set(bare.flags) == {"labels-only"}
     assert bare.ranked and not bare.labels_only
+
+
+def test_people_s_mistakes_do_not_rank_and_are_not_blamed_for_having_no_sandbox() -> None:
+    made = factories.make(source="human: CIFAR-10N, worse", sandbox="none")
+    assert not made.ranked and set(made.flags) - set(factories.make().flags) == {"human-labels"}
