@@ -11,7 +11,7 @@ given. Every victim trained is counted; the count is what a record calls `traini
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,9 @@ _RESERVE = 2.0
 _BLOCK = 16
 """Surrogates trained at once."""
 
+Treat = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+"""What a defence makes of labels (n,): the labels to train on, and what each point counts, at least 0, or None."""
+
 _spent = 0
 _slowest: dict[str, float] = {}
 """Architecture -> most seconds that measuring one surrogate of it has taken in this process."""
@@ -76,6 +79,7 @@ def train(
     seed: int | None = None,
     block: int = _BLOCK,
     extra_classes: int = 0,
+    weights: np.ndarray | None = None,
     **changes: Any,
 ) -> Victims:
     """Train one surrogate per row of `labels` on the problem's inputs.
@@ -88,6 +92,7 @@ def train(
         seed: seeds initialisations and batch orders; drawn from `problem.rng` if None.
         block: victims trained at once; it changes speed and memory, results only by rounding.
         extra_classes: outputs beyond the problem's classes, for labels that clean data never has (thesis §4.9.1).
+        weights: (victim, n) numbers of at least 0, what each point counts; all the same if None.
         changes: fields of the recipe to replace, such as `steps=200` or `stop_when_memorised=True`.
 
     Raises:
@@ -108,6 +113,7 @@ def train(
         seed = int(problem.rng.integers(2**62))
     words = np.random.SeedSequence(seed).generate_state(2 * len(rows), np.uint64) >> np.uint64(1)
     inputs = torch.from_numpy(np.array(problem.inputs)).to(problem.device)
+    counts = None if weights is None else torch.from_numpy(np.asarray(weights, dtype=np.float32)).to(problem.device)
     stacks = []
     for start in range(0, len(rows), block):
         some = slice(start, start + block)
@@ -120,6 +126,7 @@ def train(
                 init=[int(w) for w in words[: len(rows)][some]],
                 order=[int(w) for w in words[len(rows) :][some]],
                 num_classes=problem.num_classes + extra_classes,
+                weights=None if counts is None else counts[some],
                 bounds=problem.bounds,
             )
         )
@@ -193,6 +200,7 @@ def harm(
     radii: Sequence[float] = (0.5, 0.75, 1.0, 1.25),
     points: int = 512,
     block: int = _BLOCK,
+    treat: Treat | None = None,
     **changes: Any,
 ) -> np.ndarray:
     """How much each of some sets of flips hurts one surrogate: the share of the class that its adversary breaks.
@@ -209,6 +217,7 @@ def harm(
         seed: seeds the surrogates and the choice of points; drawn from `problem.rng` if None.
         radii: in units of the threat's radius.
         points: source-class points that are attacked at most, drawn at random where there are more.
+        treat: what a defence makes of a set's labels before a surrogate is trained on them.
 
     Returns:
         (set,) float64 in [0, 1], larger is worse for the victim; NaN for sets that were not measured, 0 where every
@@ -225,12 +234,23 @@ def harm(
         if problem.seconds_left() < _RESERVE + 1.5 * _slowest.get(victim, 0.0) * len(rows):
             break
         labels = np.stack([problem.flipped(row) for row in rows])
-        trained = train(problem, labels, victim=victim, seed=int(rng.integers(2**62)), block=block, **changes)
+        heeded, weights = _treated(labels, treat)
+        how = {"seed": int(rng.integers(2**62)), "block": block, "weights": weights, **changes}
+        trained = train(problem, heeded, victim=victim, **how)
         untouched = labels[:, some] == problem.labels[some]
         broken = attack(trained, problem.inputs[some], goals, problem, epsilons=epsilons).double().mean(1).cpu().numpy()
         shares[start : start + block] = (broken * untouched).sum(1) / np.maximum(untouched.sum(1), 1)
         _slowest[victim] = max(_slowest.get(victim, 0.0), (time.monotonic() - begin) / len(rows))
     return shares
+
+
+def _treated(labels: np.ndarray, treat: Treat | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Labels (victim, n) and weights as a defence leaves them."""
+    if treat is None:
+        return labels, None
+    rows, weights = zip(*map(treat, labels), strict=True)
+    whole = [np.ones(labels.shape[1]) if some is None else some for some in weights]
+    return np.stack(rows), np.stack(whole)
 
 
 def ensemble_harm(problem: Problem, sets: np.ndarray, victims: Sequence[str], **options: Any) -> np.ndarray:

@@ -34,6 +34,11 @@ def knowing_search() -> Path:
     return _files("defences/attackers")["knowing_search"]
 
 
+def knowing_labels() -> Path:
+    """The file of the attacker that runs a defence itself, whose text is to be put into it."""
+    return _files("defences/attackers")["knowing_labels"]
+
+
 def _files(folder: str) -> dict[str, Path]:
     """Stem -> file in a folder of the repository, or in what the wheel carries of it."""
     package = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ import msgspec
 
 from lnbench.errors import SubmissionError
 from lnbench.evaluation import defence, submissions
-from lnbench.evaluation.bundled import knowing_search
+from lnbench.evaluation.bundled import knowing_labels, knowing_search
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.store import Store
 from lnbench.poison.contract import DEFENDER
@@ -25,7 +25,9 @@ from lnbench.record.defence import DefenceRecord
 ATTACKS = ("my_poisoner", "mean_matching", "matched_search", "best")
 """What defences are tried against; `best` is the board's best row of the track."""
 KNOWING = "knowing_search"
-"""The attacker that knows the defence's recipe: tried against defences that have one."""
+"""The attacker that knows the defence: tried against defences that it can imitate."""
+_PLACE = 'DEFENCE = ""'
+"""Where the text of a defence stands in `knowing_labels`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def run(
     Args:
         defences: files or bundled names.
         attacks: the attacks.
-        knowing: let the attacker that knows the defence try too, on those that change the recipe.
+        knowing: let the attacker that knows the defence try too, on those that it can imitate.
         quick, replication, workers, device, store, on_progress: as of `lnbench.evaluation.defence.evaluate`.
 
     Raises:
@@ -163,8 +165,18 @@ def _label(submission: Submission) -> str:
 
 
 def _knowing(defender: Submission, track: Track) -> Submission | None:
-    """The attacker that knows this defence; None of a defence that leaves the recipe alone."""
-    recipe = defence.check(defender, track)[0].recipe
-    if not recipe:
+    """The attacker that knows this defence.
+
+    Of one that changes labels or leaves points out it runs the file itself, of one that changes the recipe alone it
+    trains its surrogates with that; there is none of a defence that does nothing, or that votes.
+    """
+    seen = defence.check(defender, track)
+    if any(answer.networks > 1 for answer in seen):
         return None
-    return Submission.from_file(knowing_search(), {"recipe": json.dumps(recipe, sort_keys=True)})
+    if any(answer.relabelled or answer.left_out for answer in seen):
+        template, _, rest = knowing_labels().read_text("utf-8").partition(_PLACE)
+        source = f"{template}{_PLACE.partition(' = ')[0]} = {defender.source!r}{rest}"
+        parameters = {"parameters_of": json.dumps(defender.overrides, sort_keys=True)} if defender.overrides else {}
+        return Submission.from_bytes(knowing_labels().name, source.encode(), parameters)
+    recipe = seen[0].recipe
+    return Submission.from_file(knowing_search(), {"recipe": json.dumps(recipe, sort_keys=True)}) if recipe else None

@@ -14,7 +14,8 @@ import torch
 
 import lnbench
 import toy
-from lnbench.evaluation.bundled import defences, knowing_search
+from lnbench.evaluation import matrix
+from lnbench.evaluation.bundled import defences, knowing_labels, knowing_search
 from lnbench.poison.contract import DEFENDER, POISONER
 from lnbench.poison.submission import Submission
 from lnbench.poison.training_bytes import encode
@@ -205,3 +206,62 @@ def test_the_attacker_that_knows_a_defence_trains_its_surrogates_with_it(monkeyp
     sets = [again.choice(problem.eligible, 2, replace=False) for _ in range(4)]
     assert sorted(sets[-1]) == np.flatnonzero(labels != problem.labels).tolist(), "the most harmful of four sets"
     assert Training().labels is None
+
+
+ODD_LABELS = '''
+import lnbench
+import numpy as np
+
+
+class Odd(lnbench.Defender):
+    """Undo what is seen of odd points: their labels become 5, and point 7 is left out."""
+
+    wanted: int = 5
+
+    def defend(self, problem):
+        odd = np.arange(len(problem.labels)) % 2 == 1
+        kept = np.arange(len(problem.labels)) != 7
+        changes = {"label_smoothing": 0.1}
+        return lnbench.Training(labels=np.where(odd, self.wanted, problem.labels), subset=kept, recipe=changes)
+'''
+
+
+def test_the_attacker_that_knows_a_defence_of_labels_flips_what_it_lets_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy's source points are 0 … 8; the defence undoes flips of odd ones."""
+    from lnbench import surrogates
+
+    given: list[Any] = []
+
+    def harm(problem: Any, sets: np.ndarray, victims: Any, *, treat: Any, **changes: Any) -> np.ndarray:
+        given.append((changes, *treat(problem.flipped(sets[0]))))
+        return np.arange(len(sets), dtype=float)
+
+    monkeypatch.setattr(surrogates, "ensemble_harm", harm)
+    spec = importlib.util.spec_from_file_location("knowing_labels", knowing_labels())
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "DEFENCE", ODD_LABELS)
+    for budget, seed in ((2, 0), (4, 1)):
+        problem = toy.problem(np.random.default_rng(seed).random((9, 1, 2, 2)), budget=budget)
+        labels = module.KnowingLabels(parameters_of=json.dumps({"wanted": 5}), surrogates=8).poison(problem)
+        flipped = np.flatnonzero(labels != problem.labels)
+        assert len(flipped) == budget and not (flipped % 2).any(), "even points pass"
+    changes, heeded, weights = given[-1]
+    assert changes == {"label_smoothing": 0.1} and set(heeded[1::2]) == {5}
+    assert np.flatnonzero(weights == 0).tolist() == [7]
+    few = toy.problem(np.random.default_rng(0).random((3, 1, 2, 2)), budget=3)
+    assert (module.KnowingLabels(surrogates=2).poison(few) != few.labels).sum() == 3, "filled up where too few pass"
+
+
+def test_the_matrix_lets_each_defence_be_known_as_far_as_it_can() -> None:
+    track = load_track("digits-9to0")
+    made = {
+        name: matrix._knowing(Submission.from_file(defences()[name], None, DEFENDER), track)
+        for name in ("none", "gce", "knn_relabel", "ss_dpa")
+    }
+    assert made["none"] is None and made["ss_dpa"] is None
+    assert made["gce"] is not None and made["gce"].name == "knowing_search"
+    inside = made["knn_relabel"]
+    assert inside is not None and inside.name == "knowing_labels"
+    assert "class KNNRelabel" in inside.source and inside.details.defaults["tried"] == 64
