@@ -25,6 +25,7 @@ CHEAP = 1.5
 """A defence is cheap if its training takes at most this many times the passes of an undefended one."""
 CLEAN_PP = 1.0
 """And if clean accuracy on clean labels falls by at most so many points."""
+_WHO_KNOWS = "an attacker who knows it"
 
 
 def write(document: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -115,8 +116,10 @@ def page(documents: Sequence[Mapping[str, Any]]) -> str:
         "Each defence is run on the labels of every arm and is not told which. *Share removed* is the part of an",
         "attack's drop of adversarial accuracy (AA) below random flips that is gone when both arms are defended; its",
         "95 % interval is Fieller's, and missing where the undefended drop cannot be told from 0. *Cost* is in passes",
-        "of an undefended training. AA and clean accuracy are in %, without the defence → with it. The record of each",
-        "pair lies in `records`; `lnbench matrix --check` compares.",
+        "of an undefended training. AA and clean accuracy are in %, without the defence → with it. *An attacker who",
+        "knows it* trains its surrogates with the defence's recipe (`knowing_search`) or runs the defence and flips what",
+        "it lets pass (`knowing_labels`). Its flips are made for defended victims and may do nothing to others, so that",
+        "what counts is the drop defended. The record of each pair lies in `records`; `lnbench matrix --check` compares.",
     ]
     return "\n".join([*head, *(line for document in documents for line in ["", *_section(document)])]) + "\n"
 
@@ -136,7 +139,7 @@ def _section(document: Mapping[str, Any]) -> list[str]:
     ]
     costs = {about["name"]: about["cost"] for about in document["defences"]}
     for pair in document["pairs"]:
-        names = f"| {cell(pair['defence'])} | {cell(pair['attack'])} |"
+        names = f"| {cell(pair['defence'])} | {_called(pair['attack'])} |"
         if "error" in pair:
             lines.append(f"{names} not possible: {cell(pair['error'], 300)} |" + " – |" * 9)
             continue
@@ -163,10 +166,11 @@ def _section(document: Mapping[str, Any]) -> list[str]:
 def sentence(document: Mapping[str, Any]) -> str:
     """Which cheap defence is enough, and which attacks pass it.
 
-    A defence that changes no recipe has no attacker who knows it, and is judged by the other attacks. To remove more
-    than the whole drop, so that crafted flips do less than random ones, counts as the whole.
+    The share is of the attacks that are the same for all defences. One that knows a defence was made for the defended
+    victims, so that its undefended drop says nothing: it passes if it lowers their AA below defended random flips. To
+    remove more than the whole drop, so that crafted flips do less than random ones, counts as the whole.
     """
-    attacks = [attack for attack in document["attacks"] if _known(document, attack)]
+    attacks = [attack for attack in document["attacks"] if attack != KNOWING and _known(document, attack)]
     if not attacks:
         return "Here no attack is shown to lower AA below random flips, so that no defence has anything to remove."
     cheap = {}
@@ -174,7 +178,7 @@ def sentence(document: Mapping[str, Any]) -> str:
         made = _of_defence(document, about["name"], attacks)
         affordable = about["cost"] is not None and about["cost"] <= CHEAP
         harmless = all((row["clean_cost"]["mean_pp"] or 0.0) <= CLEAN_PP for row in made.values())
-        if affordable and harmless and {*attacks} - {KNOWING} <= made.keys():
+        if affordable and harmless and {*attacks} <= made.keys():
             cheap[about["name"]] = made
     shown = {n: made for n, made in cheap.items() if any((row["share_ci95"] or [-1])[0] > 0 for row in made.values())}
     limits = f"(at most {CHEAP:g} × the training, at most {CLEAN_PP:g} point of clean accuracy)"
@@ -186,8 +190,11 @@ def sentence(document: Mapping[str, Any]) -> str:
         share(_mean(row["arms"]["poisoned"][which]["adv_acc"] for row in shown[best].values()))
         for which in ("undefended", "defended")
     )
-    passing = [attack for attack, row in shown[best].items() if (row["defended"]["ci95_pp"] or [0])[0] > 0]
+    tried = {**shown[best], **_of_defence(document, best, [KNOWING])}
+    passing = [attack for attack, row in tried.items() if (row["defended"]["ci95_pp"] or [0])[0] > 0]
     rest = f"{_and(passing)} still pass{'es' * (len(passing) == 1)} it" if passing else "no attack is shown to pass it"
+    if KNOWING not in tried:
+        rest += ", and none that knows it was tried"
     return (
         f"Of the cheap defences {limits} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on "
         f"average, and takes AA on poisoned labels from {before} to {after} %; {rest}."
@@ -212,16 +219,26 @@ def _of_defence(document: Mapping[str, Any], name: str, attacks: Sequence[str]) 
 
 
 def heat_map(document: Mapping[str, Any]) -> Markup:
-    """Share of the drop removed, one row a defence and one column an attack; green removes, red adds."""
+    """Share of the drop removed, one row a defence and one column an attack; green removes, red adds.
+
+    Of the attacker who knows the defence, the drop that it makes on defended victims.
+    """
     names, attacks = [about["name"] for about in document["defences"]], document["attacks"]
     made = {(pair["defence"], pair["attack"]): pair.get("outcome") for pair in document["pairs"]}
+    heads = [_WHO_KNOWS if attack == KNOWING else plain(attack, 20) for attack in attacks]
     left, wide, pitch, top = 250, 150, 24, 54
-    body = [figures.text(left + 20 + wide * (i + 0.5), top - 8, plain(a, 20), "middle") for i, a in enumerate(attacks)]
+    body = [figures.text(left + 20 + wide * (i + 0.5), top - 8, name, "middle") for i, name in enumerate(heads)]
     for r, name in enumerate(names):
         y = top + pitch * r
         body.append(figures.text(left, y + 16, plain(name, 34), "end"))
         for c, attack in enumerate(attacks):
             outcome, x = made.get((name, attack)), left + 20 + wide * c
+            if attack == KNOWING and outcome is not None and outcome["defended"]["ci95_pp"] is not None:
+                drop, (low, high) = outcome["defended"]["mean_pp"], outcome["defended"]["ci95_pp"]
+                opacity = 0.05 + 0.05 * min(10.0, abs(drop)) if low > 0 or high < 0 else 0.05
+                body.append(figures.rectangle("bad" if drop > 0 else "good", x, y + 2, wide - 4, pitch - 4, opacity))
+                body.append(figures.text(x + wide / 2 - 2, y + 16, f"{points(drop)} pp left", "middle"))
+                continue
             value = None if outcome is None or outcome["share_ci95"] is None else outcome["share_removed"]
             if value is None or outcome is None:
                 body.append(figures.text(x + wide / 2 - 2, y + 16, "–", "middle"))
@@ -231,7 +248,7 @@ def heat_map(document: Mapping[str, Any]) -> Markup:
             body.append(figures.rectangle("good" if value >= 0 else "bad", x, y + 2, wide - 4, pitch - 4, opacity))
             body.append(figures.text(x + wide / 2 - 2, y + 16, f"{100 * value:.0f} %".replace("-", "−"), "middle"))
     track = document["track"]["name"]
-    title = f"Share of the drop removed on {track}; pale where it cannot be told from 0, – where the drop cannot"
+    title = f"Share of the drop removed on {track}, or what is left; pale where it cannot be told from 0, – where the drop cannot"
     return figures.svg(
         max(left + 40 + wide * len(attacks), 560),
         top + pitch * len(names) + 12,
@@ -252,6 +269,11 @@ def _change(pair: Mapping[str, Any], name: str) -> str:
     return f"{share(pair['undefended'][name])} → {share(pair['defended'][name])}"
 
 
+def _called(attack: str) -> str:
+    """An attack's name on the page."""
+    return _WHO_KNOWS if attack == KNOWING else str(cell(attack))
+
+
 def _and(names: Sequence[str]) -> str:
-    shown = [str(cell(name)) for name in names]
+    shown = [_called(name) for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -297,30 +297,35 @@ def test_the_sentence_names_the_cheap_defence_that_removes_most_and_what_passes_
         "less": (1.0, 0.0, 0.1, 0.4, 2.0),
     }
     told = "good removes the most, 80 % of the drop on average, and takes AA on poisoned labels from 40.0 to 75.0 %; "
-    assert f"{told}no attack is shown to pass it." in sentence(_document(rows))
+    assert f"{told}no attack is shown to pass it, and none that knows it was tried." in sentence(_document(rows))
     rows.pop("good")
     said = sentence(_document(rows))
     assert "less removes the most, 40 % of the drop on average, and takes" in said
-    assert said.endswith("; a still passes it.")
+    assert said.endswith("; a still passes it, and none that knows it was tried.")
     rows.pop("less")
     assert sentence(_document(rows)).startswith("No cheap defence (at most 1.5 × the training, at most 1 point")
     rows["unknown"] = (1.0, 0.0, None, 0.5, 0.0)
     assert sentence(_document(rows)).startswith("Here no attack is shown to lower AA below random flips")
 
 
-def test_a_defence_without_a_recipe_is_judged_without_the_attacker_who_knows_it() -> None:
+def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> None:
     from lnbench.board.defences import sentence
 
     document = _document({"recipe": (1.0, 0.0, 0.1, 0.6, -1.0), "relabel": (1.0, 0.0, 0.1, 0.5, -1.0)})
+    said = sentence(document)
+    assert "recipe removes the most, 60 % of the drop on average" in said
+    assert said.endswith("; no attack is shown to pass it, and none that knows it was tried.")
     known = copy.deepcopy(document["pairs"][0])
-    known["attack"], known["outcome"]["share_removed"] = matrix.KNOWING, 0.2
-    known["outcome"]["defended"]["ci95_pp"] = [1.0, 9.0]
+    known["attack"], known["outcome"]["share_removed"], known["outcome"]["share_ci95"] = matrix.KNOWING, None, None
+    known["outcome"]["defended"]["ci95_pp"] = [-1.0, 9.0]
     document["attacks"].append(matrix.KNOWING)
     document["pairs"].append(known)
-    assert "relabel removes the most, 50 % of the drop on average" in sentence(document)
-    document["pairs"][1]["outcome"]["share_removed"] = 0.3
     said = sentence(document)
-    assert "recipe removes the most, 40 % of the drop on average" in said
-    assert said.endswith("; knowing\\_search still passes it.")
+    assert "recipe removes the most, 60 % of the drop on average" in said
+    assert said.endswith("; no attack is shown to pass it.")
+    known["outcome"]["defended"]["ci95_pp"] = [1.0, 9.0]
+    assert sentence(document).endswith("; an attacker who knows it still passes it.")
+    document["pairs"][1]["outcome"]["share_removed"] = 0.7
+    assert "relabel removes the most, 70 % of the drop on average" in sentence(document)
     document["pairs"][1]["outcome"]["share_removed"] = 1.9
     assert "relabel removes the most, 100 % of the drop on average" in sentence(document)
