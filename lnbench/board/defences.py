@@ -116,10 +116,12 @@ def page(documents: Sequence[Mapping[str, Any]]) -> str:
         "Each defence is run on the labels of every arm and is not told which. *Share removed* is the part of an",
         "attack's drop of adversarial accuracy (AA) below random flips that is gone when both arms are defended; its",
         "95 % interval is Fieller's, and missing where the undefended drop cannot be told from 0. *Cost* is in passes",
-        "of an undefended training. AA and clean accuracy are in %, without the defence → with it. *An attacker who",
-        "knows it* trains its surrogates with the defence's recipe (`knowing_search`) or runs the defence and flips what",
-        "it lets pass (`knowing_labels`). Its flips are made for defended victims and may do nothing to others, so that",
-        "what counts is the drop defended. The record of each pair lies in `records`; `lnbench matrix --check` compares.",
+        "of an undefended training. AA and clean accuracy are in %, without the defence → with it.",
+        "",
+        "*An attacker who knows it* trains its surrogates with the defence's recipe (`knowing_search`), or runs the",
+        "defence and flips what it lets pass (`knowing_labels`). Its flips are made for defended victims and may do",
+        "nothing to others, so that what counts is the drop defended. The record of each pair lies in `records`;",
+        "`lnbench matrix --check` compares.",
     ]
     return "\n".join([*head, *(line for document in documents for line in ["", *_section(document)])]) + "\n"
 
@@ -248,7 +250,8 @@ def heat_map(document: Mapping[str, Any]) -> Markup:
             body.append(figures.rectangle("good" if value >= 0 else "bad", x, y + 2, wide - 4, pitch - 4, opacity))
             body.append(figures.text(x + wide / 2 - 2, y + 16, f"{100 * value:.0f} %".replace("-", "−"), "middle"))
     track = document["track"]["name"]
-    title = f"Share of the drop removed on {track}, or what is left; pale where it cannot be told from 0, – where the drop cannot"
+    what = f"Share of the drop removed on {track}, or the drop left"
+    title = f"{what}; pale where it cannot be told from 0, – where the drop cannot"
     return figures.svg(
         max(left + 40 + wide * len(attacks), 560),
         top + pitch * len(names) + 12,
