@@ -3,6 +3,7 @@
 {{ score["digits-9to0"].my_poisoner }}        a row's score with its interval, as the board has it
 {{ gap("digits-9to0", "matched_search", "random_search") }}    a paired difference
 {{ truth("digits-9to0", "a", "mlp", "best_1", "random") }}     a finding of a table of truth
+{{ left("digits-9to0", "gce") }}  the drop left by an attacker who knows a defence
 {{ defences("digits-9to0") }}     which cheap defence is enough, and which attacks pass it
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from lnbench.board import defences as page_of_defences
 from lnbench.board.tables import Row, Table, load
+from lnbench.evaluation.matrix import KNOWING
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import comparison, optimum
@@ -163,9 +165,27 @@ def defences(track: str) -> str:
     return page_of_defences.sentence(json.loads((DEFENCES / f"{track}.json").read_bytes()))
 
 
+def left(track: str, name: str, attack: str = KNOWING) -> str:
+    """The drop that an attack makes on victims that a defence defends, with its interval; by default who knows it."""
+    made = _defended(track, name, attack)["defended"]
+    return with_interval(made["mean_pp"], made["ci95_pp"])
+
+
+def withstood(track: str, name: str, arm: str = "poisoned", attack: str = KNOWING, how: str = "defended") -> str:
+    """AA of an arm with a defence, or without, in %."""
+    return share(_defended(track, name, attack)["arms"][arm][how]["adv_acc"])
+
+
+def _defended(track: str, name: str, attack: str) -> Mapping[str, Any]:
+    """What the page of defences has of a pair; KeyError if there is none."""
+    document = json.loads((DEFENCES / f"{track}.json").read_bytes())
+    made = {(pair["defence"], pair["attack"]): pair for pair in document["pairs"]}[name, attack]["outcome"]
+    return dict(made)
+
+
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    calls: list[Callable[..., Any]] = [gap, own, alone, memorised, found, truth, defences]
+    calls: list[Callable[..., Any]] = [gap, own, alone, memorised, found, truth, defences, left, withstood]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},

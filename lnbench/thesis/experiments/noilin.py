@@ -34,7 +34,7 @@ FULL = {
     **QUICK,
     "train": 10000,
     "test": 1000,
-    "splits": 12,
+    "splits": 20,
     "steps": 4000,
     "batch": 128,
     "rate": 0.006,
