@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -30,6 +31,7 @@ from lnbench.record.defence_words import verdict
 from lnbench.trust.verify_defence import verify
 
 DEFENCE = b'''
+import msgspec
 import numpy as np
 
 import lnbench
@@ -125,6 +127,23 @@ def test_a_defence_is_scored_beside_its_undefended_numbers(
 def known(value: float | None) -> float:
     assert value is not None
     return value
+
+
+def test_the_verdict_says_that_an_attack_passes_a_defence(
+    made: tuple[records.DefenceRecord, Store, list[str]],
+) -> None:
+    def said(share: float | None, ends: tuple[float, float] | None, left: tuple[float, float]) -> str:
+        outcome = made[0].outcome
+        defended = msgspec.structs.replace(outcome.defended, mean_pp=21.2, ci95_pp=left)
+        undefended = msgspec.structs.replace(outcome.undefended, mean_pp=-10.0)
+        changes = {"share_removed": share, "share_ci95": ends, "defended": defended, "undefended": undefended}
+        return verdict(msgspec.structs.replace(outcome, **changes))
+
+    passes = "The attack passes it: of defended victims, AA is 21.2 points lower than under random flips "
+    assert said(None, None, (17.7, 24.6)).startswith(f"{passes}(95 % interval 17.7 to 24.6). Without the defence")
+    assert said(None, None, (-1.0, 24.6)).startswith("No verdict: without the defence")
+    assert f"(95 % interval 10 to 90 %). {passes}" in said(0.5, (0.1, 0.9), (17.7, 24.6))
+    assert passes not in said(0.5, (0.1, 0.9), (-1.0, 24.6))
 
 
 def test_a_second_run_is_the_same_and_computes_nothing(
