@@ -199,7 +199,23 @@ def sentence(document: Mapping[str, Any]) -> str:
         rest += ", and none that knows it was tried"
     return (
         f"Of the cheap defences {limits} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on "
-        f"average, and takes AA on poisoned labels from {before} to {after} %; {rest}."
+        f"average, and takes AA on poisoned labels from {before} to {after} %; {rest}.{_at_worst(document, attacks)}"
+    )
+
+
+def _at_worst(document: Mapping[str, Any], attacks: Sequence[str]) -> str:
+    """Which defence keeps the most AA whatever the attack, among those that an attacker who knows them tried."""
+    floors = {}
+    for about in document["defences"]:
+        made = _of_defence(document, about["name"], [*attacks, KNOWING])
+        if made.keys() == {*attacks, KNOWING}:
+            floors[about["name"]] = min(row["arms"]["poisoned"]["defended"]["adv_acc"] for row in made.values())
+    if len(floors) < 2:
+        return ""
+    best = max(floors, key=floors.__getitem__)
+    return (
+        f" Of the {len(floors)} defences that were tried against an attacker who knows them, {cell(best)} keeps the "
+        f"most: under every attack AA stays at {share(floors[best])} % or above."
     )
 
 

@@ -165,6 +165,14 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert digits["bilevel"].trainings == 20 * 48
     assert all(_ends(facts.alone("digits-9to0", "bilevel", name))[0] > 0 for name in ("mlp", "cnn", "cnn-reg"))
     assert _ends(facts.gap("digits-9to0", "matched_search", "random_search"))[0] > 0
+    cleaners = ("knn_relabel", "confident_learning")
+    assert min(_ends(facts.left("digits-9to0", name))[0] for name in cleaners) > max(r.drop for r in digits.values())
+    undefended = float(facts.withstood("digits-9to0", "none", "poisoned", "my_poisoner"))
+    assert undefended < min(float(facts.withstood("digits-9to0", name)) for name in cleaners)
+    alone_against = {name: facts.withstood("digits-9to0", name, how="undefended") for name in cleaners}
+    assert min(map(float, alone_against.values())) > float(
+        facts.withstood("digits-9to0", "none", "random", "my_poisoner")
+    )
     searches = [f"{name}(surrogates=16, victims=mlp)" for name in ("matched_search", "random_search")]
     assert _ends(facts.gap("mnist10k-9to0", *searches))[0] > 0
     assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0

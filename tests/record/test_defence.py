@@ -344,6 +344,12 @@ def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> 
     assert said.endswith("; no attack is shown to pass it.")
     known["outcome"]["defended"]["ci95_pp"] = [1.0, 9.0]
     assert sentence(document).endswith("; an attacker who knows it still passes it.")
+    other = {**copy.deepcopy(known), "defence": "relabel"}
+    other["outcome"]["arms"]["poisoned"]["defended"]["adv_acc"] = 0.6
+    keeps = " Of the 2 defences that were tried against an attacker who knows them, recipe keeps the most: "
+    assert sentence({**document, "pairs": [*document["pairs"], other]}).endswith(
+        f"; an attacker who knows it still passes it.{keeps}under every attack AA stays at 75.0 % or above."
+    )
     document["pairs"][1]["outcome"]["share_removed"] = 0.7
     assert "relabel removes the most, 70 % of the drop on average" in sentence(document)
     document["pairs"][1]["outcome"]["share_removed"] = 1.9
