@@ -120,7 +120,8 @@ def page(documents: Sequence[Mapping[str, Any]]) -> str:
         "",
         "*An attacker who knows it* trains its surrogates with the defence's recipe (`knowing_search`), or runs the",
         "defence and flips what it lets pass (`knowing_labels`). Its flips are made for defended victims and may do",
-        "nothing to others, so that what counts is the drop defended. The record of each pair lies in `records`;",
+        "nothing to others; what counts is the drop on defended victims. At least so much is left: a search among 16",
+        "sets of flips is not the best that one who knows can do. The record of each pair lies in `records`;",
         "`lnbench matrix --check` compares.",
     ]
     return "\n".join([*head, *(line for document in documents for line in ["", *_section(document)])]) + "\n"
@@ -196,26 +197,29 @@ def sentence(document: Mapping[str, Any]) -> str:
     passing = [attack for attack, row in tried.items() if (row["defended"]["ci95_pp"] or [0])[0] > 0]
     rest = f"{_and(passing)} still pass{'es' * (len(passing) == 1)} it" if passing else "no attack is shown to pass it"
     if KNOWING not in tried:
-        rest += ", and none that knows it was tried"
+        rest += ", and no attacker who knows it was tried"
     return (
         f"Of the cheap defences {limits} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on "
-        f"average, and takes AA on poisoned labels from {before} to {after} %; {rest}.{_at_worst(document, attacks)}"
+        f"average, and takes AA on poisoned labels from {before} to {after} %; {rest}.{_at_worst(document)}"
     )
 
 
-def _at_worst(document: Mapping[str, Any], attacks: Sequence[str]) -> str:
+def _at_worst(document: Mapping[str, Any]) -> str:
     """Which defence keeps the most AA whatever the attack, among those that an attacker who knows them tried."""
-    floors = {}
+    floors, costs = {}, {}
     for about in document["defences"]:
-        made = _of_defence(document, about["name"], [*attacks, KNOWING])
-        if made.keys() == {*attacks, KNOWING}:
+        made = _of_defence(document, about["name"], document["attacks"])
+        if KNOWING in made and made.keys() == {*document["attacks"]}:
             floors[about["name"]] = min(row["arms"]["poisoned"]["defended"]["adv_acc"] for row in made.values())
+            costs[about["name"]] = max(row["clean_cost"]["mean_pp"] or 0.0 for row in made.values())
     if len(floors) < 2:
         return ""
     best = max(floors, key=floors.__getitem__)
+    price = f"{costs[best]:.2f}".replace("-", "−")
     return (
         f" Of the {len(floors)} defences that were tried against an attacker who knows them, {cell(best)} keeps the "
-        f"most: under every attack AA stays at {share(floors[best])} % or above."
+        f"most: under every attack AA stays at {share(floors[best])} % or above; its cost is {price} points of clean "
+        "accuracy."
     )
 
 
@@ -266,8 +270,7 @@ def heat_map(document: Mapping[str, Any]) -> Markup:
             body.append(figures.rectangle("good" if value >= 0 else "bad", x, y + 2, wide - 4, pitch - 4, opacity))
             body.append(figures.text(x + wide / 2 - 2, y + 16, f"{100 * value:.0f} %".replace("-", "−"), "middle"))
     track = document["track"]["name"]
-    what = f"Share of the drop removed on {track}, or the drop left"
-    title = f"{what}; pale where it cannot be told from 0, – where the drop cannot"
+    title = f"Share of the drop removed on {track}; pale if not told from 0, – if unknown"
     return figures.svg(
         max(left + 40 + wide * len(attacks), 560),
         top + pitch * len(names) + 12,

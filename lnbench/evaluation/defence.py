@@ -17,6 +17,7 @@ import numpy as np
 from lnbench import data
 from lnbench.errors import ProtocolError
 from lnbench.evaluation import conductor, machine, plan, provenance
+from lnbench.evaluation.bundled import knowing_labels
 from lnbench.evaluation.code_hash import code_sha256, guest_code_sha256
 from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
@@ -295,6 +296,11 @@ def _command(defender: Submission, undefended: Record) -> str:
     """The command line that makes a record again."""
     settings = " ".join(f"--set={k}={v}" for k, v in sorted(defender.parameters.items()))
     size = undefended.replication
+    if undefended.name == knowing_labels().stem:  # a file that holds the defence, and no name of one
+        return (
+            f"lnbench matrix --track {undefended.track.name} --defences {defender.name} --attacks my_poisoner "
+            f"--splits {size.splits} --seeds {size.seeds}"
+        )
     return (
         f"lnbench defend {defender.name} --against {undefended.name} --track {undefended.track.name} "
         f"--splits {size.splits} --seeds {size.seeds} {settings}"
@@ -320,6 +326,7 @@ class CheckedAnswer:
         what: which labels: `clean` or `random`.
         relabelled: labels that the first network is trained on and that are not those that came.
         left_out: points that no network is trained on.
+        weighted: points that count less than others on some network, the left-out ones among them.
         networks: of a victim.
         recipe: fields that replace the track's.
         seconds: wall clock of the first run.
@@ -330,6 +337,7 @@ class CheckedAnswer:
     what: str
     relabelled: int
     left_out: int
+    weighted: int
     networks: int
     recipe: dict[str, Any]
     seconds: float
@@ -350,12 +358,15 @@ def check(defender: Submission, track: Track, *, sandbox: str = "auto") -> list[
             answer(defender, points, flips, track, 0, streams, mode, track.noise.budget) for _ in range(2)
         )
         treatment = made.treatment
+        weights = treatment.weights
+        least = np.zeros(len(points.labels), bool) if weights is None else (weights < weights.max()).any(0)
         trained = np.ones(len(points.labels), bool) if treatment.weights is None else (treatment.weights > 0).any(0)
         seen.append(
             CheckedAnswer(
                 what,
                 len(document["labels"][0]),
                 int((~trained).sum()),
+                int(least.sum()),
                 len(treatment.labels),
                 dict(treatment.recipe),
                 made.seconds,

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from lnbench.errors import SubmissionError
+from lnbench.errors import ProtocolError, SubmissionError
 from lnbench.evaluation import defence, submissions
 from lnbench.evaluation.bundled import knowing_labels, knowing_search
 from lnbench.evaluation.progress import OnProgress
@@ -26,8 +26,6 @@ ATTACKS = ("my_poisoner", "mean_matching", "matched_search", "best")
 """What defences are tried against; `best` is the board's best row of the track."""
 KNOWING = "knowing_search"
 """The attacker that knows the defence: tried against defences that it can imitate."""
-_PLACE = 'DEFENCE = ""'
-"""Where the text of a defence stands in `knowing_labels`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,8 @@ def run(
         quick, replication, workers, device, store, on_progress: as of `lnbench.evaluation.defence.evaluate`.
 
     Raises:
-        LnbenchError: as `defence.evaluate`, but for a SubmissionError of a defence, which ends its pairs alone.
+        LnbenchError: as `defence.evaluate`, but for a SubmissionError of a defence, and what is wrong with the attacker
+            who knows it: those end their pairs alone.
     """
     made = [submissions.load(name, contract=DEFENDER) for name in defences]
     for attack in [*attacks, *([None] if knowing else [])]:
@@ -87,8 +86,9 @@ def run(
                     store=store,
                     on_progress=on_progress,
                 )
-            except SubmissionError as error:
-                if not str(error).startswith(f"{defender.file}:"):
+            except (SubmissionError, ProtocolError) as error:
+                own = isinstance(error, SubmissionError) and str(error).startswith(f"{defender.file}:")
+                if attack is not None and not own:
                     raise
                 yield Pair(_label(defender), label, None, str(error))
                 continue
@@ -167,16 +167,18 @@ def _label(submission: Submission) -> str:
 def _knowing(defender: Submission, track: Track) -> Submission | None:
     """The attacker that knows this defence.
 
-    Of one that changes labels or leaves points out it runs the file itself, of one that changes the recipe alone it
-    trains its surrogates with that; there is none of a defence that does nothing, or that votes.
+    Of one that changes labels or weights or leaves points out it runs the file itself, of one that changes the recipe
+    alone it trains its surrogates with that; there is none of a defence that does nothing, or that votes.
     """
     seen = defence.check(defender, track)
     if any(answer.networks > 1 for answer in seen):
         return None
-    if any(answer.relabelled or answer.left_out for answer in seen):
-        template, _, rest = knowing_labels().read_text("utf-8").partition(_PLACE)
-        source = f"{template}{_PLACE.partition(' = ')[0]} = {defender.source!r}{rest}"
-        parameters = {"parameters_of": json.dumps(defender.overrides, sort_keys=True)} if defender.overrides else {}
-        return Submission.from_bytes(knowing_labels().name, source.encode(), parameters)
+    if any(answer.relabelled or answer.weighted for answer in seen):
+        source = knowing_labels().read_text("utf-8")
+        settings = json.dumps(defender.overrides, sort_keys=True)
+        for name, empty, text in (("DEFENCE", '""', defender.source), ("PARAMETERS", '"{}"', settings)):
+            before, _, after = source.partition(f"\n{name} = {empty}")
+            source = f"{before}\n{name} = {text!r}{after}"
+        return Submission.from_bytes(knowing_labels().name, source.encode())
     recipe = seen[0].recipe
     return Submission.from_file(knowing_search(), {"recipe": json.dumps(recipe, sort_keys=True)}) if recipe else None

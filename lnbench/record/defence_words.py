@@ -36,6 +36,6 @@ def _passes(made: Outcome) -> str:
     if left is None or ends is None or ends[0] <= 0:
         return ""
     return (
-        f" The attack passes it: of defended victims, AA is {left:.1f} points lower than under random flips "
+        f" The attack passes it: on defended victims AA is {left:.1f} points lower than under random flips "
         f"(95 % interval {ends[0]:.1f} to {ends[1]:.1f})."
     )

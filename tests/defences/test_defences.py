@@ -208,7 +208,8 @@ def test_the_attacker_that_knows_a_defence_trains_its_surrogates_with_it(monkeyp
     assert Training().labels is None
 
 
-ODD_LABELS = '''
+ODD_LABELS = '''from __future__ import annotations
+
 import lnbench
 import numpy as np
 
@@ -221,8 +222,13 @@ class Odd(lnbench.Defender):
     def defend(self, problem):
         odd = np.arange(len(problem.labels)) % 2 == 1
         kept = np.arange(len(problem.labels)) != 7
-        changes = {"label_smoothing": 0.1}
-        return lnbench.Training(labels=np.where(odd, self.wanted, problem.labels), subset=kept, recipe=changes)
+        changes = {"label_smoothing": np.float64(0.1)}
+        labels = np.where(odd, self.wanted, problem.labels)
+        assert problem.threats is not None and problem.recipes["cnn"].steps
+        return lnbench.Training(labels=labels[None], subset=kept, recipe=changes)
+
+
+Alias = Odd
 '''
 
 
@@ -241,10 +247,13 @@ def test_the_attacker_that_knows_a_defence_of_labels_flips_what_it_lets_pass(mon
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    with pytest.raises(ValueError, match="DEFENCE: expected the text of a defence, got none"):
+        module.KnowingLabels().poison(toy.problem(np.zeros((2, 1, 2, 2))))
     monkeypatch.setattr(module, "DEFENCE", ODD_LABELS)
+    monkeypatch.setattr(module, "PARAMETERS", json.dumps({"wanted": 5}))
     for budget, seed in ((2, 0), (4, 1)):
         problem = toy.problem(np.random.default_rng(seed).random((9, 1, 2, 2)), budget=budget)
-        labels = module.KnowingLabels(parameters_of=json.dumps({"wanted": 5}), surrogates=8).poison(problem)
+        labels = module.KnowingLabels(surrogates=8).poison(problem)
         flipped = np.flatnonzero(labels != problem.labels)
         assert len(flipped) == budget and not (flipped % 2).any(), "even points pass"
     changes, heeded, weights = given[-1]
@@ -257,11 +266,14 @@ def test_the_attacker_that_knows_a_defence_of_labels_flips_what_it_lets_pass(mon
 def test_the_matrix_lets_each_defence_be_known_as_far_as_it_can() -> None:
     track = load_track("digits-9to0")
     made = {
-        name: matrix._knowing(Submission.from_file(defences()[name], None, DEFENDER), track)
-        for name in ("none", "gce", "knn_relabel", "ss_dpa")
+        name: matrix._knowing(Submission.from_file(defences()[name], given, DEFENDER), track)
+        for name, given in (("none", {}), ("gce", {}), ("knn_relabel", {"neighbours": "5"}), ("ss_dpa", {}))
     }
     assert made["none"] is None and made["ss_dpa"] is None
     assert made["gce"] is not None and made["gce"].name == "knowing_search"
     inside = made["knn_relabel"]
-    assert inside is not None and inside.name == "knowing_labels"
-    assert "class KNNRelabel" in inside.source and inside.details.defaults["tried"] == 64
+    assert inside is not None and inside.name == "knowing_labels" and inside.details.defaults["tried"] == 64
+    scope: dict[str, Any] = {}
+    exec(compile(inside.source, "knowing_labels.py", "exec"), scope)
+    assert scope["DEFENCE"] == defences()["knn_relabel"].read_text("utf-8")
+    assert json.loads(scope["PARAMETERS"]) == {"neighbours": 5}

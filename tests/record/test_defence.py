@@ -139,7 +139,7 @@ def test_the_verdict_says_that_an_attack_passes_a_defence(
         changes = {"share_removed": share, "share_ci95": ends, "defended": defended, "undefended": undefended}
         return verdict(msgspec.structs.replace(outcome, **changes))
 
-    passes = "The attack passes it: of defended victims, AA is 21.2 points lower than under random flips "
+    passes = "The attack passes it: on defended victims AA is 21.2 points lower than under random flips "
     assert said(None, None, (17.7, 24.6)).startswith(f"{passes}(95 % interval 17.7 to 24.6). Without the defence")
     assert said(None, None, (-1.0, 24.6)).startswith("No verdict: without the defence")
     assert f"(95 % interval 10 to 90 %). {passes}" in said(0.5, (0.1, 0.9), (17.7, 24.6))
@@ -316,11 +316,11 @@ def test_the_sentence_names_the_cheap_defence_that_removes_most_and_what_passes_
         "less": (1.0, 0.0, 0.1, 0.4, 2.0),
     }
     told = "good removes the most, 80 % of the drop on average, and takes AA on poisoned labels from 40.0 to 75.0 %; "
-    assert f"{told}no attack is shown to pass it, and none that knows it was tried." in sentence(_document(rows))
+    assert f"{told}no attack is shown to pass it, and no attacker who knows it was tried." in sentence(_document(rows))
     rows.pop("good")
     said = sentence(_document(rows))
     assert "less removes the most, 40 % of the drop on average, and takes" in said
-    assert said.endswith("; a still passes it, and none that knows it was tried.")
+    assert said.endswith("; a still passes it, and no attacker who knows it was tried.")
     rows.pop("less")
     assert sentence(_document(rows)).startswith("No cheap defence (at most 1.5 × the training, at most 1 point")
     rows["unknown"] = (1.0, 0.0, None, 0.5, 0.0)
@@ -333,7 +333,7 @@ def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> 
     document = _document({"recipe": (1.0, 0.0, 0.1, 0.6, -1.0), "relabel": (1.0, 0.0, 0.1, 0.5, -1.0)})
     said = sentence(document)
     assert "recipe removes the most, 60 % of the drop on average" in said
-    assert said.endswith("; no attack is shown to pass it, and none that knows it was tried.")
+    assert said.endswith("; no attack is shown to pass it, and no attacker who knows it was tried.")
     known = copy.deepcopy(document["pairs"][0])
     known["attack"], known["outcome"]["share_removed"], known["outcome"]["share_ci95"] = matrix.KNOWING, None, None
     known["outcome"]["defended"]["ci95_pp"] = [-1.0, 9.0]
@@ -348,7 +348,8 @@ def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> 
     other["outcome"]["arms"]["poisoned"]["defended"]["adv_acc"] = 0.6
     keeps = " Of the 2 defences that were tried against an attacker who knows them, recipe keeps the most: "
     assert sentence({**document, "pairs": [*document["pairs"], other]}).endswith(
-        f"; an attacker who knows it still passes it.{keeps}under every attack AA stays at 75.0 % or above."
+        f"; an attacker who knows it still passes it.{keeps}under every attack AA stays at 75.0 % or above; "
+        "its cost is −1.00 points of clean accuracy."
     )
     document["pairs"][1]["outcome"]["share_removed"] = 0.7
     assert "relabel removes the most, 70 % of the drop on average" in sentence(document)
