@@ -18,7 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 def module(name: str) -> ModuleType:
     """An attack's or a submission's file as a module."""
     (path,) = (p for p in (ROOT / folder / f"{name}.py" for folder in ("attacks", "submissions")) if p.exists())
-    spec = importlib.util.spec_from_file_location(name, path)
+    return loaded(path)
+
+
+def loaded(path: Path) -> ModuleType:
+    """A file as a module of its own, named as the file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -38,14 +36,6 @@ CHEAP: dict[str, dict[str, int]] = {
 FOR_FEATURES_ONLY = {"dominating_set", "gaussian_density", "high_degree"}
 """Attacks that train surrogates with `space=features` alone."""
 IN_A_MOMENT = {"adversarial_path", "matched_search", "mean_matching", "my_poisoner", "random_flip"}
-
-
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _problem(n: int = 300, budget: int = 4, seed: int = 0) -> Problem:
@@ -128,13 +118,13 @@ def test_the_same_problem_gives_the_same_labels(path: Path) -> None:
 
 
 def test_random_flips_follow_the_problems_generator_alone() -> None:
-    attack = _module(ROOT / "attacks" / "random_flip.py").RandomFlip()
+    attack = toy.loaded(ROOT / "attacks" / "random_flip.py").RandomFlip()
     draws = [tuple(attack.poison(_problem(seed=s))) for s in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
 
 
 def test_path_buckets_are_disjoint_slices_by_distance() -> None:
-    module = _module(ROOT / "attacks" / "adversarial_path.py")
+    module = toy.loaded(ROOT / "attacks" / "adversarial_path.py")
     chosen = {}
     for bucket in module.BUCKETS:
         problem = _problem(n=898, budget=15)
@@ -152,7 +142,7 @@ def test_path_buckets_are_disjoint_slices_by_distance() -> None:
 
 
 def test_a_bucket_that_does_not_exist_is_named() -> None:
-    module = _module(ROOT / "attacks" / "adversarial_path.py")
+    module = toy.loaded(ROOT / "attacks" / "adversarial_path.py")
     with pytest.raises(ValueError, match="bucket is one of nearest, near, middle, far, farthest; got 'nearby'"):
         module.AdversarialPath(bucket="nearby").poison(_problem())
 
@@ -160,14 +150,14 @@ def test_a_bucket_that_does_not_exist_is_named() -> None:
 def test_a_budget_as_large_as_the_class_flips_all_of_it() -> None:
     problem = _problem()
     everything = len(problem.eligible)
-    module = _module(ROOT / "attacks" / "adversarial_path.py")
+    module = toy.loaded(ROOT / "attacks" / "adversarial_path.py")
     whole = _problem(budget=everything)
     labels = module.AdversarialPath(bucket="far", surrogates=1, max_steps=5).poison(whole)
     assert not (labels == 9).any()
 
 
 def test_the_template_spreads_its_flips_best_first() -> None:
-    poisoner = _module(ROOT / "submissions" / "my_poisoner.py").MyPoisoner()
+    poisoner = toy.loaded(ROOT / "submissions" / "my_poisoner.py").MyPoisoner()
     # Three clusters on a line: of two flips one belongs in each of the two heavy clusters, at their medoids.
     points = np.array([0.0, 0.1, 0.2, 0.7, 0.8, 0.9, 0.5], dtype=np.float32).reshape(-1, 1)
     problem = Problem(
@@ -186,5 +176,6 @@ def test_the_template_spreads_its_flips_best_first() -> None:
 
 def test_attacks_are_poisoners_with_one_class_each() -> None:
     for path in FILES:
-        classes = [c for c in vars(_module(path)).values() if isinstance(c, type) and issubclass(c, lnbench.Poisoner)]
+        own = vars(toy.loaded(path)).values()
+        classes = [c for c in own if isinstance(c, type) and issubclass(c, lnbench.Poisoner)]
         assert len([c for c in classes if c is not lnbench.Poisoner]) == 1, path.name

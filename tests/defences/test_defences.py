@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -47,10 +46,7 @@ N = 120
 
 
 def _defence(name: str, **parameters: Any) -> lnbench.Defender:
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = toy.loaded(FOLDER / f"{name}.py")
     kinds = [k for k in vars(module).values() if isinstance(k, type) and issubclass(k, lnbench.Defender)]
     (kind,) = (k for k in kinds if k.__module__ == name)
     made: lnbench.Defender = kind(**parameters)
@@ -184,15 +180,6 @@ def test_a_wrong_label_reaches_one_network_of_ss_dpa(spread: bool) -> None:
     assert not sound(flips_of, treated, {"0": heeds, **{str(i): documents[i] for i in (1, 2, 3)}})
 
 
-def _module(file: Path) -> Any:
-    """A file as a module of its own."""
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_attacker_that_knows_a_defence_trains_its_surrogates_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from lnbench import surrogates
 
@@ -204,7 +191,7 @@ def test_the_attacker_that_knows_a_defence_trains_its_surrogates_with_it(monkeyp
         return np.arange(len(sets), dtype=float)
 
     monkeypatch.setattr(surrogates, "ensemble_harm", harm)
-    module = _module(knowing_search())
+    module = toy.loaded(knowing_search())
     problem = toy.problem(np.random.default_rng(0).random((9, 1, 2, 2)), budget=2)
     labels = module.KnowingSearch(recipe=json.dumps({"elr": 3.0}), surrogates=8).poison(problem)
     assert given == [{"elr": 3.0}] and (labels != problem.labels).sum() == 2
@@ -249,7 +236,7 @@ def test_the_attacker_that_knows_a_defence_of_labels_flips_what_it_lets_pass(mon
         return np.arange(len(sets), dtype=float)
 
     monkeypatch.setattr(surrogates, "ensemble_harm", harm)
-    module = _module(knowing_labels())
+    module = toy.loaded(knowing_labels())
     with pytest.raises(ValueError, match="DEFENCE: expected the text of a defence, got none"):
         module.KnowingLabels().poison(toy.problem(np.zeros((2, 1, 2, 2))))
     monkeypatch.setattr(module, "DEFENCE", ODD_LABELS)
