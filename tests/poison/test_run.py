@@ -166,10 +166,10 @@ def test_an_architecture_with_its_own_radius(mode: str, data: Any, streams: Any,
     source = FIRST.replace("return ", "print(problem.threat, problem.threats)\n            return ")
     track = load("mnist10k-9to0")
     told = poison(submission(source), replace(data, labels=data.labels * 3), track, 0, streams, mode=mode).log
-    assert told.startswith(
-        "Threat(norm='linf', epsilon=0.1, steps=20) {'mlp': Threat(norm='linf', epsilon=0.07, steps=20)"
-    )
-    assert "'cnn': Threat(norm='linf', epsilon=0.1, steps=20)" in told
+    own = {spec.name: spec.epsilon or track.adversary.epsilon for spec in track.victims}
+    assert len(set(own.values())) > 1
+    assert told.startswith(f"Threat(norm='linf', epsilon={track.adversary.epsilon}, steps=20) {{'mlp': Threat(")
+    assert all(f"'{name}': Threat(norm='linf', epsilon={radius}, steps=20)" in told for name, radius in own.items())
 
 
 def test_only_what_compiles_may_run(go: Callable[..., PoisonedLabels]) -> None:

@@ -349,7 +349,7 @@ def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> 
     keeps = " Of the 2 defences that were tried against an attacker who knows them, recipe keeps the most: "
     assert sentence({**document, "pairs": [*document["pairs"], other]}).endswith(
         f"; an attacker who knows it still passes it.{keeps}under every attack AA stays at 75.0 % or above; "
-        "its cost is −1.00 points of clean accuracy."
+        "its cost is 0.00 points of clean accuracy."
     )
     document["pairs"][1]["outcome"]["share_removed"] = 0.7
     assert "relabel removes the most, 70 % of the drop on average" in sentence(document)
