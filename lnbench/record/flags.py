@@ -21,7 +21,7 @@ FLAGS: dict[str, tuple[bool, str]] = {
     "replication": (True, "Its splits and seeds are not the track's."),
     "uncalibrated": (True, "The track has not been calibrated, so its score may hit the floor or resolve nothing."),
     "labels-only": (True, "Only labels were handed in, from the Hub: nothing shows how they were made."),
-    "human-labels": (True, "The labels are the mistakes of people: there is no poisoner to rank."),
+    "human-labels": (True, "These labels are people's own mistakes: no poisoner made them, so there is none to rank."),
     "no-sandbox": (True, "The poisoner ran without a sandbox: nothing kept it from the test points."),
     "weak-sandbox": (True, "The poisoner ran in a sandbox weaker than bubblewrap."),
     "foreign-salt": (

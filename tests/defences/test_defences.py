@@ -13,6 +13,7 @@ import torch
 
 import lnbench
 import toy
+from lnbench.errors import ProtocolError
 from lnbench.evaluation import matrix
 from lnbench.evaluation.bundled import defences, knowing_labels, knowing_search
 from lnbench.poison.contract import DEFENDER, POISONER
@@ -267,3 +268,21 @@ def test_the_matrix_lets_each_defence_be_known_as_far_as_it_can() -> None:
     exec(compile(inside.source, "knowing_labels.py", "exec"), scope)
     assert scope["DEFENCE"] == defences()["knn_relabel"].read_text("utf-8")
     assert json.loads(scope["PARAMETERS"]) == {"neighbours": 5}
+    soft = ODD_LABELS.partition("    def defend")[0] + (
+        "    def defend(self, problem):\n        return lnbench.Training(weights=1.0 + (problem.labels == 9))\n"
+    )
+    weighing = matrix._knowing(Submission.from_bytes("soft.py", soft.encode(), {}, DEFENDER), track)
+    assert weighing is not None and weighing.name == "knowing_labels", "weights are not imitated by a recipe"
+
+
+def test_what_is_wrong_with_the_attacker_who_knows_ends_its_own_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ProtocolError("too long")
+
+    track, attack = load_track("digits-9to0"), Submission.from_file(knowing_search(), None, POISONER)
+    monkeypatch.setattr(matrix, "_knowing", broken)
+    (pair,) = matrix.run(["gce"], [], track)
+    assert (pair.defence, pair.attack, pair.record, pair.error) == ("gce", matrix.KNOWING, None, "too long")
+    monkeypatch.setattr("lnbench.evaluation.defence.evaluate", broken)
+    with pytest.raises(ProtocolError, match="too long"):
+        list(matrix.run(["gce"], [attack], track))
