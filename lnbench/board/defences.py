@@ -116,7 +116,8 @@ def page(documents: Sequence[Mapping[str, Any]]) -> str:
         "Each defence is run on the labels of every arm and is not told which. *Share removed* is the part of an",
         "attack's drop of adversarial accuracy (AA) below random flips that is gone when both arms are defended; its",
         "95 % interval is Fieller's, and missing where the undefended drop cannot be told from 0. *Cost* is in passes",
-        "of an undefended training. AA and clean accuracy are in %, without the defence → with it.",
+        "of an undefended training. AA and clean accuracy are in %, without the defence → with it. *AA at worst* is",
+        "that of defended victims under the attack that lowers it most.",
         "",
         "*An attacker who knows it* trains its surrogates with the defence's recipe (`knowing_search`), or runs the",
         "defence and flips what it lets pass (`knowing_labels`). Its flips are made for defended victims and may do",
@@ -134,6 +135,7 @@ def _section(document: Mapping[str, Any]) -> list[str]:
         "",
         f"{replicates(size['splits'], size['seeds'])}. {sentence(document)}",
         "",
+        *_worst(document),
         f"![Share of the drop that each defence removes on {track}]({track}.svg)",
         "",
         "| defence | attack | share removed, % | drop, pp | drop defended, pp | AA clean | AA random | AA poisoned "
@@ -164,6 +166,49 @@ def _section(document: Mapping[str, Any]) -> list[str]:
             shown = ", ".join(f"{share(value)} % for {r}" for r, value in enumerate(certificate["shares"]))
             lines.append(f"| | | {kind}: clean predictions against r wrong labels: {shown} |" + " |" * 9)
     return lines
+
+
+def _worst(document: Mapping[str, Any]) -> list[str]:
+    """A table of the defences by the AA that they keep under the attack that lowers it most; none for a single one."""
+    rows = []
+    for about in document["defences"]:
+        made = _of_defence(document, about["name"], document["attacks"])
+        if not made:
+            continue
+        kept = {attack: row["arms"]["poisoned"]["defended"]["adv_acc"] for attack, row in made.items()}
+        attack = min(kept, key=kept.__getitem__)
+        one = made[attack]
+        if all(row["defended"] == row["undefended"] for row in made.values()):
+            known = "–"
+        elif KNOWING in made:
+            known = f"{points(made[KNOWING]['defended']['mean_pp'])} {interval(made[KNOWING]['defended']['ci95_pp'])}"
+        else:
+            known = "failed" if any(_is_knowing(pair, about["name"]) for pair in document["pairs"]) else "not tried"
+        cells = [
+            cell(about["name"]),
+            share(kept[attack]),
+            _called(attack),
+            share(one["arms"]["random"]["defended"]["adv_acc"]),
+            share(one["arms"]["clean"]["defended"]["adv_acc"]),
+            known,
+            points(one["clean_cost"]["mean_pp"]),
+            f"{about['cost']:g} ×",
+        ]
+        rows.append((-kept[attack], f"| {' | '.join(str(one) for one in cells)} |"))
+    if len(rows) < 2:
+        return []
+    return [
+        "| defence | AA at worst | under | AA random | AA clean | drop left to one who knows it, pp | clean cost, pp "
+        "| cost |",
+        "|" + " --- |" * 8,
+        *(line for _, line in sorted(rows)),
+        "",
+    ]
+
+
+def _is_knowing(pair: Mapping[str, Any], defence: str) -> bool:
+    """Whether a pair is of this defence and of the attacker who knows it."""
+    return bool((pair["defence"], pair["attack"]) == (defence, KNOWING))
 
 
 def sentence(document: Mapping[str, Any]) -> str:
@@ -197,7 +242,8 @@ def sentence(document: Mapping[str, Any]) -> str:
     passing = [attack for attack, row in tried.items() if (row["defended"]["ci95_pp"] or [0])[0] > 0]
     rest = f"{_and(passing)} still pass{'es' * (len(passing) == 1)} it" if passing else "no attack is shown to pass it"
     if KNOWING not in tried:
-        rest += ", and no attacker who knows it was tried"
+        failed = any(_is_knowing(pair, best) for pair in document["pairs"])
+        rest += ", and the attacker who knows it failed" if failed else ", and no attacker who knows it was tried"
     return (
         f"Of the cheap defences {limits} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on "
         f"average, and takes AA on poisoned labels from {before} to {after} %; {rest}.{_at_worst(document)}"

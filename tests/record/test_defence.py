@@ -338,6 +338,10 @@ def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> 
     known["attack"], known["outcome"]["share_removed"], known["outcome"]["share_ci95"] = matrix.KNOWING, None, None
     known["outcome"]["defended"]["ci95_pp"] = [-1.0, 9.0]
     document["attacks"].append(matrix.KNOWING)
+    failed = {"defence": "recipe", "attack": matrix.KNOWING, "error": "too long"}
+    assert sentence({**document, "pairs": [*document["pairs"], failed]}).endswith(
+        "; no attack is shown to pass it, and the attacker who knows it failed."
+    )
     document["pairs"].append(known)
     said = sentence(document)
     assert "recipe removes the most, 60 % of the drop on average" in said
@@ -355,3 +359,32 @@ def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> 
     assert "relabel removes the most, 70 % of the drop on average" in sentence(document)
     document["pairs"][1]["outcome"]["share_removed"] = 1.9
     assert "relabel removes the most, 100 % of the drop on average" in sentence(document)
+
+
+def test_a_table_has_each_defence_under_the_attack_that_is_worst_for_it(
+    made: tuple[records.DefenceRecord, Store, list[str]],
+) -> None:
+    from lnbench.board.defences import page
+
+    record = made[0]
+    pairs = [matrix.Pair(name, "first", record) for name in ("held", "fallen", "lost", "idle")]
+    knowing = [matrix.Pair(name, matrix.KNOWING, record) for name in ("held", "fallen")]
+    broken = matrix.Pair("lost", matrix.KNOWING, None, "too long")
+    document = matrix.document([*pairs, *knowing, broken], record.undefended.track)
+    for pair, adv_acc in zip(document["pairs"], (0.7, 0.6, 0.9, 0.5, 0.8, 0.4), strict=False):
+        pair["outcome"] = copy.deepcopy(pair["outcome"])
+        pair["outcome"]["arms"]["poisoned"]["defended"]["adv_acc"] = adv_acc
+        pair["outcome"]["defended"] = {"mean_pp": 4.0, "ci95_pp": [1.0, 7.0]}
+    document["pairs"][3]["outcome"]["defended"] = document["pairs"][3]["outcome"]["undefended"]
+    lines = page([document]).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("| defence | AA at worst | under |"))
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[at + 2 : at + 6]]
+    assert [[row[0], row[1], row[2], row[5]] for row in cells] == [
+        ["lost", "90.0", "first", "failed"],
+        ["held", "70.0", "first", "+4.0 [+1.0, +7.0]"],
+        ["idle", "50.0", "first", "–"],
+        ["fallen", "40.0", "an attacker who knows it", "+4.0 [+1.0, +7.0]"],
+    ]
+    assert {row[-1] for row in cells} == {"2 ×"}
+    alone = matrix.document([pairs[0]], record.undefended.track)
+    assert "AA at worst |" not in page([alone]), "one defence is its own worst row"
