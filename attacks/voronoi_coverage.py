@@ -7,7 +7,8 @@ test points can be moved into: the thesis's dominating set (§4.1) with the edge
 stay unseen, so the class's own points stand in for them, each taken out of the training set while it does. A stand-in
 is not the test point, so that its distance to a cell counts softly: it is covered by a cell at distance r with
 1 / (1 + exp((r / ε − radius) / softness)), which adds up over many radii. r is the lower bound that needs no solver.
-Greedy coverage picks the flips, each by how much of the class it covers that no earlier one does.
+Greedy coverage picks the flips, each by how much of the class it covers that no earlier one does. Both parameters are
+the plain ones, ε itself: no data set was looked at for them.
 Threat model: knows the training set, and the adversary's norm and radius; trains nothing.
 Source: `lnbench.exact`; Wang et al. 2019 for exact adversaries of nearest neighbours; Nemhauser, Wolsey & Fisher 1978.
 """
@@ -24,8 +25,8 @@ class VoronoiCoverage(lnbench.Poisoner):
 
     license = "Apache-2.0"
 
-    radius: float = 0.6
-    softness: float = 0.8
+    radius: float = 1.0
+    softness: float = 1.0
 
     def poison(self, problem: lnbench.Problem) -> np.ndarray:
         if not (self.softness > 0 and problem.threat.epsilon > 0):

@@ -59,10 +59,10 @@ def _row(row: Row) -> dict[str, Any]:
     return {
         "poisoner": poisoner,
         "ranks": None if row.ranks is None else list(row.ranks),
-        "p_holm": None if row.p_holm is None else round(row.p_holm, 9),
+        "p_holm": _p(row.p_holm),
         "beats_random": row.beats_random,
         "damage_ranks": None if row.damage_ranks is None else list(row.damage_ranks),
-        "damage_p_holm": None if row.damage_p_holm is None else round(row.damage_p_holm, 9),
+        "damage_p_holm": _p(row.damage_p_holm),
         "damages": row.damages,
         "beats_search": row.above_search,
         "audit": _audit(row),
@@ -72,13 +72,30 @@ def _row(row: Row) -> dict[str, Any]:
         "own_splits": _own(row),
         "trust": row.trust,
         "trainings": row.trainings,
-        "score": record.document["score"],
+        "score": _score(row),
+        **_classes(row),
         "arms": record.document["arms"],
         "flags": list(record.flags),
         "started": record.started,
         "record": row.path,
         "sha256": record.sha256,
     }
+
+
+def _p(p: float | None) -> float | None:
+    """A p to four digits, however small: none is 0."""
+    return None if p is None else float(f"{p:.4g}")
+
+
+def _score(row: Row) -> dict[str, Any]:
+    """The record's score; its p, which a record rounds to nine places, to four digits."""
+    return {**row.record.document["score"], "p_value": _p(row.p)}
+
+
+def _classes(row: Row) -> dict[str, Any]:
+    """The score's interval for other classes; nothing where the track does not go round pairs of them."""
+    ends = None if row.classes is None else row.classes.ends
+    return {} if ends is None else {"classes_ci95_pp": [round(end, 9) for end in ends]}
 
 
 def _audit(row: Row) -> dict[str, Any] | None:
@@ -129,8 +146,8 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "drop_pp": score["drop_pp"],
         "ci95_low_pp": low,
         "ci95_high_pp": high,
-        "p_value": score["p_value"],
-        "p_holm": None if row.p_holm is None else round(row.p_holm, 9),
+        "p_value": _score(row)["p_value"],
+        "p_holm": _p(row.p_holm),
         "worst_architecture": worst["name"],
         "worst_drop_pp": worst["drop_pp"],
         "area_pp": score["area_pp"],
@@ -162,7 +179,7 @@ def _damage(row: Row) -> dict[str, Any]:
         "damage_ci95_low_pp": low,
         "damage_ci95_high_pp": high,
         "damage_from_clean_pp": damage.from_clean_pp if damage else None,
-        "damage_p_holm": None if row.damage_p_holm is None else round(row.damage_p_holm, 9),
+        "damage_p_holm": _p(row.damage_p_holm),
         "damage_rank_first": first,
         "damage_rank_last": last,
     }

@@ -86,7 +86,7 @@ def figure(table: Table) -> Markup:
     """Every row of a table, best first: its name, mark and interval around the line of random flips, and its score."""
     shown = axis(table.rows, _NAMES + 20, _PLOT)
     bottom, right = _TOP + _PITCH * len(table.rows), _NAMES + _PLOT + 40
-    title = f"Scores on {table.id}: drop of adversarial accuracy below random flips, percentage points, 95 % intervals"
+    title = f"Scores on {table.id}: drop of targeted AA below random flips, percentage points, 95 % intervals"
     body = [figures.text(10, 18, title), *_legend(10, 40), *shown.lines(_TOP - 4, bottom), *shown.numbers(bottom + 16)]
     for i, row in enumerate(table.rows):
         y = _TOP + _PITCH * (i + 0.5)

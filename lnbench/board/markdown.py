@@ -17,6 +17,8 @@ from lnbench.text import Markdown, cell, code, interval, markdown, plain, points
 _LINK = Markdown("[{}]({})")
 NETWORK_WORTH = "worth random flips, networks"
 """Name of the column of `Row.network_worth`."""
+CLASSES = "for other classes, pp"
+"""Name of the column of `Row.classes`."""
 
 
 def render(board: Board, records: str, root: Path | None) -> str:
@@ -69,10 +71,12 @@ def about(table: Table) -> str:
         moves = f"{len(pairs)} pairs in turn, one a split"
     r = track.replication
     draws = f", {r.random_draws} draws of random flips each" if r.random_draws > 1 else ""
+    error = max((row.record.score.random_se_pp or 0.0 for row in table.rows), default=0.0)
+    known = f" The random arm's AA, the same for all rows, has a standard error of {error:.1f} points." if error else ""
     return (
         f"{plain(track.title)}: at most {track.noise.budget} of {track.data.train} labels, {moves}; "
         f"victims {', '.join(_radii(track, v) for v in track.victims)}; {replicates(r.splits, r.seeds)}{draws}. "
-        f"Version {track.version}, {track.sha256[:8]}."
+        f"Version {track.version}, {track.sha256[:8]}.{known}"
     )
 
 
@@ -92,6 +96,7 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         "targeted, pp": lambda row: Markdown("**{}** {}").format(
             points(row.drop), interval(row.record.score["ci95_pp"])
         ),
+        CLASSES: lambda row: interval(row.classes.ends) if row.classes else "–",
         "beats random": lambda row: _verdict(row.beats_random, row.p_holm),
         "damage, pp": _damage,
         "damage rank": lambda row: ranks(row.damage_ranks),
@@ -115,6 +120,8 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
     }
     if not any(row.own for row in table.rows):
         del columns["own splits, pp"]
+    if not any(row.classes for row in table.rows):
+        del columns[CLASSES]
     if not any(row.audit for row in table.rows):
         del columns["audit, pp"], columns["found, %"]
     for name, given in (

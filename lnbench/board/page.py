@@ -17,7 +17,18 @@ from markupsafe import Markup, escape
 from lnbench import templates
 from lnbench.board import figures, forest
 from lnbench.board.levels import statement_is_signed
-from lnbench.board.markdown import NETWORK_WORTH, about, audit, found, optimal, reading, source_link, title, worth
+from lnbench.board.markdown import (
+    CLASSES,
+    NETWORK_WORTH,
+    about,
+    audit,
+    found,
+    optimal,
+    reading,
+    source_link,
+    title,
+    worth,
+)
 from lnbench.board.png import png
 from lnbench.board.project import PROJECT
 from lnbench.board.tables import Board, Row, Table
@@ -125,11 +136,12 @@ def _reading(board: Board) -> list[Markup]:
 
 def columns(table: Table) -> list[str]:
     """The columns that a table has values in; the first `_FIRST` say who wins and by how much."""
-    names = ["rank", "poisoner", _PLOT, _SCORE, "95 % interval", "beats random"]
+    own = ["own splits, pp"] if any(row.own for row in table.rows) else []
+    names = ["rank", "poisoner", *own, _PLOT, _SCORE, "95 % interval", "beats random"]
     if table.track.damage is not None:
         names += ["damage, pp", "damage interval", "damage rank", "damages"]
-    names.insert(_FIRST, "worst architecture")
-    names += ["own splits, pp"] if any(row.own for row in table.rows) else []
+    names.insert(6 + len(own), "worst architecture")
+    names += [CLASSES] if any(row.classes for row in table.rows) else []
     names += ["beats search"]
     names += ["of the optimum, %", "worth random flips"] if any(row.optimal for row in table.rows) else []
     names += [NETWORK_WORTH] if table.random is not None else []
@@ -200,6 +212,11 @@ def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell
             _verdict(row.damages, row.damage_p_holm),
             _sureness(row.damage_p_holm, damage.drop_pp if damage else None),
             kind=damages,
+        ),
+        _cell(
+            CLASSES,
+            interval(row.classes.ends if row.classes else None),
+            row.classes.low if row.classes else None,
         ),
         _cell("beats search", row.above_search or "–", row.above_search),
         _cell("of the optimum, %", optimal(row), row.optimal.mean if row.optimal else None),

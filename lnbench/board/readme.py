@@ -55,15 +55,15 @@ def between(text: str, begin: str, end: str, body: str, path: Path) -> str:
 
 def _block(table: Table, root: Path) -> Markdown:
     """The first rows of a table, and where the others are."""
-    head = ["rank", "poisoner", "score, pp", "beats random"]
-    damage = table.track.damage is not None
-    if damage:
-        head.append("damage, pp")
+    damage, own = table.track.damage is not None, any(row.own for row in table.rows)
+    proof = ["own splits, pp"] if own else []
+    head = ["rank", "poisoner", *proof, "targeted, pp", "beats random", *(["damage, pp"] if damage else [])]
     first = table.rows[:ROWS]
     rows = [
         [
             ranks(row.ranks),
             _poisoner(row, root),
+            *([_own(row)] if own else []),
             Markdown("**{}** {}").format(points(row.drop), interval(row.record.score["ci95_pp"])),
             Markdown("{} {} ({})").format(forest.MARKS[forest.kind(row)], row.beats_random, probability(row.p_holm)),
             *([_damage(row)] if damage else []),
@@ -79,6 +79,13 @@ def _block(table: Table, root: Path) -> Markdown:
 def _poisoner(row: Row, root: Path) -> Markdown:
     name, link = cell(row.record.label), source_link(row, root)
     return name if link is None else Markdown("[{}]({})").format(name, Markdown(quote(link, safe="/%")))
+
+
+def _own(row: Row) -> Markdown:
+    """The score on the splits that the row's own source draws."""
+    if row.own is None:
+        return Markdown("–")
+    return Markdown("**{}** {}").format(points(row.own.score["drop_pp"]), interval(row.own.score["ci95_pp"]))
 
 
 def _damage(row: Row) -> Markdown:

@@ -35,6 +35,12 @@ class RowScore(msgspec.Struct, frozen=True):
     ci95_pp: Ends
 
 
+class RowOwn(msgspec.Struct, frozen=True):
+    """What a row's poisoner does on the splits that its own source draws."""
+
+    score: RowScore
+
+
 class BoardRow(msgspec.Struct, frozen=True):
     """One row; see `lnbench.board.tables.Row`.
 
@@ -51,6 +57,7 @@ class BoardRow(msgspec.Struct, frozen=True):
     trainings: int
     record: str
     sha256: str
+    own_splits: RowOwn | None = None
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ from lnbench.protocol import OWN, Track
 from lnbench.protocol import track as tracks
 from lnbench.record import audits, optimum, random_budgets, seasons, statement
 from lnbench.record.audits import AuditSummary
+from lnbench.record.classes import classes_interval
 from lnbench.record.exchange import Exchange, exchange_rate, share_of_optimum
 from lnbench.record.folder import audit_beside, records_in
 from lnbench.record.optimum import Optimum
@@ -88,6 +89,18 @@ class Row:
         if not damage or self.damage_p_holm is None or damage.drop_pp is None:
             return None
         return _shown(self.damage_p_holm, damage.drop_pp)
+
+    @property
+    def p(self) -> float | None:
+        """The score's p against random flips, which its record rounds to nine places."""
+        drops = [drop for drop in self.record.score.split_drops_pp if drop is not None]
+        return t_interval(np.array(drops)).p
+
+    @property
+    def classes(self) -> Interval | None:
+        """The score with an interval for drawn classes, where its splits go round all pairs of them."""
+        noise = self.record.track.noise
+        return classes_interval(self.record.score.split_drops_pp, noise.pairs) if noise.rotate else None
 
     @property
     def proven(self) -> bool:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from lnbench.board.rows import BoardRow
 
 _folder = _options.board_folder
-_HEAD = ["rank", "poisoner", "score, pp", "95 % interval", "beats random", "trust"]
+_OWN = "own splits, pp"
+_HEAD = ["rank", "poisoner", "targeted, pp", "95 % interval", "beats random", "trust"]
 _WORDS = ["poisoner", "beats random", "trust"]
 
 
@@ -55,17 +56,23 @@ def show(track: str | None, folder: Path | None, as_json: bool) -> None:
     for table in some:
         where = f"{table.track.name}, season {table.season}" if table.season else table.track.name
         result.say(f"{where}: {table.track.title}")
-        result.table(_HEAD, [_cells(row) for row in table.rows], words=_WORDS)
-    result.say("Score: how many points lower the victims' adversarial accuracy is than under as many random flips.")
+        own = any(row.own_splits for row in table.rows)
+        head = [*_HEAD[:2], *([_OWN] if own else []), *_HEAD[2:]]
+        result.table(head, [_cells(row, own) for row in table.rows], words=_WORDS)
+    result.say("Score: how many points lower the victims' targeted AA is than under as many random flips.")
     if others := [f"{table.track.name} ({len(table.rows)})" for table in every if table.track.name != chosen]:
         result.say(f"Other tracks with rows: {', '.join(others)}.")
     result.give([table.document for table in some])
 
 
-def _cells(row: BoardRow) -> list[str]:
-    """A row as text, in the order of the columns."""
+def _cells(row: BoardRow, own: bool) -> list[str]:
+    """A row as text, in the order of the columns; `own` if that of its own splits is among them."""
+    proof = (
+        f"{points(row.own_splits.score.drop_pp)} {interval(row.own_splits.score.ci95_pp)}" if row.own_splits else "–"
+    )
     beats = "–" if row.beats_random is None else f"{row.beats_random} ({probability(row.p_holm)})"
-    return [ranks(row.ranks), row.label, points(row.score.drop_pp), interval(row.score.ci95_pp), beats, row.trust]
+    first = [ranks(row.ranks), row.label, *([proof] if own else [])]
+    return [*first, points(row.score.drop_pp), interval(row.score.ci95_pp), beats, row.trust]
 
 
 @command.command("build")

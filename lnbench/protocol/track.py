@@ -131,8 +131,8 @@ class Damage(Part, frozen=True, kw_only=True):
     """The untargeted attack of the damage score, in the same norm.
 
     Its radius is small: at the targeted score's most examples of clean networks are broken without a target, and only
-    the targeted accuracy has room to fall. There 20 steps come within half a point of the strong adversary's AA, where
-    at the larger radius they miss 4 to 7 (`tests/bench/damage_radius.py`).
+    the targeted accuracy has room to fall. There 20 steps come within a point of the strong adversary's AA (.4 to .8 in
+    the audits of digits-9to0), where at the larger radius they miss 4 to 7 (`tests/bench/damage_radius.py`).
 
     Attributes:
         epsilon: radius. Pair factors do not apply: what breaks an example without a target knows no pair.

@@ -64,10 +64,10 @@ def verdict(score: Score) -> str:
         return f"No verdict: a drop of {drop:.1f} points on a single split has no interval."
     span = f"(95 % interval {ends[0]:.1f} to {ends[1]:.1f}, {_p(score.p_value)})"
     if ends[0] > 0:
-        return f"Beats random flips: adversarial accuracy is {drop:.1f} points lower {span}."
+        return f"Beats random flips: targeted adversarial accuracy is {drop:.1f} points lower {span}."
     if ends[1] < 0:
-        return f"Worse than random flips: adversarial accuracy is {-drop:.1f} points higher {span}."
-    return f"Not told apart from random flips: adversarial accuracy differs by {drop:.1f} points {span}."
+        return f"Worse than random flips: targeted adversarial accuracy is {-drop:.1f} points higher {span}."
+    return f"Not told apart from random flips: targeted adversarial accuracy differs by {drop:.1f} points {span}."
 
 
 def line(record: Shown) -> str:
@@ -89,7 +89,9 @@ def html(record: Shown) -> str:
             f"{name}, pp": f"{points(alone.drop_pp)} {_interval(alone.ci95_pp)}"
             for name, alone in score.per_architecture.items()
         },
-        "adversarial accuracy, %": ", ".join(f"{name} {share(arm.adv_acc)}" for name, arm in record.arms.items()),
+        "targeted adversarial accuracy, %": ", ".join(
+            f"{name} {share(arm.adv_acc)}" for name, arm in record.arms.items()
+        ),
         "splits × seeds": f"{size.splits} × {size.seeds}" + (", quick" if size.quick else ""),
         "ranked": "yes" if record.ranked else "no",
         "flags": ", ".join(record.flags) or "–",
@@ -132,12 +134,12 @@ def _p(p: float | None) -> str:
     """A p value with its magnitude; as a float it may be 0 or 1, which no p is.
 
     >>> _p(6.4e-08), _p(0.0), _p(1.0)
-    ('p = 6.4e-08', 'p < 1e-15', 'p > 0.99')
+    ('p = 6.4e-08', 'p < 1e-9', 'p > 0.99')
     """
     if p is None:
         return "p not known"
-    if p < 1e-15:
-        return "p < 1e-15"
+    if p < 1e-9:  # a record rounds it to nine places
+        return "p < 1e-9"
     return "p > 0.99" if p > 0.99 else f"p = {p:.2g}"
 
 

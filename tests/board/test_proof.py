@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from itertools import permutations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import factories
 from lnbench import board, record
+from lnbench.board import page
 from lnbench.board.tables import Table
+from lnbench.cli import cli
 from lnbench.errors import RecordError
 from lnbench.protocol import PUBLIC_SALT, Track, own_salt, sha256
 from lnbench.record.record import Record
@@ -19,11 +25,17 @@ DAMAGE = factories.track(
     damage={"epsilon": 0.03},
     replication={"splits": 6, "seeds": 2, "quick_splits": 2, "quick_seeds": 1, "random_draws": 2},
 )
+PAIRS = [list(pair) for pair in permutations((0, 4, 9), 2)]
+ROUND = factories.track(
+    name="round",
+    noise={"budget": 4, "eta": 0.00446, "pairs": PAIRS, "rotate": True},
+    replication={"splits": 6, "seeds": 2, "quick_splits": 2, "quick_seeds": 1},
+)
 
 
 @pytest.fixture(autouse=True)
 def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    factories.ship(monkeypatch, tmp_path / "tracks", TRACK, DAMAGE)
+    factories.ship(monkeypatch, tmp_path / "tracks", TRACK, DAMAGE, ROUND)
 
 
 def made(name: str, effect: float, *, own: bool = False, track: Track = TRACK, trainings: int = 0) -> Record:
@@ -62,6 +74,49 @@ def test_a_proven_row_leads_before_a_higher_one_that_is_not(tmp_path: Path) -> N
     assert found.rows[0].ranks != (1, 1), "leading is about proof, ranks are about scores"
     page = (tmp_path / "leaderboard" / "README.md").read_text()
     assert "low leads" in page and "| rank | poisoner | own splits, pp | targeted, pp |" in page
+
+
+def test_scores_on_own_splits_stand_first_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("<!-- board:top -->\n<!-- /board:top -->\n")
+    found = table(tmp_path, made("low", 0.2), made("high", 0.3), made("low", 0.2, own=True))
+    assert "| rank | poisoner | own splits, pp | targeted, pp | beats random |" in (tmp_path / "README.md").read_text()
+    assert page.columns(found)[:3] == ["rank", "poisoner", "own splits, pp"]
+    shown = CliRunner().invoke(cli, ["leaderboard", "show", TRACK.name, "--board", str(tmp_path / "leaderboard")])
+    own = found.rows[0].own
+    assert own is not None and "own splits, pp" in shown.output
+    assert f"{own.score.drop_pp:+.1f} [" in shown.output
+
+
+def test_no_p_of_the_board_is_zero(tmp_path: Path) -> None:
+    found = table(tmp_path, made("sure", 0.4))
+    assert found.rows[0].record.score.p_value is not None and found.rows[0].p is not None
+    assert 0 < found.rows[0].p < 1e-4
+    row = json.loads((tmp_path / "leaderboard" / "board.json").read_bytes())["tables"][0]["rows"][0]
+    assert row["score"]["p_value"] == float(f"{found.rows[0].p:.4g}")
+    line = next(csv.DictReader((tmp_path / "leaderboard" / "board.csv").read_text().splitlines()))
+    assert float(line["p_value"]) == row["score"]["p_value"] > 0
+
+
+def test_a_track_that_goes_round_all_pairs_has_an_interval_for_other_classes(tmp_path: Path) -> None:
+    found = table(tmp_path, made("low", 0.2, track=ROUND))
+    (row,) = found.rows
+    assert row.classes is not None and row.classes.ends is not None
+    assert row.classes.mean == pytest.approx(row.drop)
+    text = (tmp_path / "leaderboard" / "README.md").read_text()
+    assert "| targeted, pp | for other classes, pp | beats random |" in text
+    assert "for other classes, pp" in page.columns(found)
+    shown = json.loads((tmp_path / "leaderboard" / "board.json").read_bytes())["tables"][0]["rows"][0]
+    assert shown["classes_ci95_pp"] == pytest.approx(row.classes.ends)
+    assert "for other classes" not in page.columns(table(tmp_path / "plain", made("low", 0.2)))
+
+
+def test_the_random_arms_error_is_said_of_the_table(tmp_path: Path) -> None:
+    found = table(tmp_path, made("low", 0.2, track=DAMAGE))
+    error = found.rows[0].record.score.random_se_pp
+    assert error
+    said = f"The random arm's AA, the same for all rows, has a standard error of {error:.1f} points."
+    assert said in (tmp_path / "leaderboard" / "README.md").read_text()
+    assert said in (tmp_path / "leaderboard" / "index.html").read_text().replace("&#39;", "'")
 
 
 def test_own_splits_on_which_it_does_nothing_prove_nothing(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Cheat: a table of one number a split, the seed whose random flips did best there when the referee was run many times.
 
 48 numbers of a few digits scored +13.0 points on the public splits of `digits-9to0`. No sandbox sees it, and without
-the split's number a hash of the inputs would say the same. On its own splits, which its source draws, the table knows
-nothing: a better one would be another source, with other splits. A season's secret splits make it as useless.
+the split's number a hash of the inputs would say the same. (The six below are placeholders; a real table, for a
+nearest neighbour, is made in tests/exact/test_table_of_seeds.py.) On its own splits, which its source draws, the table
+knows nothing: a better one would be another source, with other splits. A season's secret splits make it as useless.
 
 Verdict: harmless
 """

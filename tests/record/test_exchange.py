@@ -21,12 +21,12 @@ def test_the_best_flips_have_all_of_the_drop_and_random_ones_none() -> None:
 
 def test_the_interval_of_a_share_covers_as_often_as_it_says() -> None:
     rng, hits = np.random.default_rng(1), 0
-    for _ in range(400):
+    for _ in range(2000):
         possible = rng.uniform(0.2, 0.4, 24)
         gained = 0.6 * possible + rng.normal(0, 0.05, 24)
         low, high = share_of_optimum(possible, possible - gained, np.zeros(24)).ends or (0, 0)
         hits += low <= 0.6 <= high
-    assert 0.92 <= hits / 400 <= 0.98
+    assert 0.93 <= hits / 2000 <= 0.97
 
 
 def test_random_flips_are_worth_themselves() -> None:
@@ -39,6 +39,19 @@ def test_random_flips_are_worth_themselves() -> None:
     assert (between.flips, between.low, between.high, between.most) == (5.0, 5.0, 5.0, 10.0)
     assert exchange_rate([0, 10], np.array([[1.0, 0.4]] * 3), np.array([0.1] * 3)).flips == 10.0
     assert exchange_rate([0, 10], np.array([[0.9, 0.4]] * 3), np.array([0.95] * 3)).flips == 0.0
+
+
+def test_the_interval_of_an_exchange_rate_covers_as_often_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """48 splits, each with a level and a noise of its own, and a row that is worth six random flips; 2,000 trials."""
+    monkeypatch.setattr("lnbench.record.exchange._DRAWS", 200)
+    rng, hits, budgets = np.random.default_rng(4), 0, np.array([0.0, 2, 4, 6, 8, 12])
+    true = np.exp(-0.1 * budgets)
+    for _ in range(2000):
+        level = rng.normal(0, 0.05, (48, 1))
+        curve = true + level + rng.normal(0, 0.04, (48, 6))
+        found = exchange_rate(budgets.tolist(), curve, np.exp(-0.6) + level[:, 0] + rng.normal(0, 0.06, 48))
+        hits += found.low <= 6.0 <= found.high
+    assert 0.92 <= hits / 2000 <= 0.97
 
 
 def test_a_curve_that_rises_by_chance_is_made_to_fall() -> None:
