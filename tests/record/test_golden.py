@@ -1,7 +1,9 @@
 """Old records always load: one file of each kind that was ever written, frozen, and the fields that they have.
 
 A file in `golden` is never changed. A record's schema that gains, loses or renames a field is a new version: raise
-`record.SCHEMA`, keep the reader of the old one, and add a file of the new one with `python tests/test_golden.py`.
+`record.SCHEMA`, keep the reader of the old one, and add a file of the new one with `python tests/record/test_golden.py`.
+A field that only records of new tracks have (the damage, the draws of the random arm) may join a version: records without
+it read as before, and a file with it is added.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ if __name__ == "__main__":
 import factories  # noqa: E402
 from lnbench import record  # noqa: E402
 from lnbench.errors import RecordError  # noqa: E402
-from lnbench.protocol import canonical_json, sha256  # noqa: E402
+from lnbench.protocol import canonical_json, own_salt, sha256  # noqa: E402
 from lnbench.record import statement  # noqa: E402
 from lnbench.record.consistency import Check, checks  # noqa: E402
 
@@ -69,6 +71,12 @@ def golden(kind: str) -> list[Path]:
 def variants() -> dict[str, record.Record]:
     """The kinds of record that the current schema can say."""
     small = factories.small(2, 1)
+    second = factories.track(
+        noise={"budget": 4, "eta": 0.00446, "pairs": [[9, 0], [3, 8]], "rotate": True},
+        damage={"epsilon": 0.03},
+        replication={"splits": 2, "seeds": 1, "quick_splits": 2, "quick_seeds": 1, "random_draws": 2},
+    )
+    own = own_salt(second.sha256, sha256(factories.SOURCE.encode()), {})
 
     def diverged(victim: dict[str, Any]) -> None:
         victim["diverged"] = (victim["arm"], victim["split"]) == ("random", 0)
@@ -76,6 +84,7 @@ def variants() -> dict[str, record.Record]:
     return {
         "plain": factories.make(small),
         "season": factories.make(small, season="s1", salt="pepper"),
+        "two-scores": factories.make(second, salt=own),
         "flagged": factories.make(
             small, quick=True, sandbox="landlock", parameters={"a": 1, "b": 0.5, "c": "x", "d": True}, change=diverged
         ),
