@@ -252,20 +252,29 @@ def sentence(document: Mapping[str, Any]) -> str:
 
 def _at_worst(document: Mapping[str, Any]) -> str:
     """Which defence keeps the most AA whatever the attack, among those that an attacker who knows them tried."""
-    floors, costs = {}, {}
+    floors, costs, passes = {}, {}, {}
     for about in document["defences"]:
         made = _of_defence(document, about["name"], document["attacks"])
         if KNOWING in made and made.keys() == {*document["attacks"]}:
             floors[about["name"]] = min(row["arms"]["poisoned"]["defended"]["adv_acc"] for row in made.values())
             costs[about["name"]] = max(row["clean_cost"]["mean_pp"] or 0.0 for row in made.values())
+            passes[about["name"]] = about["cost"]
     if len(floors) < 2:
         return ""
     best = max(floors, key=floors.__getitem__)
-    price = f"{costs[best]:.2f}".replace("-", "−")
-    return (
+    prices = {n: f"{c:.2f} points of clean accuracy" if c >= 0.005 else "no clean accuracy" for n, c in costs.items()}
+    said = (
         f" Of the {len(floors)} defences that were tried against an attacker who knows them, {cell(best)} keeps the "
-        f"most: under every attack AA stays at {share(floors[best])} % or above; its cost is {price} points of clean "
-        "accuracy."
+        f"most: under every attack AA stays at {share(floors[best])} % or above; it costs {prices[best]} and takes "
+        f"{passes[best]:g} × the training."
+    )
+    fast = {name: floor for name, floor in floors.items() if passes[name] <= CHEAP}
+    if passes[best] <= CHEAP or not fast:
+        return said
+    second = max(fast, key=fast.__getitem__)
+    return (
+        f"{said} Of those that take at most {CHEAP:g} × the training {cell(second)} does: "
+        f"{share(fast[second])} %, for {prices[second]}."
     )
 
 

@@ -353,8 +353,14 @@ def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> 
     keeps = " Of the 2 defences that were tried against an attacker who knows them, recipe keeps the most: "
     assert sentence({**document, "pairs": [*document["pairs"], other]}).endswith(
         f"; an attacker who knows it still passes it.{keeps}under every attack AA stays at 75.0 % or above; "
-        "its cost is 0.00 points of clean accuracy."
+        "it costs no clean accuracy and takes 1 × the training."
     )
+    document["defences"][0]["cost"], known["outcome"]["clean_cost"]["mean_pp"] = 6.0, 1.02
+    assert sentence({**document, "pairs": [*document["pairs"], other]}).endswith(
+        "it costs 1.02 points of clean accuracy and takes 6 × the training. "
+        "Of those that take at most 1.5 × the training relabel does: 60.0 %, for no clean accuracy."
+    )
+    document["defences"][0]["cost"], known["outcome"]["clean_cost"]["mean_pp"] = 1.0, 0.0
     document["pairs"][1]["outcome"]["share_removed"] = 0.7
     assert "relabel removes the most, 70 % of the drop on average" in sentence(document)
     document["pairs"][1]["outcome"]["share_removed"] = 1.9

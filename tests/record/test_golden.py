@@ -1,9 +1,9 @@
 """Old records always load: one file of each kind that was ever written, frozen, and the fields that they have.
 
 A file in `golden` is never changed. A record's schema that gains, loses or renames a field is a new version: raise
-`record.SCHEMA`, keep the reader of the old one, and add a file of the new one with `python tests/record/test_golden.py`.
-A field that only records of new tracks have (the damage, the draws of the random arm) may join a version: records without
-it read as before, and a file with it is added.
+`record.SCHEMA`, keep the reader of the old one, and run `python tests/record/test_golden.py`, which adds a file of the
+new one. A field that only records of new tracks have (the damage, the draws of the random arm) may join a version:
+records without it read as before, and a file with it is added.
 """
 
 from __future__ import annotations
