@@ -124,7 +124,7 @@ def top_table() -> str:
     parts = list[str]()
     for name, table in tables().items():
         parts += [f"**{name}**, {len(table.rows)} rows", ""]
-        parts += ["| rank | poisoner | score, pp | beats random |", "|---|---|---|---|"]
+        parts += ["| rank | poisoner | targeted, pp | beats random |", "|---|---|---|---|"]
         for row in table.rows[:SHOWN]:
             score = with_interval(row.record.score.drop_pp, row.record.score.ci95_pp)
             parts.append(f"| {ranks(row.ranks)} | {cell(row.record.label)} | {score} | {row.beats_random or '–'} |")

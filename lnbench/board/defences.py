@@ -117,7 +117,8 @@ def page(documents: Sequence[Mapping[str, Any]]) -> str:
         "attack's drop of adversarial accuracy (AA) below random flips that is gone when both arms are defended; its",
         "95 % interval is Fieller's, and missing where the undefended drop cannot be told from 0. *Cost* is in passes",
         "of an undefended training. AA and clean accuracy are in %, without the defence → with it. *AA at worst* is",
-        "that of defended victims under the attack that lowers it most.",
+        "that of defended victims under the attack that lowers it most: the least of several means, with no interval, and",
+        "≤ where no attacker who knows the defence was tried. The AAs beside it are of defended victims, too.",
         "",
         "*An attacker who knows it* trains its surrogates with the defence's recipe (`knowing_search`), or runs the",
         "defence and flips what it lets pass (`knowing_labels`). Its flips are made for defended victims and may do",
@@ -183,10 +184,10 @@ def _worst(document: Mapping[str, Any]) -> list[str]:
         elif KNOWING in made:
             known = f"{points(made[KNOWING]['defended']['mean_pp'])} {interval(made[KNOWING]['defended']['ci95_pp'])}"
         else:
-            known = "failed" if any(_is_knowing(pair, about["name"]) for pair in document["pairs"]) else "not tried"
+            known = "error" if any(_is_knowing(pair, about["name"]) for pair in document["pairs"]) else "not tried"
         cells = [
             cell(about["name"]),
-            share(kept[attack]),
+            share(kept[attack]) if KNOWING in made or known == "–" else f"≤ {share(kept[attack])}",
             _called(attack),
             share(one["arms"]["random"]["defended"]["adv_acc"]),
             share(one["arms"]["clean"]["defended"]["adv_acc"]),
@@ -243,7 +244,11 @@ def sentence(document: Mapping[str, Any]) -> str:
     rest = f"{_and(passing)} still pass{'es' * (len(passing) == 1)} it" if passing else "no attack is shown to pass it"
     if KNOWING not in tried:
         failed = any(_is_knowing(pair, best) for pair in document["pairs"])
-        rest += ", and the attacker who knows it failed" if failed else ", and no attacker who knows it was tried"
+        rest += (
+            ", and the attack by one who knows it ended in an error"
+            if failed
+            else ", and no attacker who knows it was tried"
+        )
     return (
         f"Of the cheap defences {limits} {cell(best)} removes the most, {100 * means[best]:.0f} % of the drop on "
         f"average, and takes AA on poisoned labels from {before} to {after} %; {rest}.{_at_worst(document)}"

@@ -9,8 +9,12 @@ import re
 import unicodedata
 from typing import Any
 
+import numpy as np
+
 from lnbench.board.tables import Board, Row, Table
 from lnbench.protocol import ARMS, canonical_json
+from lnbench.record.record import Record
+from lnbench.record.score import t_interval
 from lnbench.text import plain
 
 _SHARES = ("adv_acc", "untargeted_adv_acc", "clean_acc", "source_clean_acc", "memorised")
@@ -32,8 +36,8 @@ def as_csv(board: Board) -> str:
     ]
     out = io.StringIO()
     if rows:
-        names = max(rows, key=len)  # a column that few tables have is missing in the others' lines
-        writer = csv.DictWriter(out, list(names), lineterminator="\n")
+        names = dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row)
+        writer = csv.DictWriter(out, list(names), lineterminator="\n")  # an empty cell where a table has no such column
         writer.writeheader()
         writer.writerows(rows)
     return out.getvalue()
@@ -72,8 +76,8 @@ def _row(row: Row) -> dict[str, Any]:
         "own_splits": _own(row),
         "trust": row.trust,
         "trainings": row.trainings,
-        "score": _score(row),
-        **_classes(row),
+        "score": _score(record),
+        "classes_ci95_pp": _classes(row),
         "arms": record.document["arms"],
         "flags": list(record.flags),
         "started": record.started,
@@ -87,15 +91,16 @@ def _p(p: float | None) -> float | None:
     return None if p is None else float(f"{p:.4g}")
 
 
-def _score(row: Row) -> dict[str, Any]:
-    """The record's score; its p, which a record rounds to nine places, to four digits."""
-    return {**row.record.document["score"], "p_value": _p(row.p)}
+def _score(record: Record) -> dict[str, Any]:
+    """The record's score, but for its p: a record rounds it to nine places, and here it has four digits."""
+    drops = [drop for drop in record.score.split_drops_pp if drop is not None]
+    return {**record.document["score"], "p_value": _p(t_interval(np.array(drops)).p)}
 
 
-def _classes(row: Row) -> dict[str, Any]:
-    """The score's interval for other classes; nothing where the track does not go round pairs of them."""
+def _classes(row: Row) -> list[float] | None:
+    """The score's interval for other classes; None where the track does not go round pairs of them."""
     ends = None if row.classes is None else row.classes.ends
-    return {} if ends is None else {"classes_ci95_pp": [round(end, 9) for end in ends]}
+    return None if ends is None else [round(end, 9) for end in ends]
 
 
 def _audit(row: Row) -> dict[str, Any] | None:
@@ -125,13 +130,14 @@ def _networks(row: Row) -> dict[str, Any]:
 
 def _own(row: Row) -> dict[str, Any] | None:
     own = row.own
-    return None if own is None else {"score": own.document["score"], "record": row.own_path, "sha256": own.sha256}
+    return None if own is None else {"score": _score(own), "record": row.own_path, "sha256": own.sha256}
 
 
 def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
     record, score = row.record, row.record.score
     first, last = row.ranks or ("", "")
     low, high = score["ci95_pp"]
+    classes_low, classes_high = _classes(row) or (None, None)
     worst = score["worst_architecture"] or {"name": "", "drop_pp": ""}
     arms = {f"{arm}_{share}": record.arms[arm][share] for arm in ARMS for share in _SHARES}
     return {
@@ -146,12 +152,14 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "drop_pp": score["drop_pp"],
         "ci95_low_pp": low,
         "ci95_high_pp": high,
-        "p_value": _score(row)["p_value"],
+        "p_value": _p(row.p),
         "p_holm": _p(row.p_holm),
         "worst_architecture": worst["name"],
         "worst_drop_pp": worst["drop_pp"],
         "area_pp": score["area_pp"],
         "untargeted_drop_pp": score["untargeted_drop_pp"],
+        "classes_ci95_low_pp": classes_low,
+        "classes_ci95_high_pp": classes_high,
         **_damage(row),
         **{name: value for name, value in (_exact(row) | _networks(row)).items() if not name.endswith("ci95")},
         "own_splits_drop_pp": row.own.score["drop_pp"] if row.own else None,

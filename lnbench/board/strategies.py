@@ -23,7 +23,7 @@ _COLUMNS = (
     "row",
     "thesis",
     "its verdict",
-    "score, pp",
+    "targeted, pp",
     "less random_search, pp",
     "surrogates a split",
     "seconds a split",

@@ -93,8 +93,7 @@ class Row:
     @property
     def p(self) -> float | None:
         """The score's p against random flips, which its record rounds to nine places."""
-        drops = [drop for drop in self.record.score.split_drops_pp if drop is not None]
-        return t_interval(np.array(drops)).p
+        return _exact(self.record.score.split_drops_pp)
 
     @property
     def classes(self) -> Interval | None:
@@ -334,7 +333,7 @@ def _compared(rows: Sequence[Row]) -> tuple[Row, ...]:
     best = next((i for i, row in enumerate(ordered) if row.proven and row.drop > 0), 0)
     ordered.insert(0, ordered.pop(best))
     ranks = rank_intervals(np.stack([row.accuracies for row in ordered]))
-    adjusted = holm([_p(row.record.score["p_value"]) for row in ordered])
+    adjusted = holm([_p(row.p) for row in ordered])
     above = _above_search(ordered)
     compared = [
         dataclasses.replace(row, ranks=(int(first), int(last)), p_holm=float(p), above_search=above.get(i))
@@ -350,7 +349,7 @@ def _damage_compared(rows: Sequence[Row]) -> list[Row]:
     if len(accuracies) < len(rows) or not all(damages):
         return list(rows)
     ranks = rank_intervals(np.stack(accuracies))
-    adjusted = holm([_p(damage.p_value if damage else None) for damage in damages])
+    adjusted = holm([_p(_exact(damage.split_drops_pp) if damage else None) for damage in damages])
     return [
         dataclasses.replace(row, damage_ranks=(int(first), int(last)), damage_p_holm=float(p))
         for row, (first, last), p in zip(rows, ranks, adjusted, strict=True)
@@ -370,6 +369,11 @@ def _above_search(rows: Sequence[Row]) -> dict[int, str]:
             tests[i] = t_interval(100.0 * (search.accuracies - row.accuracies))
     adjusted = holm([_p(test.p) for test in tests.values()])
     return {i: _shown(float(p), test.mean or 0.0) for (i, test), p in zip(tests.items(), adjusted, strict=True)}
+
+
+def _exact(drops: Sequence[float | None]) -> float | None:
+    """p of the drops of the splits that have one."""
+    return t_interval(np.array([drop for drop in drops if drop is not None])).p
 
 
 def _p(p: float | None) -> float:

@@ -1,8 +1,9 @@
 """How sure a score over pairs of classes is if the classes, too, were drawn: pairs that share one are not independent.
 
-A track whose splits take all ordered pairs in turn answers for these pairs, and its *t* interval over splits is right
-for them. Whether other classes would show the same is another question: what a class adds as a source or as a target
-is in all of its pairs at once, and such an interval is wider.
+A track whose splits take all ordered pairs in turn answers for these pairs, and its *t* interval over splits is on the
+safe side for them, since it counts the spread between pairs as error. Whether other classes would show the same is
+another question: what a class adds as a source or as a target is in all of its pairs at once, and such an interval is
+wider.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ def classes_interval(drops: Sequence[float | None], pairs: Sequence[tuple[int, i
 
     The drops d[s, t] of source s and target t follow d = μ + A_s + B_t + R_st, where A and B of one class may be
     correlated. Var(mean) is estimated three ways, and the largest counts: with R alone; with A and B independent
-    (Cameron, Gelbach & Miller, 2011, two-way clusters); and with A = B, from the sums over all pairs that have a class
-    in either place. Degrees of freedom: the classes less 1. In simulation it covers μ in .92 to 1 of the trials,
-    whatever the correlation (`tests/record/test_classes.py`).
+    (two-way clusters: Cameron, Gelbach & Miller, 2011); and with any correlation of the two, from the sums over all
+    pairs that have a class in either place (dyadic clusters: Aronow, Samii & Assenova, 2015). Degrees of freedom: the
+    classes less 1. In simulation it covers μ in .93 to 1 of the trials (`tests/record/test_classes.py`).
 
     Args:
         drops: a split's drop, in percentage points; split w has pair w mod len(pairs).

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import factories
 from lnbench import board, record
 from lnbench.board import page
+from lnbench.board.markdown import CLASSES
 from lnbench.board.tables import Table
 from lnbench.cli import cli
 from lnbench.errors import RecordError
@@ -31,11 +32,12 @@ ROUND = factories.track(
     noise={"budget": 4, "eta": 0.00446, "pairs": PAIRS, "rotate": True},
     replication={"splits": 6, "seeds": 2, "quick_splits": 2, "quick_seeds": 1},
 )
+LONG = factories.track(name="long", replication={"splits": 30, "seeds": 2, "quick_splits": 2, "quick_seeds": 1})
 
 
 @pytest.fixture(autouse=True)
 def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    factories.ship(monkeypatch, tmp_path / "tracks", TRACK, DAMAGE, ROUND)
+    factories.ship(monkeypatch, tmp_path / "tracks", TRACK, DAMAGE, ROUND, LONG)
 
 
 def made(name: str, effect: float, *, own: bool = False, track: Track = TRACK, trainings: int = 0) -> Record:
@@ -47,10 +49,11 @@ def made(name: str, effect: float, *, own: bool = False, track: Track = TRACK, t
 
 
 def table(tmp_path: Path, *records: Record) -> Table:
+    """The first table of a board of these records."""
     folder = tmp_path / "leaderboard" / "records"
     for one in records:
         record.write(one, folder / one.track.name / one.filename)
-    (found,) = board.load(folder).tables
+    found, *_ = board.load(folder).tables
     board.build(folder, folder.parent)
     return found
 
@@ -88,13 +91,22 @@ def test_scores_on_own_splits_stand_first_everywhere(tmp_path: Path) -> None:
 
 
 def test_no_p_of_the_board_is_zero(tmp_path: Path) -> None:
-    found = table(tmp_path, made("sure", 0.4))
-    assert found.rows[0].record.score.p_value is not None and found.rows[0].p is not None
-    assert 0 < found.rows[0].p < 1e-4
-    row = json.loads((tmp_path / "leaderboard" / "board.json").read_bytes())["tables"][0]["rows"][0]
-    assert row["score"]["p_value"] == float(f"{found.rows[0].p:.4g}")
+    found = table(tmp_path, made("sure", 0.9, track=LONG))
+    (row,) = found.rows
+    assert row.record.score.p_value == 0.0, "a record rounds it to nine places"
+    assert row.p is not None and 0 < row.p < 5e-10 and row.p_holm == row.p
+    shown = json.loads((tmp_path / "leaderboard" / "board.json").read_bytes())["tables"][0]["rows"][0]
+    assert shown["score"]["p_value"] == shown["p_holm"] == float(f"{row.p:.4g}") > 0
     line = next(csv.DictReader((tmp_path / "leaderboard" / "board.csv").read_text().splitlines()))
-    assert float(line["p_value"]) == row["score"]["p_value"] > 0
+    assert float(line["p_value"]) == float(line["p_holm"]) == shown["p_holm"]
+
+
+def test_a_column_of_any_table_is_one_of_the_csv(tmp_path: Path) -> None:
+    table(tmp_path, made("low", 0.2, track=ROUND), made("low", 0.2, track=DAMAGE))
+    lines = list(csv.DictReader((tmp_path / "leaderboard" / "board.csv").read_text().splitlines()))
+    assert len(lines) == 2 and all(None not in line and None not in line.values() for line in lines)
+    assert [bool(line["classes_ci95_low_pp"]) for line in lines] == [line["track"] == "round" for line in lines]
+    assert [bool(line["damage_drop_pp"]) for line in lines] == [line["track"] == "damaging" for line in lines]
 
 
 def test_a_track_that_goes_round_all_pairs_has_an_interval_for_other_classes(tmp_path: Path) -> None:
@@ -104,10 +116,10 @@ def test_a_track_that_goes_round_all_pairs_has_an_interval_for_other_classes(tmp
     assert row.classes.mean == pytest.approx(row.drop)
     text = (tmp_path / "leaderboard" / "README.md").read_text()
     assert "| targeted, pp | for other classes, pp | beats random |" in text
-    assert "for other classes, pp" in page.columns(found)
+    assert CLASSES in page.columns(found) and CLASSES in text
     shown = json.loads((tmp_path / "leaderboard" / "board.json").read_bytes())["tables"][0]["rows"][0]
     assert shown["classes_ci95_pp"] == pytest.approx(row.classes.ends)
-    assert "for other classes" not in page.columns(table(tmp_path / "plain", made("low", 0.2)))
+    assert CLASSES not in page.columns(table(tmp_path / "plain", made("low", 0.2)))
 
 
 def test_the_random_arms_error_is_said_of_the_table(tmp_path: Path) -> None:

@@ -49,4 +49,4 @@ def test_a_table_scores_on_public_splits_and_nothing_where_it_was_not_made() -> 
     others = [t_interval(100 * (random - accuracies(table[k:] + table[:k]))) for k in range(1, splits)]
     assert abs(np.mean([other.mean for other in others])) < 0.5, "on splits that it was not made for it is random"
     called = np.mean([other.low is not None and other.low > 0 for other in others])
-    assert called <= 0.15, "as often as random flips are called better, about one time in forty"
+    assert called <= 0.1, "random flips are called better one time in forty; these 47 tables share their splits"

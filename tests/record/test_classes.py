@@ -30,7 +30,10 @@ def _covered(source: float, target: float, correlation: float, trials: int = 200
     return float(drawn), float(plain)
 
 
-@pytest.mark.parametrize("size", [(0.0, 0.0, 0.0), (3.0, 3.0, 0.0), (3.0, 3.0, 1.0), (4.0, 0.0, 0.0), (3.0, 3.0, -1.0)])
+@pytest.mark.parametrize(
+    "size",
+    [(0.0, 0.0, 0.0), (3.0, 3.0, 0.0), (4.0, 4.0, 0.5), (3.0, 3.0, 1.0), (4.0, 0.0, 0.0), (4.0, 4.0, -0.5)],
+)
 def test_it_covers_the_mean_whatever_a_class_adds_as_source_or_target(size: tuple[float, float, float]) -> None:
     drawn, plain = _covered(*size)
     assert drawn >= 0.92

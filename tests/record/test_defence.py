@@ -340,7 +340,7 @@ def test_an_attacker_who_knows_a_defence_passes_it_or_not_and_has_no_share() -> 
     document["attacks"].append(matrix.KNOWING)
     failed = {"defence": "recipe", "attack": matrix.KNOWING, "error": "too long"}
     assert sentence({**document, "pairs": [*document["pairs"], failed]}).endswith(
-        "; no attack is shown to pass it, and the attacker who knows it failed."
+        "; no attack is shown to pass it, and the attack by one who knows it ended in an error."
     )
     document["pairs"].append(known)
     said = sentence(document)
@@ -386,7 +386,7 @@ def test_a_table_has_each_defence_under_the_attack_that_is_worst_for_it(
     at = next(i for i, line in enumerate(lines) if line.startswith("| defence | AA at worst | under |"))
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[at + 2 : at + 6]]
     assert [[row[0], row[1], row[2], row[5]] for row in cells] == [
-        ["lost", "90.0", "first", "failed"],
+        ["lost", "≤ 90.0", "first", "error"],
         ["held", "70.0", "first", "+4.0 [+1.0, +7.0]"],
         ["idle", "50.0", "first", "–"],
         ["fallen", "40.0", "an attacker who knows it", "+4.0 [+1.0, +7.0]"],
