@@ -176,6 +176,9 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     on_mnist = {name: _ends(facts.alone("mnist10k-9to0", "my_poisoner", name)) for name in ("cnn", "cnn-reg")}
     assert on_mnist["cnn"][0] > 0 > on_mnist["cnn-reg"][1]
     assert "no attack is shown to lower AA" in facts.defences("mnist10k-9to0")
+    of_gce = facts._defended("mnist10k-9to0", "gce", "my_poisoner")
+    of_knn = facts._defended("mnist10k-9to0", "knn_relabel", "my_poisoner")
+    assert 0.85 < of_gce["clean_cost"]["mean_pp"] < 1 and 1.7 < of_knn["clean_cost"]["mean_pp"] < 2
     assert not any("search" in row.record.label for row in facts.tables()["mnist10k-9to0"].rows)
     assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0
     drawn, amid = (
