@@ -173,6 +173,11 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert min(map(float, alone_against.values())) > float(
         facts.withstood("digits-9to0", "none", "random", "my_poisoner")
     )
+    low, high = _ends(facts.left("digits-9to0", "trades"))
+    assert low < 0 < high
+    assert all(_ends(facts.left("digits-9to0", name))[0] > 0 for name in ("gce", "pgd_training"))
+    known = {name: float(facts.withstood("digits-9to0", name)) for name in ("gce", "pgd_training", "trades")}
+    assert known["gce"] < known["pgd_training"] < known["trades"]
     on_mnist = {name: _ends(facts.alone("mnist10k-9to0", "my_poisoner", name)) for name in ("cnn", "cnn-reg")}
     assert on_mnist["cnn"][0] > 0 > on_mnist["cnn-reg"][1]
     assert "no attack is shown to lower AA" in facts.defences("mnist10k-9to0")
