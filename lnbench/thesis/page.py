@@ -5,13 +5,30 @@ The page depends on nothing but the documents.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lnbench.thesis.experiment import LEVELS
-from lnbench.thesis.verdicts import BEYOND, MEMORISED, UNDECIDED
+from lnbench.thesis.verdicts import AGREES, BEYOND, DISAGREES, MEMORISED, UNDECIDED, VOID
 
 NAME = "README.md"
+_SMALL = "small"
+_OUTCOMES = {
+    AGREES: "Holds",
+    DISAGREES: "Does not hold",
+    UNDECIDED: "Undecided, with the power that the tables below give",
+    VOID: "Void, since too few flips were memorised",
+    _SMALL: "Held at a small size, and not at the thesis's own",
+}
+"""What may become of a claim -> the head of its list."""
+_VERBS = {
+    AGREES: ("agrees", "agree"),
+    DISAGREES: ("disagrees", "disagree"),
+    UNDECIDED: ("is undecided", "are undecided"),
+    VOID: ("is void", "are void"),
+}
+"""What claims do, of one and of several."""
 _MARKS = {"agrees": "✓ agrees", "disagrees": "✗ disagrees", "undecided": "? undecided", "void": "∅ void"}
 
 
@@ -33,6 +50,10 @@ def render(documents: Sequence[Mapping[str, Any]]) -> bytes:
         "",
         f"Level `full` means {LEVELS['full']}; level `quick` means **{LEVELS['quick']}**.",
         "",
+        *_in_short(documents),
+        "",
+        "## The experiments",
+        "",
         "| experiment | thesis | level | agrees | disagrees | undecided | void | beyond the thesis |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -45,6 +66,34 @@ def render(documents: Sequence[Mapping[str, Any]]) -> bytes:
     for document in documents:
         lines += ["", *_section(document)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _in_short(documents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The thesis's claims by what became of them at its own size, and how many were not tried there."""
+    large = [document for document in documents if document["level"] != "quick"]
+    small = [document for document in documents if document["level"] == "quick"]
+    found: dict[str, list[str]] = {kind: [] for kind in _OUTCOMES}
+    for document in large:
+        earlier = document.get("small", {})
+        for verdict in _parts(document)[0]:
+            name, claim, outcome = document["experiment"], verdict["claim"], verdict["verdict"]
+            found[outcome].append(f"- {claim} ([{name}](#{name}))")
+            if earlier.get(claim) == AGREES and outcome != AGREES:
+                found[_SMALL].append(f"- {claim} ([{name}](#{name}), {outcome})")
+    lines = [
+        "## In short",
+        "",
+        "What became of the thesis's own claims at its own size, or where there is no size to speak of.",
+    ]
+    for kind, words in _OUTCOMES.items():
+        if found[kind]:
+            lines += ["", f"**{words}**", "", *found[kind]]
+    counts = Counter(verdict["verdict"] for document in small for verdict in _parts(document)[0])
+    if counts:
+        told = ", ".join(f"{counts[kind]} {words[counts[kind] > 1]}" for kind, words in _VERBS.items() if counts[kind])
+        where = ", ".join(f"[{document['experiment']}](#{document['experiment']})" for document in small)
+        lines += ["", f"**Run at a small size only**, of whose {counts.total()} claims {told}: {where}."]
+    return lines
 
 
 def _section(document: Mapping[str, Any]) -> list[str]:

@@ -105,10 +105,13 @@ def choices(experiment: Experiment, settings: Settings) -> list[str]:
 def write(document: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write an experiment's JSON and figure, and the page of all experiments in the folder; return the first two.
 
+    The verdicts of a level `quick` that is replaced stay in the document of level `full`, as `small`: claim -> verdict.
+
     Raises:
         UnavailableError: if the folder cannot be written, or matplotlib is missing.
     """
     name, experiment = document["experiment"], experiments.load(document["experiment"])
+    document = _beside_small(document, folder / f"{name}.json")
     data = _text(document)
     svg = drawing.svg(lambda: experiment.draw(document["settings"], document["found"]), _source(name, data))
     try:
@@ -119,6 +122,19 @@ def write(document: Mapping[str, Any], folder: Path) -> list[Path]:
     except OSError as error:
         raise UnavailableError(f"{folder} cannot be written: {error.strerror}.") from None
     return [folder / f"{name}.json", folder / f"{name}.svg"]
+
+
+def _beside_small(document: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """A document of level `full` with what was found at level `quick` before, if the file that it replaces says so."""
+    if document["level"] == "quick" or not path.exists():
+        return document
+    try:
+        before = _read(path)
+    except DataError:
+        return document
+    small = {verdict["claim"]: verdict["verdict"] for verdict in before["verdicts"]}
+    kept = small if before["level"] == "quick" else before.get("small")
+    return {**document, "small": kept} if kept else document
 
 
 def redraw(folder: Path) -> list[Path]:
