@@ -45,7 +45,7 @@ _SHARES = {
 }
 """Column -> the share of an arm that it shows."""
 _FIRST = 7
-"""Columns that are shown first, without the scores on own splits."""
+"""Columns that are shown before the reader asks for the rest."""
 _PLOT, _SCORE = "against random flips, pp", "targeted, pp"
 _KINDS_OF = {
     "poisoner": "name",
@@ -111,7 +111,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
         records=records,
         root=root,
         columns=columns,
-        first=_first,
+        first=_FIRST,
         ascending=_ASCENDING,
         sorted_by=_sorted_by,
         kind_of=lambda name: _KINDS_OF.get(name, ""),
@@ -136,7 +136,7 @@ def _reading(board: Board) -> list[Markup]:
 
 
 def columns(table: Table) -> list[str]:
-    """The columns that a table has values in; the first ones (`_first`) say who wins and by how much."""
+    """The columns that a table has values in; the first `_FIRST` say who wins and by how much."""
     own = ["own splits, pp"] if any(row.own for row in table.rows) else []
     names = ["rank", "poisoner", *own, _PLOT, _SCORE, "95 % interval", "beats random"]
     if table.track.damage is not None:
@@ -149,11 +149,6 @@ def columns(table: Table) -> list[str]:
     names += ["audit, pp", "found, %"] if any(row.audit for row in table.rows) else []
     names += [_share_column(table, name) for name in _SHARES]
     return [*names, "flags", "trainings", "trust", "date", "record"]
-
-
-def _first(table: Table) -> int:
-    """How many columns are shown before the reader asks for the rest."""
-    return _FIRST + any(row.own for row in table.rows)
 
 
 def _same(table: Table, name: str) -> bool:
