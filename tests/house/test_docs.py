@@ -163,6 +163,9 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert {digits[label].beats_random for label in others} == {"not shown"}
     assert (digits["random_search"].trainings, digits["matched_search"].trainings) == (64 * 48, 52 * 48)
     assert digits["bilevel"].trainings == 20 * 48
+    assert digits["datamodel"].trainings == digits["random_search"].trainings
+    low, high = _ends(facts.gap("digits-9to0", "datamodel", "random_search"))
+    assert low < 0 < high
     assert all(_ends(facts.alone("digits-9to0", "bilevel", name))[0] > 0 for name in ("mlp", "cnn", "cnn-reg"))
     assert _ends(facts.gap("digits-9to0", "matched_search", "random_search"))[0] > 0
     cleaners = ("knn_relabel", "confident_learning")
