@@ -187,7 +187,11 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     of_gce = facts._defended("mnist10k-9to0", "gce", "my_poisoner")
     of_knn = facts._defended("mnist10k-9to0", "knn_relabel", "my_poisoner")
     assert 0.85 < of_gce["clean_cost"]["mean_pp"] < 1 and 1.7 < of_knn["clean_cost"]["mean_pp"] < 2
-    assert not any("search" in row.record.label for row in facts.tables()["mnist10k-9to0"].rows)
+    mnist = {row.record.label: row.beats_random for row in facts.tables()["mnist10k-9to0"].rows}
+    search = "matched_search(surrogates=16, victims=mlp)"
+    assert [label for label, words in mnist.items() if words == "yes"] == [search]
+    alone = {name: _ends(facts.alone("mnist10k-9to0", search, name)) for name in ("mlp", "cnn", "cnn-reg")}
+    assert alone["mlp"][0] > max(alone["cnn"][0], alone["cnn-reg"][0]) and alone["cnn-reg"][0] < 0
     assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0
     drawn, amid = (
         float(facts.memorised("digits-pairs", label, "cnn-reg", arm))
