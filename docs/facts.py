@@ -89,6 +89,13 @@ def memorised(track: str, label: str, architecture: str, arm: str = "poisoned") 
     return share(record(track, label).arms[arm].per_architecture[architecture].memorised)
 
 
+def season(name: str, track: str, label: str) -> str:
+    """A row's score under a season's salt."""
+    (table,) = [t for t in load(RECORDS).tables if (t.track.name, t.season) == (track, name)]
+    row = {row.record.label: row for row in table.rows}[label]
+    return with_interval(row.drop, row.record.score.ci95_pp)
+
+
 def found(track: str, label: str, arm: str = "poisoned") -> str:
     """The share of an arm's flips among the k points that cleanlab suspects most, in percent, by the row's audit."""
     audit = row(track, label).audit
@@ -185,7 +192,7 @@ def _defended(track: str, name: str, attack: str) -> Mapping[str, Any]:
 
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    calls: list[Callable[..., Any]] = [gap, own, alone, memorised, found, truth, defences, left, withstood]
+    calls: list[Callable[..., Any]] = [gap, own, season, alone, memorised, found, truth, defences, left, withstood]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},

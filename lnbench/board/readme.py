@@ -70,9 +70,11 @@ def _block(table: Table, root: Path) -> Markdown:
         ]
         for row in first
     ]
-    about = Markdown("**{}**, {}: the first {} of {} rows.").format(
-        title(table), plain(table.track.title), len(first), len(table.rows)
+    many = len(table.rows)
+    shown = (
+        f"the first {len(first)} of {many} rows" if many > len(first) else f"all {many} rows" if many > 1 else "one row"
     )
+    about = Markdown("**{}**, {}: {}.").format(title(table), plain(table.track.title), shown)
     return Markdown("{}\n\n{}").format(about, grid(head, rows))
 
 

@@ -148,6 +148,8 @@ def best(track: str, folder: Path | None = None) -> dict[str, BoardRow]:
 def record_file(name: str, track: str, folder: Path | None = None) -> Path:
     """The record's file that a person means: a file as it is, or the one behind a row's name.
 
+    A poisoner's name means its row on the public splits, where it has one; a season's row has its record's name.
+
     Raises:
         ProtocolError: if there is no such file, and no row, or more than one, of the track is called so.
         RecordError: as `tables`.
@@ -156,9 +158,13 @@ def record_file(name: str, track: str, folder: Path | None = None) -> Path:
         return Path(name)
     if name.endswith(".json"):
         raise ProtocolError(f"there is no file {plain(name)}.")
-    rows = {row.stem: row for table in of_track(track, folder) for row in table.rows}
-    stems = [stem for stem, row in rows.items() if name in (stem, row.label)]
-    alike = [row for row in rows.values() if row.poisoner.name == name]
+    every = of_track(track, folder)
+    for some in ([table for table in every if table.season is None], every):
+        rows = {row.stem: row for table in some for row in table.rows}
+        stems = [stem for stem, row in rows.items() if name in (stem, row.label)]
+        alike = [row for row in rows.values() if row.poisoner.name == name]
+        if stems or alike:
+            break
     if len(stems) > 1 or (not stems and alike):
         several = [rows[stem].stem for stem in stems] or [row.label for row in alike]
         raise ProtocolError(

@@ -60,8 +60,9 @@ def show(track: str | None, folder: Path | None, as_json: bool) -> None:
         head = [*_HEAD[:2], *([_OWN] if own else []), *_HEAD[2:]]
         result.table(head, [_cells(row, own) for row in table.rows], words=_WORDS)
     result.say("Score: how many points lower the victims' targeted AA is than under as many random flips.")
-    if others := [f"{table.track.name} ({len(table.rows)})" for table in every if table.track.name != chosen]:
-        result.say(f"Other tracks with rows: {', '.join(others)}.")
+    if others := dict.fromkeys(table.track.name for table in every if table.track.name != chosen):
+        counted = (f"{name} ({sum(len(t.rows) for t in every if t.track.name == name)})" for name in others)
+        result.say(f"Other tracks with rows: {', '.join(counted)}.")
     result.give([table.document for table in some])
 
 

@@ -44,7 +44,7 @@ def test_the_first_rows_of_every_track_stand_between_the_markers(board: Path) ->
     assert text.startswith(f"Before.\n{BEGIN}") and text.endswith(f"{END}After.\n") and "old" not in text
     shown = [line for line in text.splitlines() if "attack" in line]
     assert len(shown) == ROWS and r"[attack\_5(x=&lt;b&gt;\|5)](attacks/attack_5.py)" in shown[0]
-    assert "the first 5 of 6 rows" in text and "the first 1 of 1 rows" in text
+    assert "the first 5 of 6 rows." in text and "one row." in text
     assert text.count("damage, pp") == 1, "of the track that has it"
     assert build(board / "records", board) == check(board / "records", board) == []
     readme.write_text(text.replace("yes", "no"))

@@ -26,8 +26,9 @@ def lnbench(*args: str | Path) -> Result:
 def test_leaderboard_show_prints_every_row_of_a_track_best_first() -> None:
     result = lnbench("leaderboard", "show")
     assert result.exit_code == 0 and result.stdout == lnbench("leaderboard", "show", DEFAULT).stdout
-    (table,) = rows.of_track(DEFAULT)
-    (first,) = [line for line in result.stdout.splitlines() if table.rows[0].label in line.split()]
+    table, *seasons = rows.of_track(DEFAULT)
+    assert table.season is None and all(f"{DEFAULT}, season {one.season}: " in result.stdout for one in seasons)
+    first, *_ = [line for line in result.stdout.splitlines() if table.rows[0].label in line.split()]
     own = table.rows[0].own_splits
     assert own is not None and f" {points(own.score.drop_pp)} {interval(own.score.ci95_pp)} " in first
     assert f" {points(table.rows[0].score.drop_pp)} " in first

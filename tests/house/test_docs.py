@@ -168,6 +168,19 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert low < 0 < high
     assert all(_ends(facts.alone("digits-9to0", "bilevel", name))[0] > 0 for name in ("mlp", "cnn", "cnn-reg"))
     assert _ends(facts.gap("digits-9to0", "matched_search", "random_search"))[0] > 0
+    for label in ("matched_search", "bilevel", "matched_medoids", "mean_matching", "my_poisoner"):
+        low, high = _ends(facts.season("2026a", "digits-9to0", label))
+        assert 0 < low < digits[label].drop < high and (low + high) / 2 > digits[label].drop - 0.1
+    low, high = _ends(facts.season("2026a", "digits-9to0", "random_flip"))
+    assert low < 0 < high
+    secret, own = (
+        _ends(shown)
+        for shown in (
+            facts.season("2026a", "digits-pairs", "mean_matching"),
+            facts.own("digits-pairs", "mean_matching"),
+        )
+    )
+    assert 0 < secret[0] and max(secret[1], own[1]) < facts.row("digits-pairs", "mean_matching").drop
     cleaners = ("knn_relabel", "confident_learning")
     assert min(_ends(facts.left("digits-9to0", name))[0] for name in cleaners) > max(r.drop for r in digits.values())
     undefended = float(facts.withstood("digits-9to0", "none", "poisoned", "my_poisoner"))
