@@ -206,6 +206,8 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     alone = {name: _ends(facts.alone("mnist10k-9to0", search, name)) for name in ("mlp", "cnn", "cnn-reg")}
     assert alone["mlp"][0] > max(alone["cnn"][0], alone["cnn-reg"][0]) and alone["cnn-reg"][0] < 0
     assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0
+    first, *others = sorted(facts.tables()["digits-pairs"].rows, key=lambda row: -row.drop)
+    assert first.record.label == "matched_search" and first.ranks == (1, 1) and others
     drawn, amid = (
         float(facts.memorised("digits-pairs", label, "cnn-reg", arm))
         for label, arm in (("random_flip", "random"), ("mean_matching", "poisoned"))
