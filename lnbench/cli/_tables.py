@@ -52,11 +52,14 @@ def fitted(
     """The table that `show` prints; None if names and numbers do not fit into lines of this width."""
     columns = list(zip(head, *rows, strict=True))
     whole = [max(map(cell_len, column)) for column in columns]
-    least = [whole[0], *(max(cell_len(word) for cell in column for word in cell.split()) for column in columns[1:])]
+    least = [whole[0], *(_least(column, True) for column in columns[1:])]
+    firm = [whole[0], *(_least(column, column[0] in words) for column in columns[1:])]
     gaps = len(columns) - 1
     narrow = 1 + sum(whole) + 3 * gaps > width
     if sum(least) + gaps > width:
         return None
+    if sum(firm) + gaps <= width:
+        least = firm  # intervals go on in the next line only where words alone would not make room
     gap = 2 if sum(least) + 2 * gaps <= width else 1
     widths = _shrunk(whole, least, width - gap * gaps) if narrow else whole
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -85,6 +88,17 @@ def _stacked(where: Console, head: Sequence[str], rows: Sequence[Sequence[str]],
             for line in lines:
                 where.print(Text(" " * _INDENT + line), soft_wrap=True)
     where.print()
+
+
+def _least(column: Sequence[str], words: bool) -> int:
+    """The width that a column needs: of its longest word, or if its cells are to stay whole, of the longest of them.
+
+    >>> _least(["own splits, pp", "+6.6 [+4.1, +9.1]"], False), _least(["beats random", "yes (p < .001)"], True)
+    (17, 6)
+    """
+    head, *cells = column
+    parts = [*head.split(), *(part for cell in cells for part in (cell.split() if words else [cell]))]
+    return max(map(cell_len, parts), default=0)
 
 
 def _shrunk(whole: Sequence[int], least: Sequence[int], room: int) -> list[int]:
