@@ -206,6 +206,12 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     alone = {name: _ends(facts.alone("mnist10k-9to0", search, name)) for name in ("mlp", "cnn", "cnn-reg")}
     assert alone["mlp"][0] > max(alone["cnn"][0], alone["cnn-reg"][0]) and alone["cnn-reg"][0] < 0
     assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"`matched_search`, scores {facts.own('digits-pairs', 'matched_search').replace('−', '-')}." in readme
+    audit = facts.row("digits-9to0", "my_poisoner").audit
+    assert audit is not None
+    said = f"has {100 * audit.found:.0f} % of the flips among the four that it suspects most"
+    assert f"{said} ({100 * audit.found_random:.0f} % of random ones)" in readme
     first, *others = sorted(facts.tables()["digits-pairs"].rows, key=lambda row: -row.drop)
     assert first.record.label == "matched_search" and first.ranks == (1, 1) and others
     drawn, amid = (
