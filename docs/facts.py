@@ -5,6 +5,7 @@
 {{ truth("digits-9to0", "a", "mlp", "best_1", "random") }}     a finding of a table of truth
 {{ left("digits-9to0", "gce") }}  the drop left by an attacker who knows a defence
 {{ defences("digits-9to0") }}     which cheap defence is enough, and which attacks pass it
+{{ memorised_by_pair("digits-pairs") }}  how many random flips a pair are memorised on the pair with the fewest
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lnbench.evaluation.matrix import KNOWING
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import comparison, optimum
+from lnbench.record.folder import records_in
 from lnbench.record.record import Record, read
 from lnbench.text import cell, interval, points, ranks, share
 
@@ -87,6 +89,30 @@ def alone(track: str, label: str, architecture: str) -> str:
 def memorised(track: str, label: str, architecture: str, arm: str = "poisoned") -> str:
     """The share of an arm's flips that an architecture memorised, in percent."""
     return share(record(track, label).arms[arm].per_architecture[architecture].memorised)
+
+
+def memorised_by_pair(track: str) -> str:
+    """How many of a pair's random flips are memorised on the pair with the fewest, `157 of 160`.
+
+    Random arms of all salts on the board count, each once, and the architectures that have to memorise.
+    """
+    kept, given, seen = Counter[int](), Counter[int](), set[tuple[Any, ...]]()
+    spec = tracks.load(track)
+    strict = {victim.name for victim in spec.victims if victim.memorised_min is not None}
+    for path in records_in(RECORDS, track):
+        document = read(path).document
+        if document["track"]["sha256"] != spec.sha256:
+            continue
+        for victim in document["victims"]:
+            place = [victim.get(name) for name in ("architecture", "split", "seed", "draw")]
+            key = (document["salt_commitment"], *place)
+            if victim["arm"] == "random" and victim["architecture"] in strict and key not in seen:
+                seen.add(key)
+                pair = victim["split"] % len(spec.noise.pairs)
+                kept[pair] += victim["memorised_count"]
+                given[pair] += victim["flipped"]
+    least = min(given, key=lambda pair: kept[pair] / given[pair])
+    return f"{kept[least]} of {given[least]}"
 
 
 def season(name: str, track: str, label: str) -> str:
@@ -192,7 +218,8 @@ def _defended(track: str, name: str, attack: str) -> Mapping[str, Any]:
 
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    calls: list[Callable[..., Any]] = [gap, own, season, alone, memorised, found, truth, defences, left, withstood]
+    of_rows: list[Callable[..., Any]] = [gap, own, season, alone, memorised, memorised_by_pair, found]
+    calls: list[Callable[..., Any]] = [*of_rows, truth, defences, left, withstood]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},

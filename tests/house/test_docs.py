@@ -219,6 +219,8 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
         for label, arm in (("random_flip", "random"), ("mean_matching", "poisoned"))
     )
     assert amid < drawn < 95
+    some, most = map(int, facts.memorised_by_pair("digits-pairs").split(" of "))
+    assert most >= 32 and some / most >= 0.95
 
 
 def test_what_exact_says_of_the_tables_is_so() -> None:
