@@ -18,12 +18,23 @@ GRID = [0.02, 0.03, 0.05, 0.075, 0.1, 0.15]
 AIM, APART = 50.0, 10.0
 """AA with random flips that is aimed at, and how much more the clean network must keep, in percentage points."""
 
-RULE = (
-    "ε is {epsilon}; of several the verdicts take the one at which AA with random flips is nearest 50 %, among those "
-    "where the clean network's is at least 10 points higher, if there are any. Nothing else enters the choice. (A "
-    "single one was set before there was this rule.)"
-)
-"""Sentence for `CHOICES`."""
+RULE = "{rule}"
+"""Sentence for `CHOICES`; see `rule`."""
+
+
+def rule(epsilon: float | Sequence[float]) -> str:
+    """How ε is set, for people.
+
+    Args:
+        epsilon: of the settings.
+    """
+    if isinstance(epsilon, (int, float)):
+        return f"ε is {epsilon:g}, which was set before there was a rule for it (level full has one)."
+    return (
+        f"Of ε = {', '.join(f'{value:g}' for value in epsilon)} the verdicts take the one at which AA with random "
+        "flips is nearest 50 %, among those where the clean network's is at least 10 points higher, if there are any. "
+        "Nothing else enters the choice."
+    )
 
 
 def radii(epsilon: float | Sequence[float]) -> list[float]:
@@ -48,3 +59,22 @@ def chosen(clean: np.ndarray, random: np.ndarray) -> int:
 def at(settings: Any, index: int) -> float:
     """The radius of an index."""
     return radii(settings["epsilon"])[index]
+
+
+def taken(settings: Any, clean: np.ndarray, random: np.ndarray) -> str:
+    """The radius that the rule takes and what it rests on, for the evidence.
+
+    Args:
+        settings, clean, random: as for `at` and `chosen`.
+    """
+    index = chosen(clean, random)
+    said = f"ε = {at(settings, index):g}"
+    if len(clean) == 1:
+        return said
+    middle, lead = random.mean(1), clean.mean(1) - random.mean(1)
+    said += f" (AA with random flips {middle[index]:.0f} %"
+    if not (lead >= APART).any():
+        said += f"; at no radius are clean networks {APART:g} pp above it"
+    elif (index == len(clean) - 1 and middle[index] > AIM) or (index == 0 and middle[index] < AIM):
+        said += ", at the edge of the radii tried"
+    return said + ")"

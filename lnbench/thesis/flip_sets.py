@@ -85,7 +85,8 @@ def width_buckets(
 ) -> tuple[list[np.ndarray], list[int]]:
     """`count` random points from each of several buckets of equal width, between the 5 % and 95 % quantiles of a score.
 
-    A bucket with fewer points takes those nearest to it, too (thesis §4.10.3).
+    A bucket with fewer points takes those nearest to it, too. (Thesis §4.10.3 has buckets that are ranges of a score,
+    and says neither how many nor how wide.)
 
     Args:
         scores: (n,).

@@ -60,11 +60,7 @@ NETWORK = (
     "The network has {architecture} (the thesis uses a convolutional network that it does not describe); Adam, "
     "one-cycle, {steps} steps of {batch}, peak rate {rate}{arithmetic}."
 )
-CHOICES = (
-    "Every one of {splits} splits draws {train} of MNIST's 60,000 training points anew and tests on up to {test} "
-    "points of each class. The interval is over splits.",
-    NETWORK,
-)
+CHOICES = ("{sampling}", NETWORK)
 TARGETED = (
     "Targeted PGD, ℓ∞, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels. A point is broken if any iterate "
     "reaches the target."
@@ -79,6 +75,27 @@ STREAMS = Streams(sha256(b"thesis"))
 """The random streams of every split."""
 
 DIGITS = tuple(range(10))
+_EVERY = {60000: "all 60,000 training points of MNIST", 12665: "all 12,665 zeros and ones that MNIST has to train on"}
+"""What a number of training points means that leaves nothing to draw."""
+
+
+def sampling(settings: Mapping[str, Any]) -> str:
+    """What the replicates of an experiment differ in, for people.
+
+    Args:
+        settings: with `train`, `test` and `splits`.
+    """
+    splits, train, test = (settings[name] for name in ("splits", "train", "test"))
+    if train in _EVERY:
+        return (
+            f"Every one of {splits} replicates trains on {_EVERY[train]} and tests on up to {test} points of each "
+            "class. They differ in the first weights, the order of the batches and whatever is drawn of the points, so "
+            "that the interval is for this training set."
+        )
+    return (
+        f"Every one of {splits} splits draws {train} of MNIST's 60,000 training points anew and tests on up to {test} "
+        "points of each class. The interval is over splits."
+    )
 
 
 def cells(settings: Mapping[str, Any], **extra: Any) -> list[dict[str, Any]]:

@@ -191,8 +191,14 @@ def memorised(
         labels: (victim, n), what each victim was trained on.
         flips: for each victim the indices of the points whose label was flipped, at least one.
     """
-    predicted = victims.predict(_on_device(cell, inputs)).cpu().numpy()
-    return [float((predicted[v, index] == labels[v, index]).mean()) for v, index in enumerate(flips)]
+    found = predicted(cell, victims, inputs)
+    return [float((found[v, index] == labels[v, index]).mean()) for v, index in enumerate(flips)]
+
+
+def predicted(cell: Cell, victims: Victims, inputs: np.ndarray) -> np.ndarray:
+    """The classes that victims give to the same inputs (n, *shape), (victim, n) int64."""
+    classes: np.ndarray = victims.predict(_on_device(cell, inputs)).cpu().numpy()
+    return classes
 
 
 def boundary_steps(

@@ -1,8 +1,9 @@
 """How many replicates a claim needs, reckoned before they are measured.
 
 A claim agrees if a 95 % interval over replicates lies beyond a limit (`verdicts.above`), if it lies inside a margin
-(`verdicts.within`), or if levels differ by less than a margin (`verdicts.spread`, negated). The power is the chance of
-that; for `above` if the true effect is as large as the margin, for the others if there is none.
+(`verdicts.within`), if levels differ by less than a margin (`verdicts.spread`, negated), or if a curve has a shape
+(`shapes`). The power is the chance of that; for `above` and for shapes if the true effect is as large as the margin,
+for the others if there is none.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from lnbench.evaluation.calibration import power as power_above
+from lnbench.thesis import shape_tests
 
 POWER = 0.8
 MOST = 1000
@@ -27,12 +29,15 @@ class Plan:
     Attributes:
         margin: the smallest effect that is worth finding, beyond the limit of the claim; or the largest that counts as
             none, if `test` is `within`. In the unit of the claim.
-        spread: σ over replicates, in the same unit; for `differ` and `alike`, that of the noise.
+        spread: σ over replicates, in the same unit; for `differ` and `alike`, that of the noise; for shapes, that of
+            the difference of two places.
         source: where σ is from: the document that it was measured in, such as `fig17 quick`; or `GUESS`, or `AFTER`.
-        test: `above` or `within`; or `differ` or `alike`, that levels do and do not.
-        tests: how many such claims are to hold at once (Bonferroni); `alike` ignores it.
-        levels: how many levels are compared.
+        test: `above` or `within`; `differ` or `alike`, that levels do and do not; or a shape, `valley`, `falling` or
+            `lowest`.
+        tests: how many such claims are to hold at once (Bonferroni).
+        levels: how many levels are compared, or places a shape has.
         refutes: the claim is that there is no such effect, so that the power is that of refuting it.
+        slack: the largest rise that counts as none, for `falling`.
     """
 
     margin: float
@@ -42,6 +47,7 @@ class Plan:
     tests: int = 1
     levels: int = 0
     refutes: bool = False
+    slack: float = 0.0
 
     def power(self, replicates: int, spread: float | None = None) -> float:
         """Chance that so many replicates of spread σ (the planned one if None) decide the claim as planned."""
@@ -53,7 +59,11 @@ class Plan:
         if self.test == "differ":
             return power_differ(self.margin, sd, self.levels, replicates, alpha)
         if self.test == "alike":
-            return power_alike(self.margin, sd, self.levels, replicates)
+            return power_alike(self.margin, sd, self.levels, replicates, alpha)
+        if self.test in shape_tests.KINDS:
+            return shape_tests.power(
+                self.test, self.margin, sd, self.levels, replicates, tests=self.tests, slack=self.slack
+            )
         return power_above(self.margin, sd, replicates, alpha)
 
     @property
@@ -101,15 +111,15 @@ def power_differ(between: float, sd: float, levels: int, replicates: int, alpha:
     return float(stats.ncf.sf(limit, *free, replicates * (levels - 1) * (between / sd) ** 2))
 
 
-def power_alike(margin: float, sd: float, levels: int, replicates: int) -> float:
-    """Chance that the upper 97.5 % limit of the standard deviation between levels is below a margin, if they are alike.
+def power_alike(margin: float, sd: float, levels: int, replicates: int, alpha: float = 0.05) -> float:
+    """Chance that the upper 1 − α/2 limit of the standard deviation between levels is below a margin if they are alike.
 
-    With f the 2.5 % quantile of F(k − 1, (k − 1)(n − 1)) the limit is below m if the mean square between levels is
+    With f the α/2 quantile of F(k − 1, (k − 1)(n − 1)) the limit is below m if the mean square between levels is
     below f·(s² + n·m²); it is σ²·χ²(k − 1)/(k − 1). So it is a mean over s², taken over 2,000 quantiles.
     """
     if sd <= 0:
         return 1.0
     free = levels - 1, (levels - 1) * (replicates - 1)
     s = stats.chi2.ppf((np.arange(2000) + 0.5) / 2000, free[1]) / free[1]
-    limit = stats.f.ppf(0.025, *free) * (s + replicates * (margin / sd) ** 2)
+    limit = stats.f.ppf(alpha / 2, *free) * (s + replicates * (margin / sd) ** 2)
     return float(stats.chi2.cdf(free[0] * limit, free[0]).mean())

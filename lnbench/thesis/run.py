@@ -19,7 +19,7 @@ from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.store import Store
 from lnbench.files import write_atomically
 from lnbench.protocol import sha256
-from lnbench.thesis import drawing, experiments, networks, page
+from lnbench.thesis import drawing, epsilon, experiments, images, networks, page
 from lnbench.thesis.experiment import ABSENT, Experiment, Settings, settings_of
 from lnbench.thesis.verdicts import void_unless_memorised
 
@@ -51,7 +51,7 @@ def measure(
         "code": module_sha256(experiments.module_name(name), _NOT_MEASURED),
         "environment": environment()["id"],
     }
-    keys = [{"experiment": name, "cell": cell, **run} for cell in cells]
+    keys = [{"experiment": name, "cell": _alone(cell), **run} for cell in cells]
     requests = [{"experiment": name, "cell": cell} for cell in cells]
     pool = engine("local", workers)
 
@@ -76,6 +76,11 @@ def measure(
     return with_verdicts(document)
 
 
+def _alone(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell without the number of splits, which no measurement depends on: more splits keep those that are there."""
+    return {name: value for name, value in cell.items() if name != "splits"}
+
+
 def with_verdicts(document: Mapping[str, Any]) -> dict[str, Any]:
     """A document with its sentences and verdicts made anew from its settings and results.
 
@@ -95,10 +100,13 @@ def with_verdicts(document: Mapping[str, Any]) -> dict[str, Any]:
 def choices(experiment: Experiment, settings: Settings) -> list[str]:
     """An experiment's `CHOICES` at some settings.
 
-    `{architecture}` stands for their network in words, `{arithmetic}` for ", in bfloat16" where it is trained so.
+    `{architecture}` stands for their network in words, `{arithmetic}` for ", in bfloat16" where it is trained so, and
+    `{sampling}` for what their replicates differ in, `{rule}` for how ε is set.
     """
     words = {"architecture": networks.in_words(settings)} if {"network", "width"} & settings.keys() else {}
     words["arithmetic"] = ", in bfloat16" * (settings.get("recipe", {}).get("precision") == "bf16")
+    words["sampling"] = images.sampling(settings) if {"train", "test", "splits"} <= settings.keys() else ""
+    words["rule"] = epsilon.rule(settings["epsilon"]) if "epsilon" in settings else ""
     return [choice.format(**settings, **words) for choice in experiment.CHOICES]
 
 

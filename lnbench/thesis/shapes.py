@@ -1,7 +1,6 @@
 """Claims about the shape of a curve: that it falls and rises again, falls all the way, or is lowest at some place.
 
-The place of a minimum is chosen on one half of the replicates for the other, and the other way round, so that the
-choice does not favour the claim.
+`lnbench.thesis.shape_tests` has the tests.
 """
 
 from __future__ import annotations
@@ -10,33 +9,48 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lnbench.thesis import shape_tests
 from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import AGREES, DISAGREES, UNDECIDED, Verdict, at_once, interval, spread_of, with_plan
 
-_Interval = tuple[float, float, float]
-
 
 def valley(
-    claim: str, what: str, x: Sequence[float], samples: np.ndarray, tests: int = 1, plan: Plan | None = None
+    claim: str,
+    what: str,
+    x: Sequence[float],
+    samples: np.ndarray,
+    tests: int = 1,
+    plan: Plan | None = None,
+    *,
+    margin: float = 0.0,
 ) -> Verdict:
     """The claim is that a curve falls and then rises again.
 
     Half of the replicates choose the place of the minimum for the other half, and the other way round, so that the
     choice does not favour the claim. Agrees if the fall from the first x and the rise to the last are both above zero
-    by their intervals; disagrees if the interval of one of them does not reach above zero.
+    by their intervals; disagrees if at every place inside the fall to it or the rise after it is shown to be no more
+    than `margin`.
 
     Args:
         what: the name of the curve, for the evidence.
-        x: places, ascending.
+        x: places, ascending, at least three.
         samples: (x, replicate), in percentage points.
         tests: how many such intervals are to hold at once (Bonferroni).
-        plan: of the fall or of the rise, whichever varies more.
+        plan: of the fall and the rise.
+        margin: the largest fall and rise that count as none, in percentage points.
     """
-    fall, rise, where = _turn(x, samples)
-    down, up = interval(fall, tests), interval(rise, tests)
-    verdict = AGREES if min(down[1], up[1]) > 0 else DISAGREES if min(down[2], up[2]) <= 0 else UNDECIDED
-    evidence = _shape(what, down, up, where, samples.shape[1]) + at_once(tests)
-    return with_plan(Verdict(claim, verdict, evidence, n=samples.shape[1]), plan, _wider(fall, rise))
+    turned, limit = shape_tests.turn(samples), float(shape_tests.deepest(samples, tests))
+    down, up = interval(turned.fall, tests), interval(turned.rise, tests)
+    agrees = bool(shape_tests.is_valley(samples, tests))
+    verdict = AGREES if agrees else DISAGREES if limit <= margin else UNDECIDED
+    where = " or ".join(f"{x[place]:g}" for place in sorted({int(place) for place in turned.places}))
+    against = f", against {margin:g}" if margin else ""
+    evidence = (
+        f"{what}: falls by {_shown(down)} to its minimum at {where}, rises by {_shown(up)} after it, "
+        f"{samples.shape[1]} replicates; nowhere both by more than {limit:.1f} pp{against}{at_once(tests)}"
+    ).replace("-", "−")
+    made = Verdict(claim, verdict, evidence, n=samples.shape[1])
+    return with_plan(made, plan, max(spread_of(turned.fall), spread_of(turned.rise)))
 
 
 def falling(
@@ -44,19 +58,28 @@ def falling(
 ) -> Verdict:
     """The claim is that a curve falls all the way.
 
-    The place of the minimum is chosen as in `valley`. Agrees if, by their intervals, the fall from the first x is above
-    zero and the rise to the last is below `margin`; disagrees if the interval of the fall does not reach above zero, or
-    that of the rise lies above zero.
+    Agrees if the last place is below the first by its interval, and no place above an earlier one by as much as
+    `margin`, each by its own interval; disagrees if the fall is not above zero by its interval, or if one place is
+    above an earlier one by more than `margin`, by its interval for all pairs at once.
 
     Args:
-        what, x, samples, plan: as for `valley`.
+        what, x, samples: as for `valley`.
         margin: the largest rise that counts as none, in percentage points.
+        plan: of the fall.
     """
-    fall, rise, where = _turn(x, samples)
-    down, up = interval(fall), interval(rise)
-    verdict = DISAGREES if down[2] <= 0 or up[1] > 0 else AGREES if down[1] > 0 and up[2] < margin else UNDECIDED
-    evidence = f"{_shape(what, down, up, where, samples.shape[1])}, against a rise of {margin:g}"
-    return with_plan(Verdict(claim, verdict, evidence, n=samples.shape[1]), plan, _wider(fall, rise))
+    fall, ups = samples[0] - samples[-1], shape_tests.rises(samples)
+    down = interval(fall)
+    worst = int(np.argmax([interval(up)[2] for up in ups]))
+    agrees = bool(shape_tests.is_falling(samples, margin))
+    rises = any(interval(up, len(ups))[1] > margin for up in ups)
+    verdict = AGREES if agrees else DISAGREES if down[2] <= 0 or rises else UNDECIDED
+    low, high = (x[place] for place in shape_tests.pairs(len(x))[worst])
+    evidence = (
+        f"{what}: falls by {_shown(down)} from the first to the last; the rise that may be largest, from {low:g} to "
+        f"{high:g}, is {_shown(interval(ups[worst]))}, against {margin:g}, {samples.shape[1]} replicates"
+    ).replace("-", "−")
+    made = Verdict(claim, verdict, evidence, n=samples.shape[1])
+    return with_plan(made, plan, max(spread_of(up) for up in ups))
 
 
 def lowest(
@@ -78,7 +101,7 @@ def lowest(
     fullest, least = int(full.mean(1).argmax()), int(samples.mean(1).argmin())
     lead = np.delete(samples - samples[fullest], fullest, 0)
     rival = int(lead.mean(1).argmin())
-    agrees = all(interval(values)[1] > 0 for values in lead)
+    agrees = bool(shape_tests.is_lowest(samples, fullest))
     disagrees = any(interval(values, others)[2] < 0 for values in lead)
     verdict = AGREES if agrees else DISAGREES if disagrees else UNDECIDED
     mean, low, high = interval(lead[rival])
@@ -91,24 +114,5 @@ def lowest(
     return with_plan(made, plan, max(spread_of(values) for values in lead))
 
 
-def _turn(x: Sequence[float], samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
-    """The fall to the minimum and the rise after it, each (replicate,); and its places, chosen on the other half."""
-    halves = np.arange(samples.shape[1]) % 2
-    fall, rise, places = np.zeros(samples.shape[1]), np.zeros(samples.shape[1]), []
-    for half in (0, 1):
-        lowest = int(samples[:, halves != half].mean(1).argmin())
-        places.append(f"{x[lowest]:g}")
-        fall[halves == half] = (samples[0] - samples[lowest])[halves == half]
-        rise[halves == half] = (samples[-1] - samples[lowest])[halves == half]
-    return fall, rise, " or ".join(sorted(set(places), key=float))
-
-
-def _wider(fall: np.ndarray, rise: np.ndarray) -> float:
-    return max(spread_of(fall), spread_of(rise))
-
-
-def _shape(what: str, down: _Interval, up: _Interval, where: str, replicates: int) -> str:
-    return (
-        f"{what}: falls by {down[0]:.1f} pp [{down[1]:.1f}, {down[2]:.1f}] to its minimum at {where}, rises by "
-        f"{up[0]:.1f} pp [{up[1]:.1f}, {up[2]:.1f}] after it, {replicates} replicates"
-    ).replace("-", "−")
+def _shown(ends: tuple[float, float, float]) -> str:
+    return f"{ends[0]:.1f} pp [{ends[1]:.1f}, {ends[2]:.1f}]"

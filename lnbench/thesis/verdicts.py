@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from lnbench.thesis.intervals import limits
 from lnbench.thesis.plan import Plan
 
 AGREES, DISAGREES, UNDECIDED, VOID = "agrees", "disagrees", "undecided", "void"
@@ -58,7 +59,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Memorisation(Verdict):
-    """What the numbers say about the claim that the flips are memorised, on which all other claims rest.
+    """What the numbers say about whether the flips are memorised, on which all claims rest.
 
     Attributes:
         void: the evidence of the other claims if this one does not agree.
@@ -78,8 +79,8 @@ def interval(values: Sequence[float] | np.ndarray, tests: int = 1) -> tuple[floa
     mean = float(x.mean()) if len(x) else math.nan
     if len(x) < 2:
         return mean, -math.inf, math.inf
-    half = float(stats.t.ppf(1 - 0.025 / tests, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
-    return mean, mean - half, mean + half
+    mean, low, high = (float(value) for value in limits(x, tests))
+    return mean, low, high
 
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
@@ -181,7 +182,8 @@ def spread(
     """The claim is that several levels of something differ.
 
     Two-way analysis of variance, level × replicate: agrees if the p-value of the F test of the levels is below 5 %
-    divided by `tests`; disagrees if the upper 97.5 % limit of the standard deviation between levels is below `margin`.
+    divided by `tests`; disagrees if the upper limit of the standard deviation between levels is below `margin`, which
+    holds with 97.5 %, or for several tests at once.
 
     Args:
         what: the name of the quantity, for the evidence.
@@ -199,7 +201,7 @@ def spread(
         return Verdict(claim, UNDECIDED, f"{what}: there is no noise to compare the differences with", n=replicates)
     ratio = replicates * float(mean.var(ddof=1)) / noise
     p = float(stats.f.sf(ratio, levels - 1, free))
-    at = [1.0, *(float(stats.f.ppf(share, levels - 1, free)) for share in (0.975, 0.025))]
+    at = [1.0, *(float(stats.f.ppf(share, levels - 1, free)) for share in (1 - 0.025 / tests, 0.025 / tests))]
     between, *limits = (math.sqrt(max(noise / replicates * (ratio / f - 1), 0.0)) for f in at)
     verdict = AGREES if p < 0.05 / tests else DISAGREES if limits[1] < margin else UNDECIDED
     evidence = (
@@ -245,12 +247,11 @@ def always(claim: str, what: str, failures: int, trials: int) -> Verdict:
     return Verdict(claim, verdict, evidence, failures / trials if trials else None, low, high, trials)
 
 
-def memorised(shares: Mapping[str, Sequence[float] | np.ndarray], *, lower_limits: bool = False) -> Memorisation:
+def memorised(shares: Mapping[str, Sequence[float] | np.ndarray]) -> Memorisation:
     """Whether the flips are memorised: agrees if `MEMORISED` percent are in every group.
 
     Args:
         shares: group of flips -> the shares of flips memorised, in percent, one per network.
-        lower_limits: the shares are only known to be at least as large; then too small ones leave the claim undecided.
     """
     means = {group: float(np.mean(values)) for group, values in shares.items()}
     least = min(means, key=lambda group: (means[group], group))
@@ -263,11 +264,11 @@ def memorised(shares: Mapping[str, Sequence[float] | np.ndarray], *, lower_limit
         evidence = f"{lowest:.1f} % of the flips"
         void = f"only {lowest:.1f} % of the flips"
     return Memorisation(
-        "The flips are memorised.",
-        AGREES if enough else UNDECIDED if lower_limits else DISAGREES,
-        f"at least {evidence}" if lower_limits else evidence,
+        "Control: the flips are memorised.",
+        AGREES if enough else DISAGREES,
+        evidence,
         n=sum(np.size(values) for values in shares.values()),
-        void=f"{void} are sure to be memorised" if lower_limits else f"{void} were memorised",
+        void=f"{void} were memorised",
     )
 
 

@@ -33,6 +33,20 @@ def test_a_single_radius_is_a_list_of_one() -> None:
     assert epsilon.at({"epsilon": 0.1}, 0) == 0.1 and epsilon.at({"epsilon": [0.1, 0.2]}, 1) == 0.2
 
 
+def test_the_rule_and_what_it_took_in_words() -> None:
+    assert epsilon.rule([0.02, 0.1]).startswith("Of ε = 0.02, 0.1 the verdicts take the one at which")
+    assert epsilon.rule(0.05).startswith("ε is 0.05, which was set before")
+    spread, settings = np.array([-3.0, 3.0]), {"epsilon": [0.02, 0.05]}
+    for clean, random, said in (
+        ([95, 80], [90, 52], "ε = 0.05 (AA with random flips 52 %, at the edge of the radii tried)"),
+        ([95, 60], [60, 30], "ε = 0.02 (AA with random flips 60 %)"),
+        ([95, 60], [90, 55], "ε = 0.05 (AA with random flips 55 %; at no radius are clean networks 10 pp above it)"),
+    ):
+        curves = (np.array(values)[:, None] + spread for values in (clean, random))
+        assert epsilon.taken(settings, *curves) == said
+    assert epsilon.taken({"epsilon": 0.05}, np.array([[90.0]]), np.array([[50.0]])) == "ε = 0.05"
+
+
 def _results(several: bool) -> list[dict[str, Any]]:
     """Two splits; the second radius is that of the rule."""
     found = []

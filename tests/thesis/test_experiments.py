@@ -17,6 +17,7 @@ from lnbench.errors import UnavailableError
 from lnbench.protocol import Streams
 from lnbench.protocol.data_spec import DataSpec
 from lnbench.thesis import experiments, images, run
+from lnbench.thesis.experiment import settings_of
 from lnbench.thesis.experiments import fig08, graphs_cifar10
 from lnbench.thesis.experiments.bilevel import _adversarial_loss, _descended, _start
 from lnbench.thesis.experiments.features import distances, nearest, overlap
@@ -34,7 +35,7 @@ TINY: dict[str, dict[str, Any]] = {
     "fig02": {"sets": 3},
     "fig04": {"n": 300},
     "fig05": {**TOY, "distances": [2.0, 4.0], "radii": [0.0, 1.0]},
-    "fig06": {**TOY, "radii": [0.0, 1.0]},
+    "fig06": {**TOY, "radii": [0.0, 0.5, 1.0]},
     "fig07": {"seeds": 2, "n": 40, "steps": 20, "width": 8, "map": 10},
     "fig08": {**TOY, "norms": [1.0, 100.0], "distances": [1.4, 4.0]},
 }
@@ -63,25 +64,31 @@ ON_MNIST: dict[str, dict[str, Any]] = {
     "fig10": {**SMALL, "test": 3, "flips": 4, "epsilon": [0.03, 0.05], "epsilons": [0.03, 0.05]},
     "fig11": {**SMALL, **RADII, "flips": 4, "buckets": 3, "randoms": 2, "most": 30},
     "fig13": {**SMALL, "planted": 6, "folds": 3, "most": 20},
-    "fig14": {**SMALL, "most": 20, "seeds": 2, "toy": TINY_TOY},
+    "fig14": {
+        **SMALL,
+        "most": 20,
+        "seeds": 2,
+        "toy": TINY_TOY,
+        "pair": {"train": 300, "steps": 20, "rate": 0.005},
+    },
     "fig15": {**SMALL, **SETS, **RADII, "toy": {**TINY_TOY, **SETS, "splits": 2, "step": 0.02}},
     "fig16": {"train": 200, "test": 10, "splits": 2, "steps": 20, "most": 30},
-    "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "buckets": 3, "randoms": 2},
+    "fig17": {"train": 300, "test": 10, "splits": 2, "steps": 20, "width": 16, "flips": 5, "buckets": 3, "randoms": 2},
     "pockets": {"train": 300, "test": 10, "splits": 2, "steps": 80, "width": 32, "networks": 2, "most": 150, "map": 6},
     "noilin": {**SMALL, "test": 5, "rates": [0.0, 0.1], "train_steps": 2},
     "noise-rate": {**RADII, "train": 200, "test": 5, "splits": 2, "steps": 20, "width": 16},
 }
 
 
-def _whole(name: str, changes: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _whole(name: str, changes: dict[str, Any], folder: Path, level: str = "quick") -> dict[str, Any]:
     """Measure in this process, with verdicts and figure."""
     experiment = experiments.load(name)
-    settings = {**experiment.QUICK, **changes}
+    settings = {**settings_of(experiment, level), **changes}
     results = [
         {"cell": cell, "result": run._rounded(experiments.run_cell({"experiment": name, "cell": cell}, _share))}
         for cell in experiment.cells(settings)
     ]
-    document = {"experiment": name, "level": "quick", "settings": settings, "found": results, "run": {}}
+    document = {"experiment": name, "level": level, "settings": settings, "found": results, "run": {}}
     document = run.with_verdicts(document)
     run.write(document, folder)
     return document
@@ -132,6 +139,13 @@ def like_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ON_MNIST)
 def test_an_experiment_on_images_runs_to_its_page(name: str, tmp_path: Path) -> None:
     _good(_whole(name, ON_MNIST[name], tmp_path / "out"), tmp_path / "out")
+
+
+@pytest.mark.usefixtures("like_mnist")
+@pytest.mark.parametrize("name", ON_MNIST)
+def test_the_full_level_of_an_experiment_runs_to_its_page(name: str, tmp_path: Path) -> None:
+    """Its network, precision and radii, at a size of seconds."""
+    _good(_whole(name, ON_MNIST[name], tmp_path / "out", "full"), tmp_path / "out")
 
 
 @pytest.mark.network

@@ -42,8 +42,9 @@ CHOICES = (
     "The graph of class 5 is in ℓ2, with γ the {gamma} quantile of its pair distances (the thesis uses ℓ∞, in which "
     "the graph is empty or complete). It is coloured greedily so that neighbours and second neighbours differ.",
     "{networks} networks of the same shape learn the colours of the fives only. The score of a point is the number of "
-    "its neighbours that the attack above, at the middle ε, brings to its colour, summed over the networks. The points "
-    "with the highest scores are flipped; ties are broken at random. At full size the network stays an MLP.",
+    "its neighbours that the attack above brings to its colour (at the ε in the middle; of an even number, the "
+    "larger), summed over the networks. The points with the highest scores are flipped; ties are broken at random. At "
+    "full size the network stays an MLP.",
 )
 
 
@@ -102,7 +103,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     return [
         *flip_set_results.against_random(settings, results, [random]),
         Verdict(
-            "The network memorises the colours.",
+            "Control: the network memorises the colours.",
             AGREES if learnt.mean() >= 95 else DISAGREES,
             f"{learnt.mean():.1f} % of the fives get their colour; {collect(results, 'colours').mean():.0f} colours on "
             "average",

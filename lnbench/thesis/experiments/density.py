@@ -29,8 +29,8 @@ QUICK = {
 }
 FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "randoms": 1, "splits": 16, "epsilon": epsilon.GRID}
 PLAN = {
-    "structure": Plan(3, 9.4, "density quick", "alike", levels=5),
-    "valley": Plan(10, 14, "density quick", tests=3, refutes=True),
+    "structure": Plan(3, 9.4, "density quick", "alike", tests=3, levels=5),
+    "valley": Plan(10, 14, "density quick", "valley", tests=3, levels=5, refutes=True),
 }
 CHOICES = (
     *images.CHOICES,
@@ -91,6 +91,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
                     aa,
                     len(_SCORES),
                     PLAN["valley"],
+                    margin=3.0,
                 ),
                 f"Density by {name}: AA does not first fall and then rise, as it does on the toy set.",
             ),

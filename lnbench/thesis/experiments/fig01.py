@@ -41,16 +41,13 @@ FULL = {
     "test": 892,
     "splits": 20,
     "attacked": 8000,
-    "steps": 20000,
-    "batch": 128,
-    "rate": 0.01,
+    **{name: images.FULL_CNN[name] for name in ("steps", "batch", "rate", "recipe")},
 }
 CHOICES = (
-    "Every one of {splits} splits draws {train} of MNIST's 60,000 training points anew and tests on up to {test} "
-    "points of each class, of which the untargeted attack gets {attacked}. The interval is over splits.",
+    "{sampling} The untargeted attack gets {attacked} of the test points.",
     "The network has two convolutions of {channels} channels, {kernel}×{kernel}, stride {stride}, and {hidden} hidden "
-    "units (the thesis does not describe its own); Adam, one-cycle, {steps} steps of {batch}, peak rate {rate}. "
-    "Labels are clean.",
+    "units (the thesis does not describe its own); Adam, one-cycle, {steps} steps of {batch}, peak rate "
+    "{rate}{arithmetic}. Labels are clean.",
     "5 → 3: targeted PGD, ℓ∞, ε = {radius}, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels; the last "
     "iterate counts. Only fives classified with a probability of at least 99.5 % are attacked, and each has to become "
     "a three with a probability of at least {confidence}.",

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 TITLE = "MNIST, zeros and ones: adversarial accuracy over the distance of the flips from the decision boundary"
 THESIS = "§4.9.2, figure 11"
 QUICK = {**images.QUICK, **images.ZEROS_AND_ONES, "splits": 10, "randoms": 3}
-FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL, "splits": 24, "randoms": 2, "epsilon": epsilon.GRID}
+FULL = {**QUICK, **images.ZEROS_AND_ONES_FULL, "splits": 28, "randoms": 2, "epsilon": epsilon.GRID}
 PLAN = {
     "trend": Plan(2, 2.4, "fig11 quick"),
-    "shape": Plan(10, 10, "fig11 quick"),
+    "shape": Plan(10, 10, "fig11 quick", "falling", levels=6, slack=3),
     "nearest": Plan(5, 6.9, "fig11 quick"),
     "farthest": Plan(5, 9, "fig11 quick"),
 }

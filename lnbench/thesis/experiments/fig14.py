@@ -18,14 +18,30 @@ if TYPE_CHECKING:
 
 TITLE = "Lengths of the adversarial paths from the training points: zeros and ones of MNIST, and toy Gaussians"
 THESIS = "§4.10.3, figure 14"
-QUICK = {**images.QUICK, "splits": 8, "most": 200, "seeds": 20, "toy": toy_networks.FLIPPED, "toy_step": 0.02}
-FULL = {**QUICK, **images.FULL_CNN, "splits": 20, "most": 1000}
+_PAIR = ("train", "steps", "rate")
+QUICK = {
+    **images.QUICK,
+    "splits": 8,
+    "most": 200,
+    "pair": {"train": images.QUICK["train"], **{name: images.ZEROS_AND_ONES[name] for name in _PAIR[1:]}},
+    "seeds": 20,
+    "toy": toy_networks.FLIPPED,
+    "toy_step": 0.02,
+}
+FULL = {
+    **QUICK,
+    **images.FULL_CNN,
+    "splits": 20,
+    "most": 1000,
+    "pair": {name: images.ZEROS_AND_ONES_FULL[name] for name in _PAIR},
+}
 PLAN = {"farther": Plan(2, 2.3, "fig14 quick"), "zeros": Plan(2, 1.6, "fig14 quick")}
 CHOICES = (
     *images.CHOICES,
-    "Zeros and ones of MNIST: as many training points, all of these two classes. A path takes steps of ω = .01 along "
-    "the sign of the gradient of the cross-entropy, away from the label, without a box, until the output flips, and "
-    "at most {most}. All ten classes: towards the next class, as in figure 16.",
+    "Zeros and ones of MNIST: {pair[train]} training points, all of these two classes, and {pair[steps]} steps, peak "
+    "rate {pair[rate]}, as in figures 11 and 15. A path takes steps of ω = .01 along the sign of the gradient of the "
+    "cross-entropy, away from the label, without a box, until the output flips, and at most {most}. All ten "
+    "classes: towards the next class, as in figure 16.",
     "The toy set: {seeds} draws of D(d = {toy[d]}, µ√d = {toy[distance]}, σ = 1) of {toy[n]} points; {toy[depth]} "
     "hidden layers of {toy[width]} units, {toy[steps]} steps of {toy[batch]}, peak rate {toy[rate]}; paths in steps "
     "of {toy_step}. Its true boundary is x·1 = 0, at distance |x·1|/d in ℓ∞.",
@@ -35,10 +51,10 @@ _ZERO_ONE, _TEN, _TOY = "zero-one", "ten", "toy"
 
 def cells(settings: Settings) -> list[dict[str, Any]]:
     """One per split for zeros and ones and for all classes, one per draw of the toy set."""
-    mnist = {name: value for name, value in settings.items() if name not in ("toy", "toy_step", "seeds")}
+    mnist = {name: value for name, value in settings.items() if name not in ("toy", "toy_step", "seeds", "pair")}
     toy = {**settings["toy"], "most": settings["most"], "step": settings["toy_step"]}
     return [
-        *images.cells(mnist, kind=_ZERO_ONE),
+        *images.cells({**mnist, **settings["pair"]}, kind=_ZERO_ONE),
         *images.cells(mnist, kind=_TEN),
         *images.cells({**toy, "splits": settings["seeds"]}, kind=_TOY),
     ]
