@@ -17,14 +17,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lnbench.board import defences as page_of_defences
-from lnbench.board.tables import Row, Table, load
+from lnbench.board.row import Row
+from lnbench.board.tables import Table, load
 from lnbench.evaluation.matrix import KNOWING
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import comparison, optimum
 from lnbench.record.folder import records_in
 from lnbench.record.record import Record, read
+from lnbench.record.score import welch_interval
 from lnbench.text import cell, interval, points, ranks, share
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,6 +76,16 @@ def own(track: str, label: str) -> str:
     if beside is None:
         raise KeyError(f"{label} has no record on its own splits of {track}")
     return with_interval(beside.score.drop_pp, beside.score.ci95_pp)
+
+
+def above_own(track: str, label: str) -> str:
+    """How much higher a row's score is on the public splits than on its own: two independent samples (Welch's t)."""
+    beside = row(track, label).own
+    if beside is None:
+        raise KeyError(f"{label} has no record on its own splits of {track}")
+    both = (np.array(one.score.split_drops_pp, float) for one in (record(track, label), beside))
+    found = welch_interval(*both)
+    return with_interval(found.mean, found.ends)
 
 
 def gap(track: str, first: str, second: str) -> str:
@@ -218,7 +232,7 @@ def _defended(track: str, name: str, attack: str) -> Mapping[str, Any]:
 
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    of_rows: list[Callable[..., Any]] = [gap, own, season, alone, memorised, memorised_by_pair, found]
+    of_rows: list[Callable[..., Any]] = [gap, own, above_own, season, alone, memorised, memorised_by_pair, found]
     calls: list[Callable[..., Any]] = [*of_rows, truth, defences, left, withstood]
     return {
         "score": scores(),

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from lnbench.board.project import PROJECT
-from lnbench.board.tables import Board, Row, Table
+from lnbench.board.row import Row
+from lnbench.board.tables import Board, Table
 from lnbench.text import plain
 
 SCHEMA = "0.3.0"

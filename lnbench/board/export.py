@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lnbench.board.tables import Board, Row, Table
+from lnbench.board.row import Row
+from lnbench.board.tables import Board, Table
 from lnbench.protocol import ARMS, canonical_json
 from lnbench.record.record import Record
 from lnbench.record.score import t_interval
@@ -79,7 +80,7 @@ def _row(row: Row) -> dict[str, Any]:
         "score": _score(record),
         "classes_ci95_pp": _classes(row),
         "arms": record.document["arms"],
-        "flags": list(record.flags),
+        "flags": list(row.flags),
         "started": record.started,
         "record": row.path,
         "sha256": record.sha256,
@@ -170,7 +171,7 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "matched_drop_pp": score.matched.drop_pp if score.matched else None,
         **arms,
         "trainings": row.trainings,
-        "flags": " ".join(record.flags),
+        "flags": " ".join(row.flags),
         "trust": _spreadsheet(row.trust),
         "date": record.started[:10],
         "record": row.path,

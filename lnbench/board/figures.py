@@ -11,7 +11,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lnbench.board.tables import Row, Table
+from lnbench.board.row import Row
+from lnbench.board.tables import Table
 from lnbench.protocol import ARMS, VictimSpec
 from lnbench.text import plain, points
 

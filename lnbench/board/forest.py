@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from lnbench.board import figures
-from lnbench.board.tables import Row, Table
+from lnbench.board.row import Row
+from lnbench.board.tables import Table
 from lnbench.text import interval, plain, points
 
 KINDS = {"yes": "beats", "not shown": "unclear", "worse": "worse", None: "unclear"}

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from lnbench import templates
 from lnbench.board.grid import grid
-from lnbench.board.tables import Board, Row, Table
+from lnbench.board.row import Row
+from lnbench.board.tables import Board, Table
 from lnbench.protocol import ARMS, Track, VictimSpec, sha256
 from lnbench.record.exchange import Exchange
 from lnbench.record.record import meaning
@@ -33,7 +34,7 @@ def render(board: Board, records: str, root: Path | None) -> str:
     return environment.get_template("README.md.jinja").render(
         board=board,
         rows=lambda table: _rows(table, records, root),
-        flags=lambda table: sorted({flag for row in table.rows for flag in row.record.flags}),
+        flags=lambda table: sorted({flag for row in table.rows for flag in row.flags}),
         **{call.__name__: call for call in (title, about, meaning)},
     )
 
@@ -73,10 +74,22 @@ def about(table: Table) -> str:
     draws = f", {r.random_draws} draws of random flips each" if r.random_draws > 1 else ""
     error = max((row.record.score.random_se_pp or 0.0 for row in table.rows), default=0.0)
     known = f" The random arm's AA, the same for all rows, has a standard error of {error:.1f} points." if error else ""
+    if table.null is not None:
+        known += f" {of_null(table)}"
     return (
         f"{plain(track.title)}: at most {track.noise.budget} of {track.data.train} labels, {moves}; "
         f"victims {', '.join(_radii(track, v) for v in track.victims)}; {replicates(r.splits, r.seeds)}{draws}. "
         f"Version {track.version}, {track.sha256[:8]}.{known}"
+    )
+
+
+def of_null(table: Table) -> str:
+    """The warning that another draw of random flips is told from the random arm; empty if there is none."""
+    if table.null is None:
+        return ""
+    return (
+        f"Another draw of random flips ({plain(table.null.record.label)}) is told from the random arm, by "
+        f"{points(table.null.drop)}: what cannot be told from that draw has shown no more than it has."
     )
 
 
@@ -113,7 +126,7 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         "clean accuracy c / r / p": lambda row: _arms(row, "clean_acc"),
         "memorised r / p": lambda row: _arms(row, "memorised", ARMS[1:]),
         "trainings": lambda row: str(row.trainings),
-        "flags": lambda row: Markdown(", ").join(code(flag) for flag in row.record.flags) or "–",
+        "flags": lambda row: Markdown(", ").join(code(flag) for flag in row.flags) or "–",
         "trust": lambda row: row.trust,
         "date": lambda row: row.record.started[:10],
         "record": lambda row: _LINK.format(row.record.sha256[:8], _path(f"{records}/{row.path}")),
@@ -155,7 +168,8 @@ def audit(row: Row) -> Markdown:
     if row.audit is None:
         return Markdown("–")
     shown = Markdown("{} {}").format(points(row.audit.drop_pp), interval(row.audit.ci95_pp))
-    return shown if row.audit.survives else Markdown("{}, does not hold").format(shown)
+    shown = shown if row.audit.survives else Markdown("{}, does not hold").format(shown)
+    return shown if row.audit.reproduced else Markdown("{}, of victims that came out otherwise").format(shown)
 
 
 def found(row: Row) -> Markdown:

@@ -31,7 +31,8 @@ from lnbench.board.markdown import (
 )
 from lnbench.board.png import png
 from lnbench.board.project import PROJECT
-from lnbench.board.tables import Board, Row, Table
+from lnbench.board.row import Row
+from lnbench.board.tables import Board, Table
 from lnbench.protocol import ARMS
 from lnbench.record.record import meaning
 from lnbench.text import interval, plain, points, probability, ranks, share
@@ -231,7 +232,7 @@ def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell
         _cell("audit, pp", audit(row), row.audit.drop_pp if row.audit else None),
         _cell("found, %", found(row), row.audit.found if row.audit else None),
         *map(of_share, _SHARES),
-        _cell("flags", ", ".join(row.record.flags) or "–", ", ".join(row.record.flags)),
+        _cell("flags", ", ".join(row.flags) or "–", ", ".join(row.flags)),
         _cell("trainings", str(row.trainings), row.trainings),
         _cell("trust", plain(row.trust), plain(row.trust)),
         _cell("date", row.record.started[:10], row.record.started),

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from lnbench.board import forest
 from lnbench.board.grid import grid
-from lnbench.board.markdown import source_link, title
-from lnbench.board.tables import Board, Row, Table
+from lnbench.board.markdown import CLASSES, of_null, source_link, title
+from lnbench.board.row import Row
+from lnbench.board.tables import Board, Table
 from lnbench.errors import ProtocolError
 from lnbench.text import Markdown, cell, interval, plain, points, probability, ranks
 
@@ -57,7 +58,8 @@ def _block(table: Table, root: Path) -> Markdown:
     """The first rows of a table, and where the others are."""
     damage, own = table.track.damage is not None, any(row.own for row in table.rows)
     proof = ["own splits, pp"] if own else []
-    head = ["rank", "poisoner", *proof, "targeted, pp", "beats random", *(["damage, pp"] if damage else [])]
+    classes = [CLASSES] if any(row.classes for row in table.rows) else []
+    head = ["rank", "poisoner", *proof, "targeted, pp", *classes, "beats random", *(["damage, pp"] if damage else [])]
     first = table.rows[:ROWS]
     rows = [
         [
@@ -65,6 +67,7 @@ def _block(table: Table, root: Path) -> Markdown:
             _poisoner(row, root),
             *([_own(row)] if own else []),
             Markdown("**{}** {}").format(points(row.drop), interval(row.record.score["ci95_pp"])),
+            *([interval(row.classes.ends) if row.classes else "–"] if classes else []),
             Markdown("{} {} ({})").format(forest.MARKS[forest.kind(row)], row.beats_random, probability(row.p_holm)),
             *([_damage(row)] if damage else []),
         ]
@@ -75,6 +78,8 @@ def _block(table: Table, root: Path) -> Markdown:
         f"the first {len(first)} of {many} rows" if many > len(first) else f"all {many} rows" if many > 1 else "one row"
     )
     about = Markdown("**{}**, {}: {}.").format(title(table), plain(table.track.title), shown)
+    if warning := of_null(table):
+        about = Markdown("{} {}").format(about, warning)
     return Markdown("{}\n\n{}").format(about, grid(head, rows))
 
 

@@ -42,7 +42,7 @@ class RowOwn(msgspec.Struct, frozen=True):
 
 
 class BoardRow(msgspec.Struct, frozen=True):
-    """One row; see `lnbench.board.tables.Row`.
+    """One row; see `lnbench.board.row.Row`.
 
     Attributes:
         record: its record's file, relative to the folder of records.
@@ -148,7 +148,8 @@ def best(track: str, folder: Path | None = None) -> dict[str, BoardRow]:
 def record_file(name: str, track: str, folder: Path | None = None) -> Path:
     """The record's file that a person means: a file as it is, or the one behind a row's name.
 
-    A poisoner's name means its row on the public splits, where it has one; a season's row has its record's name.
+    A poisoner's name means its row on the public splits, where it has one; a season's row, and a record on own splits,
+    have their file's name.
 
     Raises:
         ProtocolError: if there is no such file, and no row, or more than one, of the track is called so.
@@ -158,7 +159,9 @@ def record_file(name: str, track: str, folder: Path | None = None) -> Path:
         return Path(name)
     if name.endswith(".json"):
         raise ProtocolError(f"there is no file {plain(name)}.")
-    every = of_track(track, folder)
+    every, stored = of_track(track, folder), (folder or board()) / "records" / track / f"{Path(name).name}.json"
+    if stored.stem == name and stored.is_file():
+        return stored
     for some in ([table for table in every if table.season is None], every):
         rows = {row.stem: row for table in some for row in table.rows}
         stems = [stem for stem, row in rows.items() if name in (stem, row.label)]

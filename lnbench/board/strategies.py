@@ -9,7 +9,8 @@ import numpy as np
 
 from lnbench.board.grid import grid
 from lnbench.board.readme import between
-from lnbench.board.tables import Row, Table, load
+from lnbench.board.row import Row
+from lnbench.board.tables import Table, load
 from lnbench.errors import ProtocolError, UnavailableError
 from lnbench.files import write_atomically
 from lnbench.record.score import t_interval

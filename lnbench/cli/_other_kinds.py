@@ -37,6 +37,16 @@ def show(path: Path, result: Result) -> bool:
 _NAMES = {"audit": "an audit", "budgets": "a curve over budgets", "statement": "a statement"}
 
 
+DOUBTS = {
+    "zero-gradient": "the record's attack found no gradient at more than 1 % of the points",
+    "undefined": "some logits are not numbers",
+    "not-monotone": "a larger radius broke fewer points, so that the attack missed some there",
+    "more-steps": "twice the steps break over 1 % more, so that the record's attack had not converged",
+    "black-box": "random search breaks over .2 % that the record's attack missed",
+}
+"""What the signs of `lnbench.adversary.SIGNS` say of an arm's attack; there, they bring PyTorch."""
+
+
 def print_audit(document: Mapping[str, Any], result: Result) -> None:
     """What came of an audit, for a person."""
     poisoner, track = document["poisoner"], document["track"]
@@ -54,8 +64,13 @@ def print_audit(document: Mapping[str, Any], result: Result) -> None:
         result.say(marked(sentence, lines=1))
     if document["standing"] is None:
         result.say("Its rank was not looked at: there was no board.")
+    doubts: dict[str, list[str]] = {}
     for flag in document["flags"]:
-        result.say(f"doubt: {marked(flag, lines=1)}")
+        arm, goal, sign = [*str(flag).split(":"), "", ""][:3]
+        doubts.setdefault(sign, []).append(f"{arm} {goal}".strip())
+    for sign, places in doubts.items():
+        about = DOUBTS.get(sign, "a sign that this lnbench does not know")
+        result.say(f"Doubt, {marked(', '.join(places), lines=3)}: {about} ({marked(sign, lines=1)}).")
 
 
 def print_budgets(document: Mapping[str, Any], result: Result) -> None:

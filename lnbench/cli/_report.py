@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lnbench.cli import _tables
-from lnbench.protocol import ARMS, MATCHED
+from lnbench.protocol import ARMS, MATCHED, OWN
 from lnbench.record.record import FLAGS, Record, meaning
 from lnbench.text import interval, marked, plain, points, replicates, share
 
@@ -31,7 +31,7 @@ def print_record(record: Record, *, err: bool) -> None:
     console.print(
         Text(plain(record.label), style="bold"),
         Text(
-            f"on {track.name}: {replicates(replication['splits'], replication['seeds'])}, "
+            f"on {track.name}: {replicates(replication['splits'], replication['seeds'])}{_drawn(record)}, "
             f"{track.noise.budget} flips in {track.data.train} labels"
         ),
     )
@@ -63,6 +63,13 @@ def print_record(record: Record, *, err: bool) -> None:
     for line in ranking(record):
         console.print(Text(line))
     console.print()
+
+
+def _drawn(record: Record) -> str:
+    """Whose salt drew a record's splits, where it is not the public one."""
+    if record.season is not None:
+        return f" of season {plain(record.season)}"
+    return " of its own" if record.salt == OWN else ""
 
 
 def print_placing(record: Record, board: Path, *, err: bool) -> None:

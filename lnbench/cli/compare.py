@@ -40,6 +40,7 @@ def command(first: str, second: str, track: str | None, as_json: bool) -> None:
         for name, one in [*made.per_architecture.items(), ("all", made.total)]
     ]
     result.table(["architecture", "A − B, pp", "95 % interval", "p", "in words"], rows, words=["in words"])
+    result.say("Each is a single test: the board's ranks are corrected for all of its rows.")
     result.give({**dataclasses.asdict(made), "sentence": made.sentence})
 
 

@@ -48,8 +48,14 @@ def command(track: str | None, effect: float, alpha: float, as_json: bool) -> No
     result.say(f"{chosen.name}: {replicates(splits, seeds)}; a split's drop has σ = {sd:.1f} pp under random flips.")
     result.say(
         f"They find a true drop of {resolved:.1f} pp with 80 % power (two-sided, alpha {alpha:g}), and one of "
-        f"{effect:g} pp with {found:.0%}."
+        f"{effect:g} pp with {100 * found:.0f} %."
     )
+    count = _rows(track or DEFAULT)
+    first = calibration.resolved(sd, splits, alpha / count) if count > 1 else None
+    if first is not None:
+        result.say(
+            f"Holm's correction over the {count} rows of the board asks for {first:.1f} pp of the first of them."
+        )
     known = [v for v in sorted({*_SEEDS, seeds}) if calibration.sd_of_split(parts, seeds, v) is not None]
     rows, needed = [], []
     for v in known:
@@ -68,6 +74,8 @@ def command(track: str | None, effect: float, alpha: float, as_json: bool) -> No
             "sd_of_split_pp": sd,
             "alpha": alpha,
             "resolves_pp_at_80_percent_power": resolved,
+            "rows_on_the_board": count,
+            "resolves_pp_as_the_first_of_them": first,
             "effect_pp": effect,
             "power": found,
             "needed": needed,
@@ -75,3 +83,14 @@ def command(track: str | None, effect: float, alpha: float, as_json: bool) -> No
     )
     if parts["between"] is None:
         result.say("\nIts calibration has one seed a split, so what other numbers of seeds would buy is not known.")
+
+
+def _rows(track: str) -> int:
+    """How many rows the board that comes with lnbench has on the public splits of a track."""
+    from lnbench.board import rows
+    from lnbench.errors import ProtocolError
+
+    try:
+        return sum(len(table.rows) for table in rows.of_track(track) if table.season is None)
+    except ProtocolError:
+        return 0

@@ -11,7 +11,8 @@ import numpy as np
 
 from lnbench import data
 from lnbench.board.figures import all_of
-from lnbench.board.tables import Row, Table
+from lnbench.board.row import Row
+from lnbench.board.tables import Table
 from lnbench.errors import ProtocolError, RecordError
 from lnbench.hub import card, croissant, flips, layout, manifest, parquet
 from lnbench.hub.client import Entry

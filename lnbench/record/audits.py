@@ -16,6 +16,8 @@ from lnbench.record.derived import derive, tables_of
 from lnbench.record.record import LARGEST, Record
 from lnbench.record.score_schema import Ends
 
+DAMAGE = "damage"
+"""What victims are attacked for beside the score: untargeted, at the smaller radius of a track that has one."""
 DEPTH = "k"
 """Flips are looked for among as many of the most suspect points as the budget allows flips."""
 
@@ -25,13 +27,15 @@ class AuditSummary:
     """What the board shows of an audit.
 
     Attributes:
-        survives: whether the record's conclusion holds under the strong adversary, by the audit's own rule.
+        survives: whether the record's conclusion holds under the strong adversary; see `verdict`.
+        reproduced: whether the audit says that all of the record's victims came out as the record has them.
         drop_pp, ci95_pp: the score under the strong adversary.
         found, found_random: of the poisoned and of the random arm's flips, the share that confident learning finds
-            among the k most suspect points; None where it was not measured.
+            among the k most suspect points; None where it was not measured. The audit says so: no bits do.
     """
 
     survives: bool
+    reproduced: bool
     drop_pp: float | None
     ci95_pp: Ends | None
     found: float | None
@@ -68,17 +72,75 @@ def _summary(document: Any, record: Record) -> AuditSummary:
     if document["sha256"] != sha256_json({k: v for k, v in document.items() if k not in ("run", "sha256")}):
         raise RecordError("its sha256 is not that of its contents.")
     fixed = bool(record.score.fixed_test_set)
-    again = derive(record.track, _attacked(document, record), fixed_test_set=fixed)["score"]
+    blocks = derive(record.track, _attacked(document, record), fixed_test_set=fixed)
+    again, (survives, _) = blocks["score"], verdict(record, blocks)
     if json.loads(json.dumps(again)) != document["score"]:
         raise RecordError("its score does not follow from its bits.")
+    if document["survives"] is not survives:
+        raise RecordError("it does not say of the record's conclusion what its bits say.")
+    same, total = document["reproduced"]
+    if total != len(record.document["victims"]) or not 0 <= same <= total:
+        raise RecordError("it does not count the record's victims.")
     recall = (document["detectability"] or {}).get("recall", {}).get(DEPTH, {})
     return AuditSummary(
-        bool(document["survives"]),
+        survives,
+        same == total,
         again["drop_pp"],
         None if again["ci95_pp"] is None else (float(again["ci95_pp"][0]), float(again["ci95_pp"][1])),
         recall.get("poisoned"),
         recall.get("random"),
     )
+
+
+def verdict(record: Record, blocks: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    """Whether the conclusion of the record holds under the strong adversary, and why, in sentences.
+
+    It does if the score stays on its side of zero and inside the record's interval, the damage score, too, and if the
+    record would rank, or not, as it did.
+
+    Args:
+        blocks: what follows from the record's victims under the strong adversary, as of `derive`.
+    """
+    before, after = record.score, blocks["score"]
+    if before["ci95_pp"] is None or after["ci95_pp"] is None:
+        return False, ["There is no interval to compare: too few victims converged."]
+    was, now = _side(before["ci95_pp"]), _side(after["ci95_pp"])
+    said = {1: "beats random", 0: "is not told apart from random", -1: "is worse than random"}
+    inside = before["ci95_pp"][0] <= after["drop_pp"] <= before["ci95_pp"][1]
+    said_of_it = [
+        f"Under the strong adversary the score is {after['drop_pp']:+.1f} pp "
+        f"[{after['ci95_pp'][0]:.1f}, {after['ci95_pp'][1]:.1f}]; the record says {before['drop_pp']:+.1f} "
+        f"[{before['ci95_pp'][0]:.1f}, {before['ci95_pp'][1]:.1f}].",
+        f"The poisoner {said[now]}, as in the record."
+        if was == now
+        else f"The poisoner {said[now]}; in the record it {said[was]}.",
+    ]
+    if not inside:
+        said_of_it.append("The strong score lies outside the record's interval.")
+    held, stated = True, record.document["score"]
+    if DAMAGE in stated:
+        held, said_of_damage = _damage_holds(stated[DAMAGE], after[DAMAGE])
+        said_of_it.append(said_of_damage)
+    ranked = blocks["ranked"] == record.ranked
+    if not ranked:
+        said_of_it.append("Under the strong adversary the record's standing (ranked or not) would change.")
+    return was == now and inside and held and ranked, said_of_it
+
+
+def _damage_holds(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the damage score keeps its side of zero and lies in the record's interval, and a sentence on it."""
+    if before["ci95_pp"] is None or after["ci95_pp"] is None:
+        return False, "The damage score has no interval to compare."
+    low, high = before["ci95_pp"]
+    holds = _side(before["ci95_pp"]) == _side(after["ci95_pp"]) and low <= after["drop_pp"] <= high
+    return holds, (
+        f"Its damage score is {after['drop_pp']:+.1f} pp [{after['ci95_pp'][0]:.1f}, {after['ci95_pp'][1]:.1f}]; the "
+        f"record says {before['drop_pp']:+.1f} [{low:.1f}, {high:.1f}]{'' if holds else ': it does not hold'}."
+    )
+
+
+def _side(interval: list[float]) -> int:
+    return (interval[0] > 0) - (interval[1] < 0)
 
 
 def _attacked(document: Mapping[str, Any], record: Record) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from lnbench.errors import RecordError
-from lnbench.protocol import ARMS
+from lnbench.protocol import ARMS, OWN, PUBLIC_SALT
 from lnbench.record.record import Record
 from lnbench.record.score import Interval, split_means, t_interval
 from lnbench.text import interval, points, probability
@@ -137,5 +137,7 @@ def _told(record: Record, what: str) -> str:
     """A record's track or salt in a few words."""
     if what == "track":
         return f"{record.track.name}, version {record.track.version}, {record.track.sha256[:8]}"
-    name = f"season {record.season}" if record.season else "public" if record.document["salt"] else "private"
+    salt = record.document["salt"]
+    known = "own splits" if salt == OWN else "public" if salt == PUBLIC_SALT else "named"
+    name = f"season {record.season}" if record.season else known if salt else "private"
     return f"{name}, {record.document['salt_commitment'][:8]}"

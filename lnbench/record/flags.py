@@ -53,8 +53,14 @@ FLAGS: dict[str, tuple[bool, str]] = {
         "nested balls cannot: the attack missed them. Run `lnbench audit`.",
     ),
     "non-deterministic": (
+        True,
+        "Run twice on splits that it could not know, the poisoner flipped different labels: nobody can derive this row "
+        "again.",
+    ),
+    "public-above-own": (
         False,
-        "Run twice on the first split, the poisoner flipped different labels: nobody can derive this row again.",
+        "The score on the public splits is shown to be above the one on the row's own splits (Welch's t, one-sided, "
+        "p < .01 after Holm over the rows that have both): it may have been chosen on the public ones.",
     ),
     "split-block": (False, "A block of victims was trained in parts for want of memory: its last bits depend on that."),
 }

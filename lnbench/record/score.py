@@ -249,6 +249,19 @@ def t_interval(values: np.ndarray) -> Interval:
     return _interval(mean, float(values.var(ddof=1)) / n, n - 1)
 
 
+def welch_interval(first: np.ndarray, second: np.ndarray) -> Interval:
+    """The difference of the means of two independent samples, its 95 % interval and two-sided p against 0.
+
+    Welch's t, with degrees of freedom after Satterthwaite; without an interval if a sample has fewer than two values.
+    """
+    mean = float(first.mean() - second.mean()) if len(first) and len(second) else None
+    if mean is None or min(len(first), len(second)) < 2:
+        return Interval(mean, None, None, None)
+    parts = [float(values.var(ddof=1)) / len(values) for values in (first, second)]
+    below = sum(part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True))
+    return _interval(mean, sum(parts), sum(parts) ** 2 / below if below else 1.0)
+
+
 def points_interval(differences: np.ndarray) -> Interval:
     """The interval for a fixed test set that also covers other test points of the same kind.
 

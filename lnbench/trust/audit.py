@@ -26,6 +26,7 @@ from lnbench.evaluation.stages import train_all
 from lnbench.evaluation.store import Store
 from lnbench.protocol import Streams, Track, arms_of, pack, sha256_json
 from lnbench.protocol.exactness import is_exact
+from lnbench.record import audits
 from lnbench.record.derived import derive, rounded
 from lnbench.record.record import Record
 from lnbench.trust import detectability
@@ -40,8 +41,6 @@ STRENGTH: Mapping[str, int] = {"steps": 50, "restarts": 1, "all_targets": 9, "qu
 """The strong adversary's settings; see `lnbench.adversary.strong`."""
 GOALS = ("targeted", "untargeted")
 """What is attacked at the scored radius."""
-DAMAGE = "damage"
-"""Untargeted, at the smaller radius of a track that has one."""
 
 
 def audit(
@@ -139,7 +138,7 @@ def _document(record: Record, found: Mapping[tuple[Any, ...], dict[str, Any]], f
         reproduced += all(entry["plain"][goal] == victim["bits"][goal] for goal in goals)
         for goal in goals:
             victim["bits"][goal] = entry["strong"][goal]
-            if goal == DAMAGE:
+            if goal == audits.DAMAGE:
                 victim["broken"][goal] = entry["broken"][goal]
             else:
                 victim["broken"][goal][at] = entry["broken"][goal]
@@ -150,8 +149,8 @@ def _document(record: Record, found: Mapping[tuple[Any, ...], dict[str, Any]], f
         arm: {goal: {flag: sum(v) / len(v) for flag, v in flags.items()} for goal, flags in of_arm.items()}
         for arm, of_arm in shares.items()
     }
-    survives, verdict = _verdict(record, blocks)
-    accuracies = ["adv_acc", "untargeted_adv_acc", *(["damage_adv_acc"] if DAMAGE in goals else [])]
+    survives, verdict = audits.verdict(record, blocks)
+    accuracies = ["adv_acc", "untargeted_adv_acc", *(["damage_adv_acc"] if audits.DAMAGE in goals else [])]
     return {
         "kind": "audit",
         "schema": SCHEMA,
@@ -179,7 +178,7 @@ def _document(record: Record, found: Mapping[tuple[Any, ...], dict[str, Any]], f
 
 def goals_of(track: Track) -> list[str]:
     """What the victims of a track are attacked for."""
-    return [*GOALS, *([] if track.damage is None else [DAMAGE])]
+    return [*GOALS, *([] if track.damage is None else [audits.DAMAGE])]
 
 
 def _flags(doubts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
@@ -193,50 +192,6 @@ def _flags(doubts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]
         for flag, share in flags.items()
         if share > SIGNS[flag].limit
     )
-
-
-def _verdict(record: Record, blocks: Mapping[str, Any]) -> tuple[bool, list[str]]:
-    """Whether the conclusion of the record holds under the strong adversary, and why, in sentences."""
-    before, after = record.score, blocks["score"]
-    if before["ci95_pp"] is None or after["ci95_pp"] is None:
-        return False, ["There is no interval to compare: too few victims converged."]
-    was, now = _side(before["ci95_pp"]), _side(after["ci95_pp"])
-    said = {1: "beats random", 0: "is not told apart from random", -1: "is worse than random"}
-    inside = before["ci95_pp"][0] <= after["drop_pp"] <= before["ci95_pp"][1]
-    verdict = [
-        f"Under the strong adversary the score is {after['drop_pp']:+.1f} pp "
-        f"[{after['ci95_pp'][0]:.1f}, {after['ci95_pp'][1]:.1f}]; the record says {before['drop_pp']:+.1f} "
-        f"[{before['ci95_pp'][0]:.1f}, {before['ci95_pp'][1]:.1f}].",
-        f"The poisoner {said[now]}, as in the record."
-        if was == now
-        else f"The poisoner {said[now]}; in the record it {said[was]}.",
-    ]
-    if not inside:
-        verdict.append("The strong score lies outside the record's interval.")
-    held, stated = True, record.document["score"]
-    if DAMAGE in stated:
-        held, said_of_damage = _damage_holds(stated[DAMAGE], after[DAMAGE])
-        verdict.append(said_of_damage)
-    ranked = blocks["ranked"] == record.ranked
-    if not ranked:
-        verdict.append("Under the strong adversary the record's standing (ranked or not) would change.")
-    return was == now and inside and held and ranked, verdict
-
-
-def _damage_holds(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether the damage score keeps its side of zero and lies in the record's interval, and a sentence on it."""
-    if before["ci95_pp"] is None or after["ci95_pp"] is None:
-        return False, "The damage score has no interval to compare."
-    low, high = before["ci95_pp"]
-    holds = _side(before["ci95_pp"]) == _side(after["ci95_pp"]) and low <= after["drop_pp"] <= high
-    return holds, (
-        f"Its damage score is {after['drop_pp']:+.1f} pp [{after['ci95_pp'][0]:.1f}, {after['ci95_pp'][1]:.1f}]; the "
-        f"record says {before['drop_pp']:+.1f} [{low:.1f}, {high:.1f}]{'' if holds else ': it does not hold'}."
-    )
-
-
-def _side(interval: list[float]) -> int:
-    return (interval[0] > 0) - (interval[1] < 0)
 
 
 def run_cell(cell: dict[str, Any], report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
@@ -284,7 +239,7 @@ def _attack_again(made: Trained, goal: str, number: int, entries: list[dict[str,
         "norm": adversary.norm,
     }
     doubled: dict[str, Any]
-    if goal == DAMAGE:
+    if goal == audits.DAMAGE:
         attacked, at, asked = cells.damage(made), 0, made.track.damage_epsilon(made.spec)
         if attacked is None or damage is None or asked is None:
             raise RuntimeError(f"the track {made.track.name} has no damage radius")
@@ -331,6 +286,6 @@ def _attack_again(made: Trained, goal: str, number: int, entries: list[dict[str,
         alone = type(once)(once.broken[one], once.zero_gradient[one], once.undefined[one])
         scored = type(once)(plain[one], once.zero_gradient[one], once.undefined[one])
         signs = signs_of_masking(scored, epsilons=[epsilon], doubled=twice[one], black_box=search[one])
-        if goal != DAMAGE:
+        if goal != audits.DAMAGE:
             signs |= signs_of_masking(alone, epsilons=made.track.epsilons(made.spec))
         entry["doubts"][goal] = rounded(signs)

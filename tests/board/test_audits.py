@@ -64,6 +64,14 @@ def _one_victim_more(document: dict[str, Any]) -> None:
     document["victims"].append({**document["victims"][0], "split": 99})
 
 
+def _another_conclusion(document: dict[str, Any]) -> None:
+    document["survives"] = not document["survives"]
+
+
+def _too_few_counted(document: dict[str, Any]) -> None:
+    document["reproduced"] = [1, 1]
+
+
 def _nonsense(document: dict[str, Any]) -> None:
     document["victims"] = 3
 
@@ -75,6 +83,8 @@ def _nonsense(document: dict[str, Any]) -> None:
         (_another_record, "it is not the audit of the record"),
         (_one_victim_less, "it is not an audit as `lnbench audit` writes them"),
         (_one_victim_more, "it has victims that the record has not"),
+        (_another_conclusion, "it does not say of the record's conclusion what its bits say"),
+        (_too_few_counted, "it does not count the record's victims"),
         (_nonsense, "it is not an audit as `lnbench audit` writes them"),
     ],
 )
@@ -91,6 +101,20 @@ def test_an_audit_is_refused_that_spares_what_the_record_broke(made: Record, tmp
     path = factories.write_audit(tmp_path / "audit.json", factories.audit(made, spare=True))
     with pytest.raises(RecordError, match="spares a point"):
         audits.read(path, made)
+
+
+def test_an_audit_of_victims_that_came_out_otherwise_says_so_on_the_board(made: Record, tmp_path: Path) -> None:
+    """It may spare what the record broke: so it is not shown as an audit of the record's own victims."""
+    path = tmp_path / "leaderboard" / "records" / TRACK.name / made.filename
+    path.parent.mkdir(parents=True)
+    records.write(made, path)
+    document = factories.audit(made, spare=True)
+    same, total = document["reproduced"]
+    factories.write_audit(audit_beside(path), {**document, "reproduced": [same - 1, total]})
+    table = load(path.parents[1]).tables[0]
+    shown = table.rows[0].audit
+    assert shown is not None and not shown.reproduced
+    assert "of victims that came out otherwise" in markdown.audit(table.rows[0])
 
 
 def test_a_changed_file_is_not_what_it_was(made: Record, tmp_path: Path) -> None:

@@ -7,18 +7,22 @@ import json
 from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy import stats
 
 import factories
 from lnbench import board, record
 from lnbench.board import page
+from lnbench.board import row as rows
 from lnbench.board.markdown import CLASSES
 from lnbench.board.tables import Table
 from lnbench.cli import cli
 from lnbench.errors import RecordError
 from lnbench.protocol import PUBLIC_SALT, Track, own_salt, sha256
 from lnbench.record.record import Record
+from lnbench.record.score import t_interval, welch_interval
 
 TRACK = factories.small(6)
 DAMAGE = factories.track(
@@ -129,6 +133,62 @@ def test_the_random_arms_error_is_said_of_the_table(tmp_path: Path) -> None:
     said = f"The random arm's AA, the same for all rows, has a standard error of {error:.1f} points."
     assert said in (tmp_path / "leaderboard" / "README.md").read_text()
     assert said in (tmp_path / "leaderboard" / "index.html").read_text().replace("&#39;", "'")
+
+
+def test_of_proven_rows_the_one_leads_that_does_most_on_both_kinds_of_splits(tmp_path: Path) -> None:
+    """A list of the public splits' indices in an honest source has a high public score, and a proof by its method."""
+    cheat, honest = made("cheat", 0.9, track=LONG), made("honest", 0.3, track=LONG)
+    own = [made("cheat", 0.1, own=True, track=LONG), made("honest", 0.3, own=True, track=LONG)]
+    found = table(tmp_path, cheat, honest, *own)
+    assert [(row.record.name, row.proven) for row in found.rows] == [("honest", True), ("cheat", True)]
+    assert found.rows[1].drop > found.rows[0].drop and found.rows[1].assured < found.rows[0].assured
+    assert found.leader is found.rows[0]
+    assert [row.above_own for row in found.rows] == [False, True]
+    assert found.rows[1].flags == (*found.rows[1].record.flags, "public-above-own")
+    text = (tmp_path / "leaderboard" / "README.md").read_text()
+    assert "honest leads" in text and "- `public-above-own`: The score on the public splits is shown" in text
+    shown = json.loads((tmp_path / "leaderboard" / "board.json").read_bytes())["tables"][0]["rows"][1]
+    assert shown["flags"][-1] == "public-above-own"
+
+
+def test_own_splits_prove_at_a_level_that_trying_edits_does_not_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public, own = made("low", 0.2, track=LONG), made("low", 0.2, own=True, track=LONG)
+    (row,) = table(tmp_path, public, own).rows
+    drops = np.array(own.score.split_drops_pp, float)
+    p = t_interval(drops).p
+    assert p is not None
+    for level, proven in ((p * 1.01, True), (p * 0.99, False)):
+        monkeypatch.setattr(rows, "PROOF", level)
+        assert row.proven is proven
+    assert 1 - (1 - 0.001 / 2) ** 40 < 0.021 and 1 - (1 - 0.05 / 2) ** 40 > 0.63, "what the constant's sentence says"
+
+
+def test_a_single_row_leads_nobody(tmp_path: Path) -> None:
+    found = table(tmp_path, made("alone", 0.3), made("alone", 0.3, own=True))
+    assert found.rows[0].proven and found.leader is None
+    text = (tmp_path / "leaderboard" / "README.md").read_text()
+    assert "leads" not in text.split("## How to read")[0].split("# Leaderboard")[1] and "No row leads yet" not in text
+
+
+def test_a_draw_of_random_flips_that_beats_random_ones_is_a_warning(tmp_path: Path) -> None:
+    found = table(tmp_path, made("random_flip", 0.2, track=LONG), made("high", 0.3, track=LONG))
+    assert found.null is not None and found.null.record.name == "random_flip"
+    for name in ("README.md", "index.html"):
+        text = (tmp_path / "leaderboard" / name).read_text().replace("\\_", "_")
+        assert "Another draw of random flips (random_flip) is told from the random arm, by +" in text
+    quiet = table(tmp_path / "quiet", made("random_flip", 0.0, track=LONG), made("high", 0.3, track=LONG))
+    assert quiet.null is None
+
+
+def test_welchs_interval_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 2, 12), rng.normal(0, 5, 30)
+    gap, peer = welch_interval(first, second), stats.ttest_ind(first, second, equal_var=False)
+    ends = peer.confidence_interval()
+    assert gap.ends == pytest.approx((ends.low, ends.high)) and gap.p == pytest.approx(peer.pvalue)
+    assert welch_interval(first[:1], second).ends is None and welch_interval(first[:0], second).mean is None
 
 
 def test_own_splits_on_which_it_does_nothing_prove_nothing(tmp_path: Path) -> None:

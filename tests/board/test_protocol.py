@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lnbench.board.tables import ALPHA
+from lnbench.board.row import ALPHA, DOUBT, PROOF
 from lnbench.evaluation import calibration
 from lnbench.poison import source
 from lnbench.protocol import Track
@@ -16,7 +16,7 @@ from lnbench.protocol import track as tracks
 from lnbench.protocol.exactness import is_exact
 from lnbench.record import score
 from lnbench.record.flags import BAND
-from lnbench.trust import retrain
+from lnbench.trust import audit, retrain
 
 PAGE = Path(__file__).resolve().parents[2] / "leaderboard" / "PROTOCOL.md"
 TRACKS = [tracks.load(name) for name in sorted(tracks.names(), key=lambda name: (name != tracks.DEFAULT, name))]
@@ -66,9 +66,25 @@ def claims() -> list[str]:
         f"at most {one({s.clean_pp for s in stealth}):g} point, and the source class's at most "
         f"{one({s.source_clean_pp for s in stealth}):g} points, below",
         f"over all rows of a table, at {100 * ALPHA:.0f} %",
-        f"to find a score raised by {retrain.RAISED_PP:g} points with {100 * retrain.POWER:.0f} % probability",
+        f"to detect a score raised by {retrain.RAISED_PP:g} points with {100 * retrain.POWER:.0f} % probability",
+        f"prove a row only with p below {_short(PROOF)}",
+        f"the best of 40 edits of random flips gets there with a probability of {100 * _any_of(40, PROOF):.0f} %, and "
+        f"where the usual {100 * ALPHA:.0f} % sufficed, with {100 * _any_of(40, ALPHA):.0f} %",
+        f"on its own splits with p below {_short(PROOF)}",
+        f"(Welch's *t*, p below {_short(DOUBT)} after Holm)",
+        f"APGD of {audit.STRENGTH['steps']} steps on two losses and towards every target, PGD of twice the steps, and "
+        f"{audit.STRENGTH['queries']} queries of random search",
         "Version 0 of a track is not released",
     ]
+
+
+def _short(p: float) -> str:
+    return f"{p:g}".removeprefix("0")
+
+
+def _any_of(edits: int, level: float) -> float:
+    """Chance that one of so many independent draws of nothing has a positive score with a two-sided p below a level."""
+    return 1 - (1 - level / 2) ** edits
 
 
 @pytest.fixture(scope="module")

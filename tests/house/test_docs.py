@@ -139,6 +139,13 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     untrained = [label for label in beats if not digits[label].trainings]
     assert min(digits[label].drop for label in spreading) > digits["high_degree"].drop
     assert "high_degree" in untrained
+    assert facts.row("digits-pairs", "high_degree").drop < 0
+    exact = {row.record.label: row.drop for row in facts.tables()["digits-exact"].rows}
+    assert exact["gaussian_density"] > 10 and exact["mean_matching"] < 0
+    assert digits["gaussian_density"].beats_random == "not shown"
+    assert digits["matched_search"].above_search == "not shown"
+    low, high = _ends(facts.above_own("digits-9to0", "matched_search"))
+    assert 0 < low and _ends(facts.own("digits-9to0", "matched_search"))[0] > 0
     counted = {words: sum(row.beats_random == words for row in digits.values()) for words in ("not shown", "worse")}
     assert facts.facts()["told"]["digits-9to0"] == counted | {"yes": len(beats)}
     for one, other in (spreading[:2], spreading[1:], spreading[::2]):

@@ -19,6 +19,7 @@ from lnbench.evaluation.engine import local
 from lnbench.evaluation.store import Store
 from lnbench.poison.run import Submission
 from lnbench.protocol import ARMS, Track, sha256_json
+from lnbench.record import audits
 from lnbench.record.record import Record
 from lnbench.trust import audit, rerun, retrain
 
@@ -222,7 +223,7 @@ def test_a_conclusion_that_turns_does_not_survive(record: Record) -> None:
     document["score"] = {**document["score"], "drop_pp": 6.0, "ci95_pp": [2.0, 10.0]}
     blocks: dict[str, Any] = {"ranked": record.ranked, "score": {"drop_pp": 1.0, "ci95_pp": [-3.0, 5.0]}}
     damage = document["score"].pop("damage")
-    survives, verdict = audit._verdict(Record(document, record.track), blocks)
+    survives, verdict = audits.verdict(Record(document, record.track), blocks)
     assert not survives
     assert "is not told apart from random; in the record it beats random" in verdict[1]
     assert "outside the record's interval" in verdict[2]
@@ -230,7 +231,7 @@ def test_a_conclusion_that_turns_does_not_survive(record: Record) -> None:
     document["score"]["damage"] = {**damage, "drop_pp": 2.0, "ci95_pp": [1.0, 3.0]}
     for low, holds in ((0.5, True), (-0.5, False)):
         blocks["score"]["damage"] = {"drop_pp": 1.5, "ci95_pp": [low, 3.5]}
-        assert audit._verdict(Record(document, record.track), blocks)[0] is holds
+        assert audits.verdict(Record(document, record.track), blocks)[0] is holds
 
 
 def test_the_audit_lands_beside_its_record(tmp_path: Path) -> None:
