@@ -39,6 +39,7 @@ class Row:
         damage_ranks, damage_p_holm: as `ranks` and `p_holm`, by the damage.
         own: the record of the same poisoner on the splits that its own source draws, if there is one.
         own_path: its file, as `path`.
+        own_statements: statements about that record.
         above_own: whether its score is shown to be above the one on its own splits.
         above_search: whether it beats the random search that trained at least as many victims: `yes`, `worse` or `not
             shown`, Holm-corrected over the rows that are so compared; None where there is no such search.
@@ -61,6 +62,7 @@ class Row:
     damage_p_holm: float | None = None
     own: Record | None = None
     own_path: str = ""
+    own_statements: tuple[Statement, ...] = ()
     above_own: bool = False
     above_search: str | None = None
     season_open: bool = False
@@ -126,7 +128,8 @@ class Row:
     @property
     def trust(self) -> str:
         """What stands behind the row; see `lnbench.board.levels`."""
-        return levels.trust(self.record.season, self.season_open, self.statements, own_splits=self.own is not None)
+        own = None if self.own is None else self.own_statements
+        return levels.trust(self.record.season, self.season_open, self.statements, own_splits=own)
 
     @property
     def trainings(self) -> int:

@@ -20,6 +20,9 @@ from lnbench.record.random_budgets import RandomBudgets
 from lnbench.record.record import Record, read
 from lnbench.record.statement import Statement
 
+_Own = tuple[str, Record, tuple[Statement, ...]]
+"""The file of a record on own splits, the record, and the statements about it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -105,7 +108,7 @@ def load(records_dir: str | Path) -> Board:
     groups: dict[tuple[str, int, str, str], list[Row]] = {}
     rows: dict[tuple[str, ...], str] = {}
     tracks_of: dict[str, Track] = {}
-    own: dict[tuple[str, ...], tuple[str, Record]] = {}
+    own: dict[tuple[str, ...], _Own] = {}
     for path in records_in(folder):
         name, record = path.relative_to(folder).as_posix(), read(path)
         try:
@@ -123,7 +126,7 @@ def load(records_dir: str | Path) -> Board:
         statements = stated.pop(record.sha256, ())
         statement.check_all(statements, record)
         if record.salt == OWN:
-            own[_poisoner(record)] = name, Record(slim, track)
+            own[_poisoner(record)] = name, Record(slim, track), statements
             continue
         season_open = record.season is not None and known[record.season].is_open
         row = Row(
@@ -146,7 +149,7 @@ def load(records_dir: str | Path) -> Board:
         if not key[3]:
             groups[key] = [_with_own(row, own) for row in group]
     if own:
-        name, record = next(iter(own.values()))
+        name, record, _ = next(iter(own.values()))
         raise RecordError(
             f"{folder / name}: it is of {record.label} on its own splits, and stands beside the record of the same "
             "source and parameters on the public ones; there is none."
@@ -197,10 +200,12 @@ def _poisoner(record: Record) -> tuple[str, ...]:
     return track, source, parameters
 
 
-def _with_own(row: Row, own: dict[tuple[str, ...], tuple[str, Record]]) -> Row:
-    """A row with its record on own splits, which is taken out of `own`."""
-    found = own.pop(_poisoner(row.record), None)
-    return row if found is None else dataclasses.replace(row, own=found[1], own_path=found[0])
+def _with_own(row: Row, own: dict[tuple[str, ...], _Own]) -> Row:
+    """A row with its record on own splits and what was stated about that, which are taken out of `own`."""
+    if (found := own.pop(_poisoner(row.record), None)) is None:
+        return row
+    path, record, statements = found
+    return dataclasses.replace(row, own=record, own_path=path, own_statements=statements)
 
 
 def _beside_optimum(row: Row, best: Optimum | None) -> Row:

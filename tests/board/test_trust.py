@@ -15,7 +15,7 @@ import factories
 from lnbench import record
 from lnbench.board import add, build, levels, load
 from lnbench.errors import RecordError
-from lnbench.protocol import canonical_json
+from lnbench.protocol import PUBLIC_SALT, canonical_json, own_salt, sha256
 from lnbench.record import seasons, statement
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
@@ -82,6 +82,21 @@ def test_a_name_under_a_statement_is_said_and_nothing_more(board: Path, monkeypa
     statement.write({**signed, "record": "a" * 64}, made, board / "verifications")
     with pytest.raises(RecordError, match=rf"{path.name}: it is about a record a{{12}}…, which is not on the board"):
         load(board / "records")
+
+
+def test_a_statement_about_the_record_on_own_splits_stands_with_those(board: Path) -> None:
+    source = '"""Its own."""\n'
+    salt = own_salt(TRACK.sha256, sha256(source.encode()), {})
+    public, own = (factories.make(TRACK, source=source, salt=one) for one in (PUBLIC_SALT, salt))
+    for made in (public, own):
+        force(board, made)
+    checks = [Check(name, True, "it holds.") for name in statement.NEEDED]
+    words: dict[str, Any] = {"by": "Ada", "date": "2026-11-22", "cells": 4, "sandbox": "bubblewrap"}
+    signed = statement.document(own, checks, **words, environment="e" * 64, version="0.1.0")
+    statement.write(signed, own, board / "verifications")
+    (row,) = load(board / "records").tables[0].rows
+    assert row.trust == "own splits (said by “Ada”)" and not row.statements
+    assert levels.trust(None, False, row.own_statements, own_splits=()) == "own splits, said by “Ada”"
 
 
 def test_a_name_cannot_pass_for_a_level() -> None:
