@@ -163,6 +163,11 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     worse = [farthest, digits["degree_bucket(bucket=sparsest)"], digits["gaussian_density(bucket=sparsest)"]]
     assert {row.beats_random for row in worse} == {"worse"}
     assert {row.beats_random for row in (near, middle, far)} == {"not shown"}
+    pairs = {row.record.label: row for row in facts.tables()["digits-pairs"].rows}
+    told = [pairs[label].beats_random for label in (*buckets[:2], "adversarial_path", *buckets[2:])]
+    assert told == ["worse", "not shown", "not shown", "not shown", "not shown"]
+    assert _ends(facts.scores()["digits-pairs"][buckets[3]])[1] < 0
+    assert min(pairs, key=lambda label: pairs[label].drop) == "degree_bucket(bucket=sparsest)"
     alone = {name: _ends(facts.alone("digits-9to0", buckets[0], name)) for name in ("mlp", "cnn", "cnn-reg")}
     assert alone["mlp"][1] < 0 > alone["cnn"][1] and alone["cnn-reg"][0] > 0
     assert _ends(facts.alone("digits-9to0", "my_poisoner", "cnn-reg"))[1] < 0
