@@ -26,7 +26,7 @@ from lnbench.evaluation.matrix import KNOWING
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.record import comparison, optimum
-from lnbench.record.folder import records_in
+from lnbench.record.folder import audit_beside, records_in
 from lnbench.record.record import Record, read
 from lnbench.record.score import welch_interval
 from lnbench.text import cell, interval, points, ranks, share
@@ -144,6 +144,18 @@ def found(track: str, label: str, arm: str = "poisoned") -> str:
     return share(audit.found if arm == "poisoned" else audit.found_random)
 
 
+def harder(arm: str, track: str = "digits-9to0", goal: str = "adv_acc") -> str:
+    """By how many points the audits' strong adversary lowers an arm's AA below the record's, from least to most."""
+    gaps = list[float]()
+    for row in tables()[track].rows:
+        path = audit_beside(RECORDS / row.path)
+        if path.exists():
+            arms = json.loads(path.read_bytes())["arms"][arm]
+            gaps.append(100 * (arms[f"plain_{goal}"] - arms[goal]))
+    low, high = (f"{end:.1f}" for end in (min(gaps), max(gaps)))
+    return low if low == high else f"{low} to {high}"
+
+
 def pairs_of(track: Track) -> str:
     """A track's pairs in a few words."""
     pairs = track.noise.pairs
@@ -232,8 +244,8 @@ def _defended(track: str, name: str, attack: str) -> Mapping[str, Any]:
 
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    of_rows: list[Callable[..., Any]] = [gap, own, above_own, season, alone, memorised, memorised_by_pair, found]
-    calls: list[Callable[..., Any]] = [*of_rows, truth, defences, left, withstood]
+    of_rows: list[Callable[..., Any]] = [gap, own, above_own, season, alone, memorised, memorised_by_pair]
+    calls: list[Callable[..., Any]] = [*of_rows, found, harder, truth, defences, left, withstood]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},

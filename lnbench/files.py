@@ -110,7 +110,7 @@ def parse_canonical(data: bytes, most: int) -> Any:
         if b"\\ud" in data:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError:
-        raise RefusedError("canonical", "it is not JSON of lnbench's: it holds bytes that are not ASCII.") from None
+        raise RefusedError("canonical", "it is not lnbench's JSON: it holds bytes that are not ASCII.") from None
     except UnicodeEncodeError:
         raise RefusedError("json", "it holds half of a surrogate pair, which is not text.") from None
     except RecursionError:

@@ -18,13 +18,12 @@ def by_score(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def compared(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Rows by falling score, with their ranks and corrected p; the proven row of the highest assured score comes first.
+    """Rows by falling score, with their ranks and corrected p; but the one that may lead comes first.
 
-    A list of the public splits in the source of an honest method would have a high public score, and a proof.
+    That is, of the rows that are proven and beat random flips, the one of the highest assured score: a list of the
+    public splits in the source of an honest method would have a high public score, and a proof.
     """
-    ordered = list(by_score(_beside_own(rows)))
-    proven = [i for i, row in enumerate(ordered) if row.proven and row.assured > 0]
-    ordered.insert(0, ordered.pop(max(proven, key=lambda i: ordered[i].assured, default=0)))
+    ordered = by_score(_beside_own(rows))
     ranks = rank_intervals(np.stack([row.accuracies for row in ordered]))
     adjusted = holm([_p(row.p) for row in ordered])
     above = _above_search(ordered)
@@ -32,7 +31,10 @@ def compared(rows: Sequence[Row]) -> tuple[Row, ...]:
         dataclasses.replace(row, ranks=(int(first), int(last)), p_holm=float(p), above_search=above.get(i))
         for i, (row, (first, last), p) in enumerate(zip(ordered, ranks, adjusted, strict=True))
     ]
-    return tuple(_damage_compared(made))
+    made = _damage_compared(made)
+    may_lead = [i for i, row in enumerate(made) if row.proven and row.beats_random == "yes"]
+    made.insert(0, made.pop(max(may_lead, key=lambda i: made[i].assured, default=0)))
+    return tuple(made)
 
 
 def _beside_own(rows: Sequence[Row]) -> list[Row]:

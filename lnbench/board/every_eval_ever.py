@@ -72,7 +72,7 @@ def _document(table: Table, row: Row) -> bytes:
                     "record": row.path,
                     "record_sha256": record.sha256,
                     "trust": row.trust,
-                    "flags": " ".join(record.flags),
+                    "flags": " ".join(row.flags),
                 }
             ),
         },

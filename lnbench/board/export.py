@@ -167,6 +167,7 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "own_splits_sha256": row.own.sha256 if row.own else None,
         "audit_drop_pp": row.audit.drop_pp if row.audit else None,
         "audit_survives": int(row.audit.survives) if row.audit else None,
+        "audit_reproduced": int(row.audit.reproduced) if row.audit else None,
         "found_share": row.audit.found if row.audit else None,
         "matched_drop_pp": score.matched.drop_pp if score.matched else None,
         **arms,

@@ -14,6 +14,7 @@ import msgspec
 
 from lnbench.errors import ProtocolError, RecordError, nearest
 from lnbench.evaluation.bundled import board
+from lnbench.record.folder import records_in
 from lnbench.record.presentation import label
 from lnbench.text import plain
 
@@ -159,9 +160,10 @@ def record_file(name: str, track: str, folder: Path | None = None) -> Path:
         return Path(name)
     if name.endswith(".json"):
         raise ProtocolError(f"there is no file {plain(name)}.")
-    every, stored = of_track(track, folder), (folder or board()) / "records" / track / f"{Path(name).name}.json"
-    if stored.stem == name and stored.is_file():
-        return stored
+    every = of_track(track, folder)
+    stored = {path.stem: path for path in records_in((folder or board()) / "records", track)}
+    if name in stored:
+        return stored[name]
     for some in ([table for table in every if table.season is None], every):
         rows = {row.stem: row for table in some for row in table.rows}
         stems = [stem for stem, row in rows.items() if name in (stem, row.label)]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lnbench.cli import _tables
-from lnbench.protocol import ARMS, MATCHED, OWN
+from lnbench.protocol import ARMS, MATCHED, OWN, PUBLIC_SALT
 from lnbench.record.record import FLAGS, Record, meaning
 from lnbench.text import interval, marked, plain, points, replicates, share
 
@@ -66,10 +66,12 @@ def print_record(record: Record, *, err: bool) -> None:
 
 
 def _drawn(record: Record) -> str:
-    """Whose salt drew a record's splits, where it is not the public one."""
+    """Whose splits a record has, where they are not the public ones."""
     if record.season is not None:
-        return f" of season {plain(record.season)}"
-    return " of its own" if record.salt == OWN else ""
+        return f", the splits of season {plain(record.season)}"
+    if record.salt == OWN:
+        return ", splits of its own"
+    return "" if record.salt == PUBLIC_SALT else ", splits of another salt"
 
 
 def print_placing(record: Record, board: Path, *, err: bool) -> None:

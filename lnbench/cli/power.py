@@ -54,7 +54,7 @@ def command(track: str | None, effect: float, alpha: float, as_json: bool) -> No
     first = calibration.resolved(sd, splits, alpha / count) if count > 1 else None
     if first is not None:
         result.say(
-            f"Holm's correction over the {count} rows of the board asks for {first:.1f} pp of the first of them."
+            f"To be found first under Holm's correction over the board's {count} rows, a row needs {first:.1f} pp."
         )
     known = [v for v in sorted({*_SEEDS, seeds}) if calibration.sd_of_split(parts, seeds, v) is not None]
     rows, needed = [], []

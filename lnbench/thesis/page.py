@@ -45,11 +45,10 @@ def render(documents: Sequence[Mapping[str, Any]]) -> bytes:
         "",
         "*Replicates* are those used, and those that were planned: so many find the effect named, beyond the limit of",
         "the claim (or, with ±, none larger), with a power of 80 %, if they spread by σ, which was measured before or",
-        "guessed; the level `quick` shows the plan of `full`. An undecided claim that was planned says what power it "
-        "had,",
-        "at the spread of its own replicates. Plans and margins were written after the level `quick` of an experiment "
-        "had",
-        "been run and before its level `full`; where one changed a verdict of `quick`, the experiment says so.",
+        "guessed; the level `quick` shows the plan of `full`. An undecided claim that was planned says what power it",
+        "had, at the spread of its own replicates. Plans and margins were written after the level `quick` had been",
+        "run and before the level `full`, unless they say that this run came first; where one changed a verdict of",
+        "`quick`, the experiment says so.",
         "",
         "Claims that the thesis does not make, and controls that its claims rest on, are listed apart, and not counted",
         "among its own.",

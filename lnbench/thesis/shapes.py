@@ -28,8 +28,8 @@ def valley(
 
     Half of the replicates choose the place of the minimum for the other half, and the other way round, so that the
     choice does not favour the claim. Agrees if the fall from the first x and the rise to the last are both above zero
-    by their intervals; disagrees if at every place inside the fall to it or the rise after it is shown to be no more
-    than `margin`.
+    by their intervals, however small; else it disagrees if at every place inside the fall to it or the rise after it is
+    shown to be no more than `margin`. With a margin of 0 only a curve that does not turn can be shown to be no valley.
 
     Args:
         what: the name of the curve, for the evidence.
@@ -65,7 +65,7 @@ def falling(
     Args:
         what, x, samples: as for `valley`.
         margin: the largest rise that counts as none, in percentage points.
-        plan: of the fall.
+        plan: of the fall; its σ is that of the difference of two places that varies most.
     """
     fall, ups = samples[0] - samples[-1], shape_tests.rises(samples)
     down = interval(fall)

@@ -162,7 +162,15 @@ def test_own_splits_prove_at_a_level_that_trying_edits_does_not_reach(
     for level, proven in ((p * 1.01, True), (p * 0.99, False)):
         monkeypatch.setattr(rows, "PROOF", level)
         assert row.proven is proven
-    assert 1 - (1 - 0.001 / 2) ** 40 < 0.021 and 1 - (1 - 0.05 / 2) ** 40 > 0.63, "what the constant's sentence says"
+
+
+def test_a_proven_row_that_does_not_beat_random_flips_does_not_stand_before_one_that_does(tmp_path: Path) -> None:
+    """Its own splits flatter it: on the public ones it is told from nothing."""
+    first = [made("first", 0.3, track=LONG), made("first", 0.1, own=True, track=LONG)]
+    second = [made("second", 0.0, track=LONG), made("second", 0.3, own=True, track=LONG)]
+    found = table(tmp_path, *first, *second)
+    assert [(row.record.name, row.proven) for row in found.rows] == [("first", True), ("second", True)]
+    assert found.leader is found.rows[0] and found.rows[1].beats_random != "yes"
 
 
 def test_a_single_row_leads_nobody(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from lnbench.api.records import compare, read_record
 from lnbench.board import rows
 from lnbench.cli import _plot, cli
 from lnbench.errors import RecordError
-from lnbench.evaluation.bundled import attacks
+from lnbench.evaluation.bundled import attacks, board
+from lnbench.protocol import OWN
 from lnbench.protocol.track import DEFAULT
 from lnbench.text import interval, points
 
@@ -106,6 +107,26 @@ def test_show_takes_a_rows_name() -> None:
     result = lnbench("show", "my_poisoner", "--track", "digits-exact")
     assert result.exit_code == 0 and result.stdout == lnbench("show", path).stdout
     assert "my_poisoner on digits-exact: " in result.stdout
+
+
+def test_show_takes_any_record_of_the_board_and_says_whose_splits_it_has() -> None:
+    (table, season, *_) = rows.of_track(DEFAULT)
+    own = next(row for row in table.rows if row.own_splits is not None)
+    names = {
+        path.stem: record.read(path) for path in (board() / "records" / DEFAULT).glob("matched_search-*[0-9a-f].json")
+    }
+    (alone,) = (stem for stem, made in names.items() if made.salt == OWN)
+    assert own.label == "matched_search" and alone not in {row.stem for row in table.rows}
+    shown = {stem: lnbench("show", stem).stdout.splitlines()[1] for stem in (own.stem, season.rows[0].stem, alone)}
+    assert [line.partition(" seed")[2].partition(",")[2].split(",")[0].strip() for line in shown.values()] == [
+        "4 flips in 898 labels",
+        "the splits of season 2026a",
+        "splits of its own",
+    ]
+    result = lnbench("show", "a" * 300)
+    assert result.exit_code == 2 and "has no row of that name" in result.stderr
+    told = lnbench("compare", alone, own.stem).stderr
+    assert "records of different salts (own splits, " in told and "; public, " in told
 
 
 def test_show_plots_in_the_terminal_and_into_a_file(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 
 import factories
 from lnbench import record
+from lnbench.adversary import SIGNS
 from lnbench.cli import cli
+from lnbench.cli._other_kinds import DOUBTS
 from lnbench.evaluation import budget_curve
 from lnbench.protocol import canonical_json
 
@@ -48,6 +50,17 @@ def test_show_shows_it(name: str, home: Path) -> None:
     shown, document = lnbench("show", home / name), lnbench("show", home / name, "--json")
     assert shown.exit_code == 0 and FILES[name][1] in shown.stdout and shown.stderr == ""
     assert json.loads(document.stdout) == json.loads((home / name).read_bytes())
+
+
+def test_an_audits_doubts_are_said_in_words(home: Path, tmp_path: Path) -> None:
+    assert DOUBTS.keys() == SIGNS.keys()
+    document = json.loads((home / "made.audit.json").read_bytes())
+    flags = ["clean:targeted:black-box", "random:targeted:black-box", "random:damage:more-steps", "of another kind"]
+    path = factories.write_audit(tmp_path / "made.audit.json", {**document, "flags": flags})
+    shown = " ".join(lnbench("show", path).stdout.split())
+    assert f"Doubt, clean targeted, random targeted: {DOUBTS['black-box']} (black-box)." in shown
+    assert f"Doubt, random damage: {DOUBTS['more-steps']} (more-steps)." in shown
+    assert "a sign that this lnbench does not know" in shown
 
 
 @pytest.mark.parametrize("name", FILES)

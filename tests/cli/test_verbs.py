@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 import factories
 import tiny
 from lnbench import __version__, cli, record
+from lnbench.board import rows as board_rows
 from lnbench.cli import _options
 from lnbench.errors import UnavailableError
 from lnbench.evaluation import calibration
@@ -177,7 +178,7 @@ def test_a_run_calibrates_a_track_and_says_what_it_lacks(
     assert "time not measured" in again.stdout
     told = lnbench("power", track, "--effect", "20")
     assert told.exit_code == 0 and told.stdout.startswith("tiny: 2 splits × 2 seeds")
-    assert "To find 20 pp with 80 % power:" in told.stdout
+    assert "To find 20 pp with 80 % power:" in told.stdout and "Holm" not in told.stdout, "it has no board"
     wrong = lnbench("tracks", "validate", tracks.DEFAULT, "--record", path)
     assert wrong.exit_code == 1 and "of another track or version than digits-9to0" in wrong.stderr
 
@@ -188,6 +189,10 @@ def test_power_of_the_default_track_is_what_its_calibration_says() -> None:
     assert result.exit_code == 0
     resolves = calibration.resolved(found["components_pp"]["total"], found["splits"])
     assert f"They find a true drop of {resolves:.1f} pp" in result.stdout
+    count = len(board_rows.of_track(tracks.DEFAULT)[0].rows)
+    first = calibration.resolved(found["components_pp"]["total"], found["splits"], calibration.ALPHA / count)
+    assert first is not None and resolves is not None and first > resolves
+    assert f"over the board's {count} rows, a row needs {first:.1f} pp." in result.stdout
     assert lnbench("power", "--effect", "0").exit_code == 2
     assert lnbench("power", "--alpha", "1").exit_code == 2
 

@@ -124,6 +124,7 @@ def _same_untargeted(victim: dict[str, Any]) -> None:
         ({"quick": True}, "quick", False),
         ({"sandbox": "none"}, "no-sandbox", False),
         ({"sandbox": "landlock"}, "weak-sandbox", False),
+        ({"flags": ["non-deterministic"]}, "non-deterministic", False),
         ({"salt": "mine"}, "foreign-salt", False),
         ({"salt": "theirs", "season": "s1"}, None, True),
         ({"splits": 2}, "replication", False),

@@ -19,6 +19,7 @@ SHORT = {
     "graphs-cifar10 no better",
     "noilin noise",
     "fig06 milder",
+    "fig06 valley",
     "density structure",
     "density valley",
     "fig10 clean",

@@ -33,7 +33,7 @@ FULL = {
 }
 QUICK = {**FULL, "seeds": 6, "radii": [0.0, 0.5, 0.85, 1.25, 2.5]}
 PLAN = {
-    "valley": Plan(2, 3, AFTER),
+    "valley": Plan(2, 3, AFTER, "valley", levels=7),
     "milder": Plan(1, 2.7, AFTER),
     "pgd": Plan(2, 1.8, AFTER),
 }

@@ -46,8 +46,7 @@ CHOICES = (
     epsilon.RULE,
     "The figure shows ε of {epsilons}. The random flips of the rule are those to any other class.",
     "The 11th class is a misclassification, too. “Much higher” means by more than 5 pp, “almost as high” within "
-    "{margin} pp. (The 5 pp were written after the level quick had been run; as “higher” the first claim agreed there.)"
-    "",
+    "{margin} pp. (The 5 pp were written after the level quick had been run; as “higher” the claim agreed there.)",
 )
 MUCH = 5.0
 _ARMS = {"next": "to the next class", "other": "to any other class", "new": "to an 11th class"}

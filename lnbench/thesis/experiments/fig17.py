@@ -36,8 +36,7 @@ CHOICES = (
     "{buckets} of equal width, between the 5 % and the 95 % quantile. A bucket with fewer points than flips takes the "
     "points nearest to it, too. {randoms} random sets a split.",
     "“About as good” means within 5 pp. That the minimum is where most of the class lies was first tested on the "
-    "fullest bucket against the mean of the others, and agreed at level quick; now every other bucket has to be higher."
-    "",
+    "fullest bucket against the mean of the others, and agreed at level quick; now every other one has to be higher.",
 )
 
 

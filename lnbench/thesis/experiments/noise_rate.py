@@ -38,7 +38,7 @@ CHOICES = (
     images.UNTARGETED,
     epsilon.RULE,
     "η·n labels, drawn at random from all classes, become a random other class. “Noticeably” means by 1 pp. The random "
-    "flips of the rule are those at η = 1 %, and what is void without memorisation rests on them. Rates at which fewer "
+    "flips of the rule are those at η = 1 %, and memorisation is checked on them. Rates at which fewer "
     "than 95 % of the flips are memorised do not count for the last claim.",
 )
 
