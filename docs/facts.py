@@ -144,6 +144,25 @@ def found(track: str, label: str, arm: str = "poisoned") -> str:
     return share(audit.found if arm == "poisoned" else audit.found_random)
 
 
+def found_by(track: str, told: str) -> str:
+    """The least and the largest share of flips found, of the rows that are so told from random flips, in percent."""
+    shares = [row.audit.found for row in tables()[track].rows if row.audit and row.beats_random == told]
+    known = [one for one in shares if one is not None]
+    return f"{share(min(known))} to {share(max(known))}"
+
+
+def audited(track: str) -> dict[str, str]:
+    """How many rows have an audit, the most that the score moves down and up, and the rows that do not hold."""
+    rows = [row for row in tables()[track].rows if row.audit is not None]
+    moves = [row.audit.drop_pp - row.drop for row in rows if row.audit and row.audit.drop_pp is not None]
+    return {
+        "rows": str(len(rows)),
+        "down": points(min(moves)),
+        "up": points(max(moves)),
+        "failed": ", ".join(f"`{row.record.label}`" for row in rows if row.audit and not row.audit.survives),
+    }
+
+
 def harder(arm: str, track: str = "digits-9to0", goal: str = "adv_acc") -> str:
     """By how many points the audits' strong adversary lowers an arm's AA below the record's, from least to most."""
     gaps = list[float]()
@@ -245,7 +264,7 @@ def _defended(track: str, name: str, attack: str) -> Mapping[str, Any]:
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
     of_rows: list[Callable[..., Any]] = [gap, own, above_own, season, alone, memorised, memorised_by_pair]
-    calls: list[Callable[..., Any]] = [*of_rows, found, harder, truth, defences, left, withstood]
+    calls: list[Callable[..., Any]] = [*of_rows, found, found_by, audited, harder, truth, defences, left, withstood]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},

@@ -193,6 +193,16 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
         )
     )
     assert 0 < secret[0] and max(secret[1], own[1]) < facts.row("digits-pairs", "mean_matching").drop
+    assert facts.audited("digits-9to0")["rows"] == str(len(digits))
+    assert facts.audited("digits-9to0")["failed"] == f"`{buckets[0]}`"
+    for goal, low, high in (("adv_acc", 1.5, 5.5), ("untargeted_adv_acc", 3.5, 7.5), ("damage_adv_acc", 0, 1)):
+        spans = [facts.harder(arm, goal=goal).split(" to ") for arm in ("clean", "random", "poisoned")]
+        assert all(low <= float(end) <= high for span in spans for end in span), "what the board's page says of them"
+    edge = digits[buckets[0]].audit
+    assert edge is not None and edge.ci95_pp is not None and edge.ci95_pp[1] < 0
+    drawn_found = float(facts.found("digits-9to0", "random_flip", "random"))
+    hidden = [label for label, row in digits.items() if float(facts.found("digits-9to0", label)) < drawn_found - 3]
+    assert {"gradient_alignment", buckets[0]} <= {*hidden} and not beats & {*hidden}
     cleaners = ("knn_relabel", "confident_learning")
     assert min(_ends(facts.left("digits-9to0", name))[0] for name in cleaners) > max(r.drop for r in digits.values())
     undefended = float(facts.withstood("digits-9to0", "none", "poisoned", "my_poisoner"))
