@@ -229,13 +229,22 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert alone["mlp"][0] > max(alone["cnn"][0], alone["cnn-reg"][0]) and alone["cnn-reg"][0] < 0
     assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"`matched_search`, scores {facts.own('digits-pairs', 'matched_search').replace('−', '-')}." in readme
+    assert f"`matched_search`, scores {facts.own('digits-pairs', 'matched_search').replace('−', '-')}, and " in readme
+    secret = facts.season("2026b", "digits-pairs", "matched_search").partition(" ")[0]
+    assert f"and {secret} under a season's secret salt." in readme
     audit = facts.row("digits-9to0", "my_poisoner").audit
     assert audit is not None
     said = f"has {100 * audit.found:.0f} % of the flips among the four that it suspects most"
     assert f"{said} ({100 * audit.found_random:.0f} % of random ones)" in readme
-    first, *others = sorted(facts.tables()["digits-pairs"].rows, key=lambda row: -row.drop)
-    assert first.record.label == "matched_search" and first.ranks == (1, 1) and others
+    assert {label for label, row in pairs.items() if row.ranks == (1, 2)} == {"matched_search", "bilevel"}
+    assert min(row.ranks[0] for row in pairs.values() if row.ranks and row.ranks != (1, 2)) == 3
+    told = {label for label, row in pairs.items() if row.beats_random == "yes" and not row.trainings}
+    assert told == {"mean_matching", "dominating_set", "dominating_set(space=pca)"}
+    assert pairs["my_poisoner"].beats_random == pairs["random_flip"].beats_random == "not shown"
+    nulls = [facts.scores()["digits-pairs"]["random_flip"], facts.own("digits-pairs", "random_flip")]
+    nulls.append(facts.season("2026b", "digits-pairs", "random_flip"))
+    assert [_ends(null)[0] > 0 for null in nulls] == [True, False, False]
+    assert _ends(facts.season("2026b", "digits-pairs", "matched_search"))[0] > 0
     drawn, amid = (
         float(facts.memorised("digits-pairs", label, "cnn-reg", arm))
         for label, arm in (("random_flip", "random"), ("mean_matching", "poisoned"))
