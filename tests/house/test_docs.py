@@ -236,8 +236,10 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert audit is not None
     said = f"has {100 * audit.found:.0f} % of the flips among the four that it suspects most"
     assert f"{said} ({100 * audit.found_random:.0f} % of random ones)" in readme
-    assert {label for label, row in pairs.items() if row.ranks == (1, 2)} == {"matched_search", "bilevel"}
-    assert min(row.ranks[0] for row in pairs.values() if row.ranks and row.ranks != (1, 2)) == 3
+    ahead = {"random_search", "matched_search", "bilevel", "datamodel"}
+    assert {*sorted(pairs, key=lambda label: -pairs[label].drop)[:4]} == ahead
+    assert {label for label, row in pairs.items() if row.ranks is not None and row.ranks[0] == 1} == ahead
+    assert all(row.above_search == "not shown" for label, row in pairs.items() if label in ahead - {"random_search"})
     told = {label for label, row in pairs.items() if row.beats_random == "yes" and not row.trainings}
     assert told == {"mean_matching", "dominating_set", "dominating_set(space=pca)"}
     assert pairs["my_poisoner"].beats_random == pairs["random_flip"].beats_random == "not shown"
