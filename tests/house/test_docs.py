@@ -240,8 +240,8 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert {*sorted(pairs, key=lambda label: -pairs[label].drop)[:4]} == ahead
     assert {label for label, row in pairs.items() if row.ranks is not None and row.ranks[0] == 1} == ahead
     assert all(row.above_search == "not shown" for label, row in pairs.items() if label in ahead - {"random_search"})
-    told = {label for label, row in pairs.items() if row.beats_random == "yes" and not row.trainings}
-    assert told == {"mean_matching", "dominating_set", "dominating_set(space=pca)"}
+    untrained_pairs = {label for label, row in pairs.items() if row.beats_random == "yes" and not row.trainings}
+    assert untrained_pairs == {"mean_matching", "dominating_set", "dominating_set(space=pca)"}
     assert pairs["my_poisoner"].beats_random == pairs["random_flip"].beats_random == "not shown"
     nulls = [facts.scores()["digits-pairs"]["random_flip"], facts.own("digits-pairs", "random_flip")]
     nulls.append(facts.season("2026b", "digits-pairs", "random_flip"))
