@@ -175,6 +175,7 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert {digits[label].beats_random for label in others} == {"not shown"}
     assert (digits["random_search"].trainings, digits["matched_search"].trainings) == (64 * 48, 52 * 48)
     assert digits["bilevel"].trainings == 20 * 48
+    assert facts.tables()["digits-9to0"].leader is digits["bilevel"]
     assert digits["datamodel"].trainings == digits["random_search"].trainings
     low, high = _ends(facts.gap("digits-9to0", "datamodel", "random_search"))
     assert low < 0 < high
