@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import tiny
+from lnbench.record.folder import records_in
 from workflows.runner import ROOT, Outcome, Runner
 
 _COMMANDS = {
@@ -158,7 +159,7 @@ def _project(clone: Path) -> None:
     keys = tiny.document() | {"name": "digits-9to0", "calibrated": True}
     keys |= {"stealth": {"clean_pp": 100.0, "source_clean_pp": 100.0}}
     tiny.write(tracks / "digits-9to0.toml", keys)
-    rows = (ROOT / "leaderboard" / "records" / "digits-9to0").glob("random_flip-*.json")
+    rows = (row for row in records_in(ROOT / "leaderboard" / "records", "digits-9to0") if "random_flip-" in row.name)
     (old,) = (row for row in rows if json.loads(row.read_bytes())["track"]["version"] == 0)
     kept = clone / "leaderboard" / "records" / "digits-9to0"
     kept.mkdir(parents=True)
