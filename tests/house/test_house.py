@@ -103,11 +103,16 @@ def test_no_file_is_over_400_lines(path: Path) -> None:
 
 
 def _tracked() -> list[Path]:
-    """The repository's own files: what git knows or would add, or everything if this is no checkout."""
+    """The repository's own files: what git knows or would add, or everything if this is no checkout.
+
+    Virtual environments do not count, whatever a user calls them.
+    """
     git = ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"]
     done = subprocess.run(git, capture_output=True, text=True)
     names = done.stdout.split("\0") if done.returncode == 0 else [name_of(p) for p in ROOT.rglob("*")]
-    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+    environments = {path.parent for path in ROOT.glob("*/pyvenv.cfg")}
+    files = (ROOT / name for name in names if name)
+    return [path for path in files if path.is_file() and not environments & {*path.parents}]
 
 
 def test_no_file_names_a_place_on_one_machine() -> None:
