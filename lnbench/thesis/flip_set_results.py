@@ -9,7 +9,7 @@ import numpy as np
 
 from lnbench.thesis import drawing, epsilon
 from lnbench.thesis.experiment import Results, Settings, collect
-from lnbench.thesis.verdicts import Memorisation, Verdict, above, memorised, resting
+from lnbench.thesis.verdicts import VOID, Memorisation, Verdict, above, enough, memorised, resting, shortfall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,9 +80,42 @@ def memorised_shares(results: Results) -> dict[str, np.ndarray]:
     return {group: 100 * collect(results, "memorised", group) for group in results[0]["result"]["memorised"]}
 
 
-def memorisation(results: Results) -> Memorisation:
-    """Whether the flips of every group are memorised."""
-    return memorised(memorised_shares(results))
+def memorisation(results: Results, *, needed: str | None = None, spared: Sequence[str] = ()) -> Memorisation:
+    """Whether the flips of every group are memorised.
+
+    Args:
+        needed, spared: as for `verdicts.memorised`.
+    """
+    return memorised(memorised_shares(results), needed=needed, spared=spared)
+
+
+def each_memorised(
+    results: Results,
+    group: str,
+    verdicts: Sequence[Verdict],
+    what: str = "",
+    draws: int = 1,
+    *,
+    only: int | None = None,
+) -> list[Verdict]:
+    """Verdicts on the sets of a group; void unless the flips of every one of these sets are memorised.
+
+    In a group's mean the sets that are easy to memorise make up for one that is not, whose higher adversarial accuracy
+    would then look like an effect of where its flips are.
+
+    Args:
+        group: its sets are the same in every split.
+        what: what a set is called, such as `bucket`; if empty, the group has one.
+        draws: consecutive sets that count as one.
+        only: the one set that the verdicts are about; all of them if None.
+    """
+    shares = memorised_shares(results)[group].mean(0).reshape(-1, draws).mean(1)
+    least = int(shares.argmin()) if only is None else range(len(shares))[only]
+    if enough(float(shares[least])):
+        return list(verdicts)
+    of = f"{what} {least + 1}" if what else group
+    why = f"only {shortfall(float(shares[least]))} of the flips of {of} were memorised"
+    return [Verdict(verdict.claim, VOID, why) for verdict in verdicts]
 
 
 def fullest_bucket(results: Results, bucket_aa: np.ndarray) -> np.ndarray:

@@ -90,6 +90,9 @@ def _in_short(documents: Sequence[Mapping[str, Any]]) -> list[str]:
         "",
         "What became of the thesis's own claims at its own size, or where there is no size to speak of.",
     ]
+    if plain := [document["experiment"] for document in large if _on_images_without_convolutions(document)]:
+        named = ", ".join(f"[{name}](#{name})" for name in plain)
+        lines += ["", f"The thesis uses convolutional networks on images; these experiments use an MLP: {named}."]
     for kind, words in _OUTCOMES.items():
         if found[kind]:
             lines += ["", f"**{words}**", "", *found[kind]]
@@ -99,6 +102,12 @@ def _in_short(documents: Sequence[Mapping[str, Any]]) -> list[str]:
         where = ", ".join(f"[{document['experiment']}](#{document['experiment']})" for document in small)
         lines += ["", f"**Run at a small size only**, of whose {counts.total()} claims {told}: {where}."]
     return lines
+
+
+def _on_images_without_convolutions(document: Mapping[str, Any]) -> bool:
+    """Whether an experiment of the thesis trains MLPs on images."""
+    settings = document["settings"]
+    return {"train", "width"} <= settings.keys() and "network" not in settings and bool(_parts(document)[0])
 
 
 def _section(document: Mapping[str, Any]) -> list[str]:

@@ -63,9 +63,11 @@ class Memorisation(Verdict):
 
     Attributes:
         void: the evidence of the other claims if this one does not agree.
+        spared: claims that do not rest on it.
     """
 
     void: str = ""
+    spared: tuple[str, ...] = ()
 
 
 def interval(values: Sequence[float] | np.ndarray, tests: int = 1) -> tuple[float, float, float]:
@@ -134,7 +136,10 @@ def above(
     mean, low, high = interval(values, tests)
     verdict = exceeds(low, high, limit)
     against = f", against {limit:g}" if limit else ""
-    made = _verdict(claim, verdict, what, mean, low, high, len(values), unit, against + at_once(tests))
+    against += at_once(tests)
+    if plan is not None and verdict == UNDECIDED and high < limit + plan.margin and not plan.refutes:
+        against += f", below the {limit + plan.margin:g} planned for"
+    made = _verdict(claim, verdict, what, mean, low, high, len(values), unit, against)
     return with_plan(made, plan, spread_of(values))
 
 
@@ -247,28 +252,55 @@ def always(claim: str, what: str, failures: int, trials: int) -> Verdict:
     return Verdict(claim, verdict, evidence, failures / trials if trials else None, low, high, trials)
 
 
-def memorised(shares: Mapping[str, Sequence[float] | np.ndarray]) -> Memorisation:
+def enough(share: float) -> bool:
+    """Whether a share of memorised flips, in percent, is at least `MEMORISED`, up to rounding."""
+    return share > MEMORISED - 1e-9
+
+
+def shortfall(share: float) -> str:
+    """A share of memorised flips that is too small, for people: 94.97 must not read as 95.0."""
+    return f"{min(share, MEMORISED - 0.1):.1f} %"
+
+
+def memorised(
+    shares: Mapping[str, Sequence[float] | np.ndarray], *, needed: str | None = None, spared: Sequence[str] = ()
+) -> Memorisation:
     """Whether the flips are memorised: agrees if `MEMORISED` percent are in every group.
 
     Args:
         shares: group of flips -> the shares of flips memorised, in percent, one per network.
+        needed: the only group that decides, if the claims about each of the others are void by themselves where they
+            have to be; see `flip_set_results.each_memorised`.
+        spared: claims that do not rest on it.
     """
     means = {group: float(np.mean(values)) for group, values in shares.items()}
     least = min(means, key=lambda group: (means[group], group))
-    enough = means[least] > MEMORISED - 1e-9
-    lowest = means[least] if enough else min(means[least], MEMORISED - 0.1)  # 94.97 must not read as 95.0
+    if needed is not None:
+        others = "" if least == needed else f"; least of `{least}`: {means[least]:.1f} %"
+        short = shortfall(means[needed])
+        told = f"{means[needed]:.1f} %" if enough(means[needed]) else short
+        return Memorisation(
+            "Control: the flips are memorised.",
+            AGREES if enough(means[needed]) else DISAGREES,
+            f"{told} of the `{needed}` flips{others}",
+            n=sum(np.size(values) for values in shares.values()),
+            void=f"only {short} of the `{needed}` flips were memorised",
+            spared=tuple(spared),
+        )
+    lowest = f"{means[least]:.1f} %" if enough(means[least]) else shortfall(means[least])
     if len(means) > 1:
-        evidence = f"{np.mean(list(means.values())):.1f} % of the flips, least of `{least}`: {lowest:.1f} %"
-        void = f"only {lowest:.1f} % of the `{least}` flips"
+        evidence = f"{np.mean(list(means.values())):.1f} % of the flips, least of `{least}`: {lowest}"
+        void = f"only {lowest} of the `{least}` flips"
     else:
-        evidence = f"{lowest:.1f} % of the flips"
-        void = f"only {lowest:.1f} % of the flips"
+        evidence = f"{lowest} of the flips"
+        void = f"only {lowest} of the flips"
     return Memorisation(
         "Control: the flips are memorised.",
-        AGREES if enough else DISAGREES,
+        AGREES if enough(means[least]) else DISAGREES,
         evidence,
         n=sum(np.size(values) for values in shares.values()),
         void=f"{void} were memorised",
+        spared=tuple(spared),
     )
 
 
@@ -280,12 +312,14 @@ def resting(condition: Verdict, verdicts: Sequence[Verdict], why: str) -> list[V
 
 
 def void_unless_memorised(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts; if one is a `Memorisation` that does not agree, every other one void and without its numbers."""
+    """The verdicts; if one is a `Memorisation` that does not agree, all others that it does not spare void, bare."""
     failed = [verdict for verdict in verdicts if isinstance(verdict, Memorisation) and verdict.verdict != AGREES]
     if not failed:
         return list(verdicts)
     return [
-        verdict if isinstance(verdict, Memorisation) else Verdict(verdict.claim, VOID, failed[0].void)
+        verdict
+        if isinstance(verdict, Memorisation) or verdict.claim in failed[0].spared
+        else Verdict(verdict.claim, VOID, failed[0].void)
         for verdict in verdicts
     ]
 
@@ -295,7 +329,8 @@ def _verdict(
 ) -> Verdict:
     if not math.isfinite(low):
         return Verdict(claim, UNDECIDED, f"{what}: {n} replicates, too few for an interval", n=n)
-    shown = f"{mean:+.2f} {unit}".rstrip() + f" [{low:+.2f}, {high:+.2f}]{against}, {n} replicates"
+    sign = "" if unit == "%" else "+"  # a share is no difference
+    shown = f"{mean:{sign}.2f} {unit}".rstrip() + f" [{low:{sign}.2f}, {high:{sign}.2f}]{against}, {n} replicates"
     return Verdict(claim, verdict, f"{what}: {shown}".replace("-", "−"), mean, low, high, n)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lnbench.thesis import epsilon, flip_set_results
-from lnbench.thesis.verdicts import AGREES, UNDECIDED, VOID, above
+from lnbench.thesis.verdicts import AGREES, UNDECIDED, VOID, Verdict, above
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,18 @@ def test_nothing_is_said_about_beating_random_flips_that_do_nothing() -> None:
     void, condition = flip_set_results.against_random(settings, idle, [claim])
     assert condition.verdict == UNDECIDED and void.verdict == VOID and void.claim == claim.claim
     assert void.evidence.startswith("random flips do not measurably lower AA") and void.estimate is None
+
+
+def test_claims_about_a_set_that_is_not_memorised_are_void() -> None:
+    results: Any = [
+        {"cell": {}, "result": {"memorised": {"bins": [1.0, 1.0, first, 1.0], "random": [1.0]}}} for first in (1.0, 0.8)
+    ]
+    claim = Verdict("it rises", AGREES, "", n=3)
+    (void,) = flip_set_results.each_memorised(results, "bins", [claim], "bin")
+    assert void == Verdict("it rises", VOID, "only 90.0 % of the flips of bin 3 were memorised")
+    assert flip_set_results.memorisation(results).verdict == AGREES
+    for only, kept in ((0, True), (2, False), (-1, True)):
+        assert (flip_set_results.each_memorised(results, "bins", [claim], "bin", only=only) == [claim]) is kept
+    (pair,) = flip_set_results.each_memorised(results, "bins", [claim], "bin", draws=2)
+    assert pair == claim  # 95 % of the second two sets' flips
+    assert flip_set_results.each_memorised(results, "random", [claim]) == [claim]

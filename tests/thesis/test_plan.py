@@ -18,7 +18,6 @@ SHORT = {
     "graphs no better",
     "graphs-cifar10 no better",
     "noilin noise",
-    "fig06 milder",
     "fig06 valley",
     "density structure",
     "density valley",

@@ -173,6 +173,14 @@ NOT_ABOUT_MEMORISED_FLIPS = {
 }
 
 
+WITHOUT_VICTIMS = {
+    "For small budgets the second algorithm selects almost the same points as the greedy one.",
+    "Control: the network memorises the colours.",
+    "Not in the thesis: the scores are hardly more than the degrees in the class graph.",
+}
+"""Claims that need no network trained on flips."""
+
+
 @pytest.mark.parametrize("name", sorted({*NAMES} - NOT_ABOUT_MEMORISED_FLIPS))
 def test_no_verdict_is_printed_without_memorisation(name: str, root: Path) -> None:
     document = json.loads((root / "leaderboard" / "thesis" / f"{name}.json").read_bytes())
@@ -188,14 +196,18 @@ def test_no_verdict_is_printed_without_memorisation(name: str, root: Path) -> No
             result["memorised"] = _scaled(result["memorised"], 0.27)
         else:
             assert (name, entry["cell"].get("kind")) == ("fig15", "toy"), "it does not store what was memorised"
-    *others, memorisation = run.with_verdicts(forgotten)["verdicts"]
+    *every, memorisation = run.with_verdicts(forgotten)["verdicts"]
+    others = [verdict for verdict in every if verdict["claim"] not in WITHOUT_VICTIMS]
+    spared = [verdict for verdict in every if verdict["claim"] in WITHOUT_VICTIMS]
+    assert spared == [verdict for verdict in document["verdicts"] if verdict["claim"] in WITHOUT_VICTIMS]
     assert memorisation["claim"] == "Control: the flips are memorised." and memorisation["verdict"] != "agrees"
     assert others and {verdict["verdict"] for verdict in others} == {"void"}
     assert not any(verdict["planned"] for verdict in others), "a void claim has no power to speak of"
     for verdict in others:
         assert verdict["evidence"].startswith("only ") and verdict["estimate"] is verdict["low"] is None
     shown = page.render([run.with_verdicts(forgotten)]).decode()
-    assert "∅ void" in shown and not any(v["evidence"] in shown for v in document["verdicts"] if v["verdict"] != "void")
+    gone = [v for v in document["verdicts"] if v["verdict"] != "void" and v["claim"] not in WITHOUT_VICTIMS]
+    assert "∅ void" in shown and not any(v["evidence"] in shown for v in gone)
 
 
 @pytest.mark.parametrize("name", sorted(NOT_ABOUT_MEMORISED_FLIPS))

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from lnbench.thesis import shape_tests
+from lnbench.thesis.plan import GUESS, Plan
 from lnbench.thesis.shapes import falling, lowest, valley
 from lnbench.thesis.verdicts import (
     AGREES,
@@ -220,6 +221,24 @@ def test_flips_are_memorised_if_those_of_every_group_are() -> None:
     assert memorised({"all": [95.0]}).verdict == AGREES
 
 
+def test_one_group_may_decide_alone_and_the_worst_of_the_others_is_told() -> None:
+    good = memorised({"random": [96.0], "near": [60.0], "far": [99.0]}, needed="random")
+    assert (good.verdict, good.evidence) == (AGREES, "96.0 % of the `random` flips; least of `near`: 60.0 %")
+    bad = memorised({"random": [94.97], "near": [99.0]}, needed="random")
+    assert (bad.verdict, bad.evidence) == (DISAGREES, "94.9 % of the `random` flips")
+    assert bad.void == "only 94.9 % of the `random` flips were memorised"
+
+
+def test_a_claim_is_told_that_its_effect_is_below_the_planned_one() -> None:
+    plan = Plan(5, 2, GUESS)
+    small = above("it rises", "rise", [0.1, 0.0, 0.2], limit=1.0, plan=plan)
+    assert small.verdict == DISAGREES and "planned for" not in small.evidence
+    open_ = above("it rises", "rise", [0.1, -0.2, 0.4], plan=plan, tests=2)
+    assert open_.verdict == UNDECIDED and ", for 2 tests" not in open_.evidence
+    assert " for 2 tests at once, below the 5 planned for, 3 replicates" in open_.evidence
+    assert "planned for" not in above("it rises", "rise", [-9, 9, 4], plan=plan).evidence
+
+
 def test_without_memorisation_every_other_verdict_is_void_and_says_why() -> None:
     others = [above("it rises", "rise", [3, 4, 5]), within("nothing happens", "change", [0.1, 0.2], margin=1.0)]
     good, bad = memorised({"all": [99.0]}), memorised({"all": [27.0, 28.0]})
@@ -229,5 +248,6 @@ def test_without_memorisation_every_other_verdict_is_void_and_says_why() -> None
     assert same == bad and same.document().keys() == first.document().keys()
     assert first == Verdict("it rises", VOID, "only 27.5 % of the flips were memorised")
     assert (second.claim, second.verdict, second.estimate, second.n) == ("nothing happens", VOID, None, 0)
+    assert void_unless_memorised([others[0], memorised({"all": [27.0]}, spared=["it rises"])])[0] == others[0]
     several = void_unless_memorised([others[0], memorised({"near": [60.0], "random": [99.0]})])[0]
     assert several.evidence == "only 60.0 % of the `near` flips were memorised"

@@ -38,9 +38,9 @@ QUICK = {
 FULL = {
     **QUICK,
     "train": 60000,
-    "test": 892,
+    "test": 1135,
     "splits": 20,
-    "attacked": 8000,
+    "attacked": 10000,
     **{name: images.FULL_CNN[name] for name in ("steps", "batch", "rate", "recipe")},
 }
 CHOICES = (

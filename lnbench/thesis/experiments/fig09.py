@@ -22,9 +22,9 @@ QUICK = {**images.QUICK, "splits": 8, "points": 20, "test": 800, "epsilon": 0.07
 FULL = {**QUICK, **images.FULL_CNN, "splits": 8, "points": 20, "test": 892, "epsilon": epsilon.GRID}
 PLAN = {"spread": Plan(1, 1.6, "fig09 quick", "differ", levels=20)}
 CHOICES = (
-    "{train} of MNIST's 60,000 training points are drawn once, and {points} of their fives at random. Each is flipped "
-    "alone (the thesis flips three), with {splits} seeds of the initialisation and the batch order; all networks of a "
-    "seed share both. Up to {test} test points of class 5 are attacked.",
+    "The training points are {train} of MNIST's 60,000, the same for all seeds, and {points} of their fives are drawn "
+    "at random. Each is flipped alone (the thesis tries three), with {splits} seeds of the initialisation and the "
+    "batch order; all networks of a seed share both. Up to {test} test points of class 5 are attacked.",
     images.NETWORK,
     images.TARGETED,
     epsilon.RULE,

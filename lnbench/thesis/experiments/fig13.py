@@ -46,7 +46,7 @@ CHOICES = (
     "start, and would lie closest for that reason alone); and (2) of the closest points with the original labels those "
     "are counted whose label a network that never saw them contradicts with a probability of at least {sure} (one "
     "network for each of {folds} folds). If a network knows a wrong label when it sees one, that is an upper limit of "
-    "the label errors among them. “Many” means one in five.",
+    "the label errors among them: it can refute the claim, and not confirm it. “Many” means one in five.",
 )
 
 

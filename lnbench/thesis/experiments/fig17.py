@@ -30,7 +30,7 @@ CHOICES = (
     *images.CHOICES,
     images.TARGETED,
     epsilon.RULE,
-    "ε was .1 at first, as in figure 16. At this level that left AA near 0, and it was set to .05 after a look at the "
+    "ε was .1 at first, as in figure 16. At level quick that left AA near 0, and it was set to .05 after a look at the "
     "results, which moved two verdicts. That is why a rule decides it now.",
     "{flips} flips 9 → 0. As in the thesis buckets are ranges of path length on a clean network (steps of .01): here "
     "{buckets} of equal width, between the 5 % and the 95 % quantile. A bucket with fewer points than flips takes the "
@@ -93,10 +93,13 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             plan=PLAN["random"],
         ),
     ]
-    return [
-        *flip_set_results.against_random(settings, results, claims),
-        flip_set_results.memorisation(results),
+    about = (None, 0, None, None)
+    made = [
+        verdict
+        for claim, only in zip(claims, about, strict=True)
+        for verdict in flip_set_results.each_memorised(results, "buckets", [claim], "bucket", only=only)
     ]
+    return [*flip_set_results.against_random(settings, results, made), flip_set_results.memorisation(results)]
 
 
 def draw(settings: Settings, results: Results) -> Figure:

@@ -51,9 +51,9 @@ CHOICES = (
     "The pocket radius is the length of the adversarial path from the flip back to its true class, in ℓ∞, with steps "
     "of {step} and at most {most} of them.",
     "Connectivity is the share of {along} points on the segment from the flip to the nearest (ℓ2) training point of "
-    "class 0 that the network classifies as 0. It is 100 % for nearly all flips. What varies is the bridge, the least "
-    "lead, on the same points, of the probability of class 0 over the next: it stands for how far the boundary is "
-    "stretched.",
+    "class 0 that the network classifies as 0. At level quick it was 100 % for nearly all flips. What varies is the "
+    "bridge, the least lead, on the same points, of the probability of class 0 over the next: it stands for how far "
+    "the boundary is stretched.",
     "Within a split the costs of the flips are regressed on radius and bridge, both standardised. The interval is over "
     "the slopes of the splits.",
 )
