@@ -57,8 +57,9 @@ release-notes: ## what CHANGELOG.md says of VERSION, or of what is not released 
 labels: ## where bubblewrap works: labels of every row of the tracks that need a GPU, into rows/; CONTRIBUTING.md
 	lnbench rows labels
 
+GPU_TESTS = tests/kernels/test_gpu.py tests/evaluation/test_gpu.py tests/house/test_cluster_docs.py
 gpu:    ## where a CUDA device is: the tests that need one, then the victims of the rows whose labels are in rows/
-	pytest -n 0 -m gpu
+	pytest -n 0 -m gpu $(GPU_TESTS)
 	pytest -n 0 --benchmark-enable -s tests/bench/bench_gpu.py
 	@if [ -d rows/store ]; then lnbench rows train; \
 	else echo 'no rows are trained: there is no rows/store; `make labels` makes it where bubblewrap works'; fi

@@ -98,7 +98,6 @@ def _measure(
 ) -> None:
     from lnbench.cli import _progress
     from lnbench.errors import LnbenchError
-    from lnbench.evaluation import machine
     from lnbench.thesis import drawing, experiments, run
 
     drawing.require()
@@ -109,7 +108,7 @@ def _measure(
     for name in names:
         try:
             with _progress.reporter() as notify:
-                document = run.measure(name, level, workers or machine.cores(), notify)
+                document = run.measure(name, level, workers, notify)
             paths = run.write(document, out)
         except LnbenchError as error:
             if not keep_going:

@@ -57,8 +57,7 @@ def build(
     \b
       lnbench truth build --table a --splits 0-47
     """
-    from lnbench.evaluation import machine
-    from lnbench.evaluation.engine import engine
+    from lnbench.evaluation import nodes
     from lnbench.evaluation.store import Store
     from lnbench.protocol import sha256
     from lnbench.truth import build as builder
@@ -66,7 +65,7 @@ def build(
 
     chosen, numbers, path = _options.load_track(track), _range(splits), folder.place(out, table)
     _output.writable(path.parent)
-    pool = engine("local", machine.workers(workers, device))
+    pool = nodes.engine("local", workers, device)
     with _progress.reporter() as report:
         rows, seconds = builder.build(
             chosen, table, numbers, pool, Store(), report, architectures=victims or None, device=device

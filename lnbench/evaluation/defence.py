@@ -16,10 +16,9 @@ import numpy as np
 
 from lnbench import data
 from lnbench.errors import ProtocolError
-from lnbench.evaluation import conductor, machine, plan, provenance
+from lnbench.evaluation import conductor, machine, nodes, plan, provenance
 from lnbench.evaluation.bundled import knowing_labels
 from lnbench.evaluation.code_hash import code_sha256, guest_code_sha256
-from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.label_runs import repeated
 from lnbench.evaluation.progress import OnProgress, quietly
@@ -105,7 +104,7 @@ def evaluate(
         for arm, cell in cells
     ]
     requests = [cell for _, cell in cells]
-    results = train_all(requests, names, make_engine("local", workers), store, notify, kind="defended")
+    results = train_all(requests, names, nodes.engine("local", workers, device), store, notify, kind="defended")
     reported = {
         "non-deterministic": not same,
         "no-sandbox": mode == sandboxes.NONE,

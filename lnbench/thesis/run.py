@@ -11,8 +11,8 @@ from typing import Any
 
 from lnbench import __version__
 from lnbench.errors import DataError, ProtocolError, UnavailableError
+from lnbench.evaluation import nodes
 from lnbench.evaluation.code_hash import module_sha256
-from lnbench.evaluation.engine import engine
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import Progress
 from lnbench.evaluation.reuse import Result, gather
@@ -29,31 +29,33 @@ _NOT_MEASURED = ("verdicts", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICE
 
 
 def measure(
-    name: str, level: str, workers: int, notify: Callable[[Progress], None], store: Store | None = None
+    name: str, level: str, workers: int | None, notify: Callable[[Progress], None], store: Store | None = None
 ) -> dict[str, Any]:
     """Measure the cells of an experiment that are not in the store, and return its JSON document.
 
     Args:
         name: of the experiment.
         level: a key of `LEVELS`.
-        workers: processes that measure at once.
+        workers: processes that measure at once; None for one per core or GPU.
         notify: told how far the work is, after every report of a cell.
         store: where results are looked up and kept; the default store if None.
 
     Raises:
         ProtocolError: if there is no such experiment.
         DataError: if its data is not on this machine.
+        UnavailableError: if its device is not here.
     """
     experiment, store = experiments.load(name), store or Store()
     settings = dict(settings_of(experiment, level))
     cells = experiment.cells(settings)
+    device = networks.device_of(cells[0])
     run = {
         "code": module_sha256(experiments.module_name(name), _NOT_MEASURED),
-        "environment": environment()["id"],
+        "environment": environment(device)["id"],
     }
     keys = [{"experiment": name, "cell": _alone(cell), **run} for cell in cells]
     requests = [{"experiment": name, "cell": cell} for cell in cells]
-    pool = engine("local", workers)
+    pool = nodes.engine("local", workers, device)
 
     def keep(i: int, result: Result) -> None:
         if not result.get(ABSENT):  # the data may be here next time

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from lnbench import __version__, data
 from lnbench.errors import ProtocolError, UnavailableError
+from lnbench.evaluation import nodes
 from lnbench.evaluation.code_hash import code_sha256
-from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.plan import cell_name
 from lnbench.evaluation.progress import OnProgress
@@ -88,7 +88,7 @@ def audit(
     results = train_all(
         [cell for _, cell in cells],
         names,
-        make_engine("local", workers),
+        nodes.engine("local", workers, device),
         store,
         on_progress or (lambda progress: None),
         function="lnbench.trust.audit:run_cell",

@@ -10,8 +10,8 @@ from statistics import NormalDist
 from typing import Any
 
 from lnbench.data.strangers import own_track
+from lnbench.evaluation import nodes
 from lnbench.evaluation.code_hash import code_sha256
-from lnbench.evaluation.engine import engine as make_engine
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.plan import worker
 from lnbench.protocol import MATCHED, Track
@@ -84,7 +84,7 @@ def retrain(
     same = alike and code_sha256(record.track) == record.document["code_sha256"]
     again: list[_CellAgain] = []
     requests = [cells[i][1] for i in chosen]
-    for at, _, result in make_engine("local", workers).map(worker(record.track), requests):
+    for at, _, result in nodes.engine("local", workers, device).map(worker(record.track), requests):
         if result is None:
             continue
         again.append(_compared(record, *cells[chosen[at]], result["victims"]))

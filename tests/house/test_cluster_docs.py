@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import blocks as markdown_blocks
@@ -137,6 +138,8 @@ def test_the_blocks_for_ray_run(machine: tuple[Path, dict[str, str]]) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="submissions run in bubblewrap")
 def test_the_block_for_gpus_runs(machine: tuple[Path, dict[str, str]]) -> None:
     (block,) = blocks("One server")
     assert "1 of 1 records written" in run(block.replace("mnist-9to0", "digits-9to0"), machine)

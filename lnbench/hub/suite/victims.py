@@ -8,8 +8,7 @@ from typing import Any
 
 from lnbench import data
 from lnbench.errors import RecordError
-from lnbench.evaluation import engine as engines
-from lnbench.evaluation import machine, plan, saved_victims
+from lnbench.evaluation import machine, nodes, plan, saved_victims
 from lnbench.evaluation.code_hash import code_sha256
 from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import OnProgress
@@ -55,7 +54,7 @@ def build(
     names = [plan.cell_name(track, streams, where["id"], cell, arm, points) for arm, cell in planned]
     same = (where["id"], code_sha256(track)) == (record.document["environment"]["id"], record.code_sha256)
     results = [_result(record, arm, cell) for arm, cell in planned] if same else None
-    pool = engines.engine("local", machine.workers(workers, device))
+    pool = nodes.engine("local", workers, device)
     saved_victims.save(cells, names, results, folder, pool, notify)
     saved_victims.write_card(record, folder)
     return sum(len(cell["places"]) for cell in cells)

@@ -57,6 +57,8 @@ def run_cell(request: dict[str, Any], report: Callable[[float], None]) -> dict[s
     import torch
 
     torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
     torch.set_num_threads(1)
     return load(request["experiment"]).measure(request["cell"], report)
 
