@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from lnbench import graphs
-from lnbench.thesis import drawing, epsilon, flip_set_results, flip_sets, images, networks, shared_networks
+from lnbench.thesis import (
+    class_matrices,
+    drawing,
+    epsilon,
+    flip_set_results,
+    flip_sets,
+    images,
+    networks,
+    shared_networks,
+)
 from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, above, interval, within
@@ -55,7 +63,7 @@ CHOICES = (
     "At full size the network stays an MLP. The thesis tried CIFAR-10, too: see `graphs-cifar10`.",
 )
 _SPACES = {"input": "inputs", "pca": "PCA", "features": "features"}
-_RULES = {"greedy": graphs.high_degree, "coverage": graphs.coverage}
+_RULES = {"greedy": class_matrices.high_degree, "coverage": class_matrices.coverage}
 _NAMES = {
     **{f"{space}-{rule}": f"{name}, {rule}" for space, name in _SPACES.items() for rule in _RULES},
     "both-greedy": "inputs and features",
@@ -80,7 +88,7 @@ def compare(cell: dict[str, Any], sample: networks.Sample, report: Callable[[flo
     for own in classes:
         class_graphs = {}
         for space, points in spaces.items():
-            graph = class_graphs[space] = graphs.class_graph(points[own], graphs.radius(points[own], cell["gamma"]))
+            graph = class_graphs[space] = class_matrices.class_matrix(points[own], cell["gamma"])
             for rule, pick in _RULES.items():
                 picks[f"{space}-{rule}"].append(own[pick(graph, count, sample.rng)])
         picks["both-greedy"].append(
@@ -155,11 +163,11 @@ def _spaces(cell: dict[str, Any], sample: networks.Sample) -> dict[str, np.ndarr
     }
 
 
-def high_in_both(first: Any, second: Any, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` nodes of two graphs: those among the 2·count of highest degree in both, then others by sum of ranks."""
-    ranks = np.empty((2, first.number_of_nodes()), dtype=np.int64)
+def high_in_both(first: np.ndarray, second: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` nodes of two matrices: those among the 2·count of highest degree in both, then others by sum of ranks."""
+    ranks = np.empty((2, len(first)), dtype=np.int64)
     for row, graph in zip(ranks, (first, second), strict=True):
-        row[graphs.high_degree(graph, len(row), rng)] = np.arange(len(row))
+        row[class_matrices.high_degree(graph, len(row), rng)] = np.arange(len(row))
     both = (ranks < 2 * count).all(0)
     return np.lexsort((ranks.sum(0), ~both))[:count]
 
