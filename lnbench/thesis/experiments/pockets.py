@@ -51,9 +51,9 @@ CHOICES = (
     "The pocket radius is the length of the adversarial path from the flip back to its true class, in ℓ∞, with steps "
     "of {step} and at most {most} of them.",
     "Connectivity is the share of {along} points on the segment from the flip to the nearest (ℓ2) training point of "
-    "class 0 that the network classifies as 0. At level quick it was 100 % for nearly all flips. What varies is the "
-    "bridge, the least lead, on the same points, of the probability of class 0 over the next: it stands for how far "
-    "the boundary is stretched.",
+    "class 0 that the network classifies as 0; the control says how much of it the clean network gives to other "
+    "classes. At level quick it was 100 % for nearly all flips. What varies is the bridge, the least lead, on the same "
+    "points, of the probability of class 0 over the next: it stands for how far the boundary is stretched.",
     "Within a split the costs of the flips are regressed on radius and bridge, both standardised. The interval is over "
     "the slopes of the splits.",
 )
@@ -84,7 +84,8 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
         along = torch.linspace(0, 1, cell["along"]).view(-1, 1, 1, 1)
         for i, (point, other) in enumerate(zip(points, near, strict=True)):
             with torch.no_grad():
-                shares = one((point + along * (other - point)).unsqueeze(0))[0].softmax(-1)
+                segment = (point + along * (other - point)).unsqueeze(0)
+                shares, untouched = one(segment)[0].softmax(-1), clean(segment)[0].argmax(-1)
             predicted = shares.argmax(-1)
             flips.append(
                 {
@@ -92,6 +93,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
                     "kept": bool(predicted[0] == 0),
                     "radius": cell["step"] * int(steps[i]),
                     "connected": predicted.eq(0).float().mean().item(),
+                    "untouched": untouched.eq(0).float().mean().item(),
                     "bridge": (shares[:, 0] - shares[:, 1:].amax(1)).min().item(),
                     "cost": costs[v, i].tolist(),
                     "at": int(index[i]),
@@ -123,6 +125,9 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
         for split in flips
         if (own := _memorised(split))
     ]
+    apart = [
+        100 * float(np.mean([1 - flip["untouched"] for flip in own])) for split in flips if (own := _memorised(split))
+    ]
     owners = collect(results, "owners")[:, at]  # (split, number of owners)
     claims = [
         above(
@@ -139,6 +144,13 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             limit=50.0,
             unit="%",
             plan=PLAN["connected"],
+        ),
+        above(
+            "Control: without the flips, class 0 begins well away from them.",
+            "part of the segment that the clean network does not give to class 0",
+            apart,
+            limit=10.0,
+            unit="%",
         ),
         above(
             "Not in the thesis: a flip with a wider pocket costs more.",
