@@ -25,7 +25,7 @@ _COLUMNS = (
     "thesis",
     "its verdict",
     "targeted, pp",
-    "less random_search, pp",
+    "minus random_search, pp",
     "surrogates a split",
     "seconds a split",
 )
