@@ -93,8 +93,11 @@ def push() -> int:
             else:
                 names.append(match[1])
     only = os.environ.get("INPUT_TRACK", "")
-    for kind in ("cpu", "gpu"):
-        tracks = json.loads(os.environ.get(f"{kind.upper()}_TRACKS") or "[]")
+    every = {kind: json.loads(os.environ.get(f"{kind.upper()}_TRACKS") or "[]") for kind in ("cpu", "gpu")}
+    if only and not any(only in tracks for tracks in every.values()):
+        known = ", ".join(f"<code>{track}</code>" for tracks in every.values() for track in tracks)
+        return no(f"no machine here evaluates {shown(only)}; the tracks are {known}.")
+    for kind, tracks in every.items():
         jobs = [{"submission": n, "track": t} for n in sorted(set(names)) for t in tracks if only in ("", t)]
         output(kind, json.dumps(jobs))
         for job in jobs:
@@ -147,7 +150,8 @@ def listed(paths: Iterable[str]) -> str:
 
 def shown(text: str) -> str:
     """A stranger's text as inert HTML of one line."""
-    return f"<code>{html.escape(ascii(text)[1:-1][:200])}</code>"
+    inert = ascii(text)[1:-1][:200].replace("##[", "## [")  # the runner takes that for a command anywhere in a line
+    return f"<code>{html.escape(inert)}</code>"
 
 
 def no(sentence: str) -> int:

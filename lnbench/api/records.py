@@ -9,7 +9,7 @@ from typing import Any
 from lnbench import standard_streams
 from lnbench.api.arguments import RecordLike, record_of, store_of
 from lnbench.api.tracks import TrackLike, track_of
-from lnbench.evaluation import machine
+from lnbench.evaluation import bundled, machine
 from lnbench.evaluation.progress import OnProgress
 from lnbench.evaluation.store import Store
 from lnbench.protocol.track import DEFAULT
@@ -59,7 +59,8 @@ def verify(
         device: `cpu` or `cuda`, where to retrain.
         workers: processes at once; one per core if None.
         salt: the salt, for records whose salt is neither public nor revealed.
-        board: the folder with `seasons.toml` in it, which has the salts of closed seasons.
+        board: the folder with `seasons.toml` in it, which has the salts of closed seasons; if it is not there, the
+            board that comes with lnbench.
         on_progress: called with a `Progress` as work advances.
 
     Returns:
@@ -69,7 +70,7 @@ def verify(
         DataError, UnavailableError: if the track's data, a sandbox or the device is missing here.
     """
     standard_streams.open_missing()
-    known = seasons.read(Path(board) / "seasons.toml")
+    known = seasons.read(bundled.board_at(Path(board)) / "seasons.toml")
     return verify_again(
         record,
         repoison=repoison,

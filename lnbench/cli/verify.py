@@ -73,6 +73,7 @@ def command(
     With --sign NAME, after --repoison and --retrain with enough cells, a statement is written to the board's
     verifications: committed, the row is said by NAME to have been made again, and with --key it is `verified`.
     """
+    from lnbench.evaluation import bundled
     from lnbench.record import defence as defences
     from lnbench.record import seasons
     from lnbench.trust import verification, verify_defence
@@ -108,7 +109,7 @@ def command(
         device=device,
         workers=workers,
         salt=salt,
-        known=seasons.read(board / "seasons.toml"),
+        known=seasons.read(bundled.board_at(board) / "seasons.toml"),
         on_progress=_progress,
     )
     _tell(_result.Result(as_json), record, report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -93,14 +94,24 @@ def publish(root: Path, branch: Branch, title: str, body: Path) -> str:
         head = f"{project.partition('/')[0]}:{branch.name}"
         project = f"{here['parent']['owner']['login']}/{here['parent']['name']}"
     elif here["viewerPermission"] not in ("ADMIN", "MAINTAIN", "WRITE"):
-        remote = "fork"
+        login = _command(root, "gh", "api", "user", "--jq", ".login")
+        remote = _remote_of(root, login) or "fork"
         if remote not in _git(root, "remote").split():
             _command(root, "gh", "repo", "fork", "--remote", "--remote-name", remote)
-        head = f"{_command(root, 'gh', 'api', 'user', '--jq', '.login')}:{branch.name}"
+        head = f"{login}:{branch.name}"
     reference = f"refs/heads/{branch.name}"
     _command(root, "git", "push", remote, f"{reference}:{reference}")
     made = ["--base", "main", "--head", head, "--title", title, "--body-file", str(body.resolve())]
     return _command(root, "gh", "pr", "create", "--repo", project, *made).rpartition("\n")[2]
+
+
+def _remote_of(root: Path, login: str) -> str | None:
+    """The remote that is a repository of this account on GitHub: a clone of one's fork has it as `origin`."""
+    for line in _git(root, "remote", "-v").splitlines():
+        name, address = line.split()[:2]
+        if re.search(rf"github\.com[:/]{re.escape(login)}/[^/]+$", address, re.IGNORECASE):
+            return name
+    return None
 
 
 def _resolved(root: Path, name: str) -> str:

@@ -29,6 +29,11 @@ def board() -> Path:
     return there if (there / "board.json").is_file() else package / "_leaderboard"
 
 
+def board_at(folder: Path) -> Path:
+    """A board's folder; where it is not there, that of the board that comes with lnbench."""
+    return folder if folder.is_dir() else board()
+
+
 def knowing_search() -> Path:
     """The file of the attacker whose surrogates are trained with a defence's recipe."""
     return _files("defences/attackers")["knowing_search"]

@@ -47,6 +47,9 @@ def _page(path: str) -> bool:
     )
 
 
+_NEW_SPACE = ("index.html", "style.css")
+"""What the Hub puts into a static Space that is made on its pages, beside the card."""
+
 KINDS = (
     Kind(
         "a poisoned suite",
@@ -122,7 +125,10 @@ def upload(
 
 def _foreign(kind: Kind, there: list[str]) -> str | None:
     """A path that shows that a repository is not of a kind; one that is new may have a card."""
+    new = {ATTRIBUTES, layout.CARD, *(_NEW_SPACE if kind.kind == "space" else ())}
+    if set(there) <= new:
+        return None
     odd = next((path for path in there if path != ATTRIBUTES and not kind.ours(path)), None)
     if odd is None and kind.marker not in there:
-        odd = next((path for path in there if path not in (ATTRIBUTES, layout.CARD)), None)
+        odd = next((path for path in there if path not in new), None)
     return odd

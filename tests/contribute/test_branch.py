@@ -108,6 +108,30 @@ def test_gh_pushes_to_where_its_user_may(
     assert f"--repo {project} --base main --head {head}submit/mine" in created and str(body) in created
 
 
+def test_a_clone_of_ones_fork_needs_no_second_remote(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `gh repo fork --clone` leaves it: `origin` is the fork, and `gh repo view` shows `upstream`, the project."""
+    git(tmp_path, "init", "-q", "--bare", "fork.git")
+    git(clone, "remote", "add", "origin", "https://github.com/Me/lnbench.git")
+    git(clone, "remote", "add", "upstream", "git@github.com:org/lnbench.git")
+    git(clone, "config", f"url.{tmp_path}/fork.git.pushInsteadOf", "https://github.com/Me/lnbench.git")
+    log = tmp_path / "log"
+    stub = tmp_path / "bin" / "gh"
+    stub.parent.mkdir()
+    view = '{"nameWithOwner":"org/lnbench","viewerPermission":"READ","isFork":false}'
+    stub.write_text(
+        f'#!/bin/sh\necho "$*" >> {log}\ncase "$1 $2" in\n"repo view") echo \'{view}\' ;;\n"api user") echo me ;;\n'
+        '"pr create") echo https://example.org/pull/8 ;;\n*) exit 1 ;;\nesac\n'
+    )
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{stub.parent}{os.pathsep}{os.environ['PATH']}")
+    made = branch.make(clone, MINE)
+    assert branch.publish(clone, made, "Submission: mine", tmp_path / "body.md") == "https://example.org/pull/8"
+    assert git(tmp_path / "fork.git", "rev-parse", "submit/mine") == made.commit
+    assert "repo fork" not in log.read_text() and "--head me:submit/mine" in log.read_text()
+
+
 def test_what_gh_says_when_it_fails_is_told(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stub = tmp_path / "bin" / "gh"
     stub.parent.mkdir()

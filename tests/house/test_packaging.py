@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,8 +14,16 @@ import yaml
 from packaging.version import Version
 
 import lnbench
+from lnbench.record.folder import records_in
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def season_row() -> str:
+    """The track and file of a row whose salt only the board's seasons have."""
+    records = ROOT / "leaderboard" / "records"
+    row = min(path for path in records_in(records, "digits-9to0") if json.loads(path.read_bytes()).get("season"))
+    return str(row.relative_to(records))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +48,7 @@ def test_the_wheel_holds_the_package_the_attacks_and_the_template(wheel: zipfile
     expected = {f"lnbench/{name}" for name in files("lnbench")} | {f"lnbench/_attacks/{n}" for n in files("attacks")}
     expected |= {f"lnbench/_defences/{name}" for name in files("defences")}
     expected |= {f"lnbench/_leaderboard/records/{name}" for name in files("leaderboard/records")}
-    expected |= {"lnbench/_leaderboard/board.json"}
+    expected |= {f"lnbench/_leaderboard/{name}" for name in ("board.json", "seasons.toml", "allowed_signers")}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == expected | {"lnbench/_submissions/my_poisoner.py"}
 
@@ -51,6 +60,7 @@ def test_the_board_in_the_wheel_is_read(wheel: zipfile.ZipFile, tmp_path: Path) 
     for arguments, words in (
         (("leaderboard", "show"), "my_poisoner"),
         (("compare", "my_poisoner", "random_flip"), "my_poisoner beats random_flip on digits-9to0"),
+        (("verify", f"../site/lnbench/_leaderboard/records/{season_row()}"), "ok      season: season"),
     ):
         done = subprocess.run(
             [sys.executable, "-P", "-m", "lnbench", *arguments],

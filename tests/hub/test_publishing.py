@@ -314,7 +314,7 @@ OIDC = {"HF_TOKEN": None, "HF_OIDC_ID_TOKEN": loopback.IDENTITY}
 def test_a_trusted_publisher_needs_no_token_and_reaches_one_repository(
     client: Any, hub: loopback.Hub, tmp_path: Path
 ) -> None:
-    hub.add("spaces/somebody/board", {"README.md": b"new"})
+    hub.add("spaces/somebody/board", {"README.md": b"new", "index.html": b"hello", "style.css": b"p {}"})
     hub.publishers.add("spaces/somebody/board")
     folder = _page(tmp_path / "page")
     done = client.run(

@@ -37,15 +37,16 @@ main()
 EOF
 chmod +x "{commands}/lnbench"
 """,
-    # One pull request at a time may be open from bot/board.
+    # One pull request at a time may be open from bot/board; number 66, a fork's from its own bot/board, is newer.
     "gh": """#!/bin/bash
 set -eu
 echo "$*" >> "{state}/gh.log"
 case "$1 $2" in
   "auth setup-git") ;;
-  "pr list") [ ! -e "{state}/open" ] || echo 1 ;;
-  "pr create") touch "{state}/open" ;;
-  "pr edit") [ -e "{state}/open" ] ;;
+  "pr list")
+    case "$*" in *"select(.isCrossRepository | not)"*) [ ! -e "{state}/open" ] || echo 1 ;; *) echo 66 ;; esac ;;
+  "pr create") [ ! -e "{state}/forbidden" ] && touch "{state}/open" ;;
+  "pr edit") [ "$3" = 1 ] && [ -e "{state}/open" ] ;;
   *) exit 2 ;;
 esac
 """,

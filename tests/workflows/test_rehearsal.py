@@ -117,6 +117,10 @@ def test_a_cheat_that_also_edits_the_referee_is_refused_all_the_same(world: Worl
             {"submissions/a.py\n::error::x.py": mine(0)},
             "<code>submissions/a.py\\n::error::x.py</code>: expected a file",
         ),
+        (
+            {"submissions/##[error]approved.py": mine(0)},
+            "<code>submissions/## [error]approved.py</code>: expected a file",
+        ),
         ({"submissions/matched_search.py": mine(0)}, "matched_search is the name of an attack of lnbench"),
         ({"submissions/rnatched-search.py": mine(0)}, "rnatched-search can be taken for matched_search"),
         ({"submissions/my-p0isoner.py": mine(0)}, "my-p0isoner can be taken for my_poisoner"),
@@ -128,7 +132,7 @@ def test_a_pull_request_of_the_wrong_shape_ends_before_anything_runs(
     world.open(4, files)
     outcome = world.check(4)
     assert outcome.failed == "which file" and words in outcome.summary
-    assert "\n::" not in outcome.log and "the check" not in outcome.summary
+    assert "\n::" not in outcome.log and "##[" not in outcome.log and "the check" not in outcome.summary
 
 
 def test_a_link_is_no_submission(world: World) -> None:
@@ -188,7 +192,7 @@ def test_a_file_whose_every_word_is_a_trick_is_scored_and_commands_nothing(world
 def inert(outcome: Outcome) -> None:
     """Nothing in the log is a command to the runner or a terminal, nothing in the summary a stranger's markup."""
     for line in outcome.log.splitlines():
-        assert not line.lstrip().startswith(("::", "##[")) and line.isprintable(), ascii(line)
+        assert not line.lstrip().startswith("::") and "##[" not in line and line.isprintable(), ascii(line)
     assert "<script" not in outcome.summary and "<img" not in outcome.summary
 
 
@@ -259,20 +263,25 @@ def test_two_merges_at_once_end_with_both_rows_on_the_board(world: World) -> Non
     assert world.records() == [], "nothing is on the board before a person merges it"
 
     merge_board(world)
-    assert world.records() == ["mine11", "mine12"] and drift(world) == 0
+    assert world.records() == ["mine11", "mine11", "mine12", "mine12"], "each on the public splits and on its own"
+    assert drift(world) == 0
     board = (world.clone / "leaderboard" / "README.md").read_text(encoding="utf-8")
     assert "mine11" in board and "mine12" in board
 
     # The same run again is refused by name, and so is a record that somebody swapped for another file's.
     again = first.publish()
     assert again.failed == "validate, rebuild, propose" and "is already there" in again.summary
-    (path,) = second.artifacts["record-digits-9to0-mine12"].iterdir()
-    document = json.loads(path.read_text())
+    public, own = sorted(
+        second.artifacts["record-digits-9to0-mine12"].iterdir(),
+        key=lambda path: json.loads(path.read_text())["salt"] == "own",
+    )
+    own.unlink()
+    path, document = public, json.loads(public.read_text())
     document["score"]["drop_pp"] = 99.0
     path.write_text(json.dumps(document))
     forged = second.publish()
     assert forged.failed == "validate, rebuild, propose" and "the verdict is no" in forged.summary
-    assert world.records() == ["mine11", "mine12"] and drift(world) == 0
+    assert world.records() == ["mine11", "mine11", "mine12", "mine12"] and drift(world) == 0
 
     # A record of a file that was changed since is of no submission.
     world.open(13, {"submissions/mine13.py": mine(13)})
@@ -307,7 +316,60 @@ def test_a_branch_that_moves_meanwhile_is_met_again(world: World) -> None:
     assert published.failed is None and "the branch moved while this run was at work" in published.log, published.log
     before = world.records()
     merge_board(world)
-    assert world.records() == sorted([*before, "mine21", "mine22"]) and drift(world) == 0
+    assert world.records() == sorted([*before, *["mine21", "mine22"] * 2]) and drift(world) == 0
+
+
+@pytest.mark.slow
+def test_rows_whose_pull_request_was_not_opened_are_proposed_by_the_same_run_again(world: World) -> None:
+    world.open(31, {"submissions/mine31.py": mine(31)})
+    run = Push(world, world.merge("pull-31"))
+    run.evaluate()
+    forbidden = world.folder / "state" / "forbidden"
+    forbidden.touch()
+    first = run.publish()
+    assert first.failed == "validate, rebuild, propose" and "the rows are in bot/board" in first.log, first.log
+    assert "once more" not in first.log and not (world.folder / "state" / "open").exists()
+    forbidden.unlink()
+    again = run.publish()
+    assert again.failed is None, again.log
+    before = world.records()
+    merge_board(world)
+    assert world.records() == sorted([*before, *["mine31"] * 2]) and drift(world) == 0
+
+
+@pytest.mark.slow
+def test_a_board_that_is_not_what_its_records_say_is_not_pushed(world: World) -> None:
+    world.open(41, {"submissions/mine41.py": mine(41)})
+    run = Push(world, world.merge("pull-41"))
+    run.evaluate()
+    lnbench = world.runner.commands / "lnbench"
+    text = lnbench.read_text()
+    stub = '#!/bin/bash\n[ "$1 $2" != "leaderboard check" ] || exit 1\nexec "$(dirname "$0")/lnbench-itself" "$@"\n'
+    pip = world.runner.commands / "pip"
+    kept = pip.read_text()
+    (world.runner.commands / "lnbench-itself").write_text(text)
+    (world.runner.commands / "lnbench-itself").chmod(0o755)
+    pip.write_text("#!/bin/sh\n")
+    lnbench.write_text(stub)
+    try:
+        published = run.publish()
+    finally:
+        lnbench.write_text(text)
+        pip.write_text(kept)
+    assert published.failed == "validate, rebuild, propose", published.log
+    assert "bot/board" not in world.git("ls-remote", "--heads", "origin")
+
+
+def test_a_dispatch_for_a_track_that_no_machine_takes_is_refused(world: World) -> None:
+    world.git("switch", "-q", "main")
+    plan = Push(world, {"github.event.before": "", "github.sha": world.git("rev-parse", "main")})
+    plan.event |= {"inputs.submission": "my_poisoner", "inputs.track": "digits-9too"}
+    outcome = plan.job("plan")
+    assert outcome.failed == "submissions of this push or dispatch"
+    assert (
+        "no machine here evaluates <code>digits-9too</code>; the tracks are <code>digits-9to0</code>."
+        in outcome.summary
+    )
 
 
 def test_every_command_of_the_scripts_is_one() -> None:
