@@ -111,6 +111,7 @@ def draw(settings: Settings, results: Results) -> Figure:
     figure, axes = drawing.panels(2 + radii, 2, width=3.7, height=2.3, height_ratios=[3, 1.5], sharex="col")
     if radii:
         flip_set_results.plot_radii(axes[0, 2], settings, _of_kind(results, _MNIST), "(c) The choice of ε")
+        axes[0, 2].tick_params(labelbottom=True)
         axes[1, 2].set_axis_off()
     x = "range of path length: shortest to longest"
     for column, (kind, title) in enumerate(((_MNIST, "(a) Zeros and ones of MNIST"), (_TOY, "(b) Toy Gaussians"))):
