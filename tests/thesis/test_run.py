@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lnbench.errors import DataError, ProtocolError
+from lnbench.evaluation import nodes
 from lnbench.evaluation.code_hash import module_sha256
 from lnbench.evaluation.progress import Progress
 from lnbench.evaluation.store import Store
@@ -36,7 +37,7 @@ class Here:
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty store, and cells that run here."""
-    monkeypatch.setattr(run, "engine", lambda name, workers: Here())
+    monkeypatch.setattr(nodes, "engine", lambda name, workers, device: Here())
     Here.ran = 0
     return Store(tmp_path / "store")
 
