@@ -18,7 +18,7 @@ _OUTCOMES = {
     AGREES: "Holds",
     DISAGREES: "Does not hold",
     UNDECIDED: "Undecided, with the power that the tables below give",
-    VOID: "Void, since too few flips were memorised",
+    VOID: "Void, for the reason that the tables below give",
     _SMALL: "Held at a small size, and not at the thesis's own",
 }
 """What may become of a claim -> the head of its list."""

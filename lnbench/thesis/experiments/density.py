@@ -27,7 +27,7 @@ QUICK = {
     "pgd_steps": 20,
     "gamma": 0.1,
 }
-FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "randoms": 1, "splits": 16, "epsilon": epsilon.GRID}
+FULL = {**QUICK, **images.FULL, "test": 892, "flips": 60, "randoms": 1, "splits": 34, "epsilon": epsilon.GRID}
 PLAN = {
     "structure": Plan(3, 9.4, "density quick", "alike", tests=3, levels=5),
     "valley": Plan(10, 14, "density quick", "valley", tests=3, levels=5, refutes=True),

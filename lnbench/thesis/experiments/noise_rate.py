@@ -27,7 +27,7 @@ QUICK = {
     "epsilon": epsilon.GRID,
     "pgd_steps": 20,
 }
-FULL = {**QUICK, **images.FULL_CNN, "test": 1000}
+FULL = {**QUICK, **images.FULL_CNN_MANY, "test": 1000}
 PLAN = {
     "clean": Plan(1, 0.72, "noise-rate quick", "within"),
     "adversarial": Plan(5, 0.9, "noise-rate quick"),
