@@ -160,6 +160,7 @@ def audited(track: str) -> dict[str, str]:
         "down": points(min(moves)),
         "up": points(max(moves)),
         "failed": ", ".join(f"`{row.record.label}`" for row in rows if row.audit and not row.audit.survives),
+        "otherwise": str(sum(not row.audit.reproduced for row in rows if row.audit)),
     }
 
 
@@ -202,10 +203,12 @@ def top_table() -> str:
     parts = list[str]()
     for name, table in tables().items():
         parts += [f"**{name}**, {len(table.rows)} rows", ""]
-        parts += ["| rank | poisoner | targeted, pp | beats random |", "|---|---|---|---|"]
+        parts += ["| rank | poisoner | own splits, pp | targeted, pp | beats random |", "|---|---|---|---|---|"]
         for row in table.rows[:SHOWN]:
+            own = with_interval(row.own.score["drop_pp"], row.own.score["ci95_pp"]) if row.own else "–"
             score = with_interval(row.record.score.drop_pp, row.record.score.ci95_pp)
-            parts.append(f"| {ranks(row.ranks)} | {cell(row.record.label)} | {score} | {row.beats_random or '–'} |")
+            cells = ranks(row.ranks), cell(row.record.label), own, score, row.beats_random or "–"
+            parts.append(f"| {' | '.join(cells)} |")
         parts.append("")
     return "\n".join(parts)
 

@@ -60,7 +60,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     import difflib
 
     every = list(known)
-    near = difflib.get_close_matches(name, every, n=2, cutoff=0.6)
+    near = difflib.get_close_matches(name, every, n=2, cutoff=0.65)
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"there are: {', '.join(every)}." if every else "there are none."

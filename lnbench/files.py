@@ -104,6 +104,8 @@ def parse_canonical(data: bytes, most: int) -> Any:
     """
     if len(data) > most:
         raise RefusedError("file", f"it is larger than {most >> 20} MiB, the most such a file may be.")
+    if not data:
+        raise RefusedError("json", "it is empty.")
     try:
         value = json.loads(data.decode("ascii"))
         same = canonical_json(value) == data
@@ -118,5 +120,7 @@ def parse_canonical(data: bytes, most: int) -> Any:
     except ValueError as error:
         raise RefusedError("json", f"it is not JSON: {str(error)[:120]}.") from None
     if not same:
-        raise RefusedError("canonical", "it is not in canonical form (sorted keys, no spaces, each key once).")
+        raise RefusedError(
+            "canonical", "it is not in canonical form (sorted keys, no spaces, each key once), in which lnbench writes."
+        )
     return value

@@ -57,13 +57,15 @@ def figure(table: Table, title: str) -> Markup:
         body.append(figures.line(x, place(0, rate.low)[1], x, place(0, rate.high)[1], "dot", 1))
         body.append(figures.circle(x, y, "dot", 2))
     for i, (kind, name) in enumerate(lines):
-        x, y = _LEFT + 130 * i, _TOP + _HIGH + 48
+        x, y = _LEFT + 130 * i, _TOP + _HIGH + 58
         body += [figures.line(x, y, x + 18, y, kind, 2), figures.text(x + 24, y + 4, name)]
     body += [
-        figures.circle(_LEFT + 396, _TOP + _HIGH + 48, "dot", 3),
-        figures.text(_LEFT + 404, _TOP + _HIGH + 52, "rows"),
+        figures.circle(_LEFT + 396, _TOP + _HIGH + 58, "dot", 3),
+        figures.text(_LEFT + 404, _TOP + _HIGH + 62, "rows"),
+        figures.text(_LEFT + _WIDE / 2, _TOP + _HIGH + 38, "flips that a poisoner has", "middle"),
+        figures.text(10, _TOP - 16, "random flips they are worth"),
     ]
-    low = _HIGH + 66
+    low = _HIGH + 76
     for sentence in _judged(networks, budget):
         low += 18
         body.append(figures.text(_LEFT, _TOP + low - 16, sentence))
@@ -78,6 +80,6 @@ def _judged(rates: list[Exchange], budget: int) -> list[str]:
     if not rates:
         return []
     return [
-        f"The coupon collector says {foretold:.1f} for {budget} flips.",
+        f"A coupon collector, who draws until all of {budget} equal regions have a flip, needs {foretold:.1f}.",
         f"On networks {above} of {len(rates)} rows lie above it and {below} below, by their 95 % intervals.",
     ]

@@ -14,6 +14,7 @@ import msgspec
 
 from lnbench.errors import ProtocolError, RecordError, nearest
 from lnbench.evaluation.bundled import board
+from lnbench.protocol.track import load, names
 from lnbench.record.folder import records_in
 from lnbench.record.presentation import label
 from lnbench.text import plain
@@ -136,6 +137,8 @@ def of_track(track: str, folder: Path | None = None) -> tuple[BoardTable, ...]:
     every = tables(folder)
     some = sorted((table for table in every if table.track.name == track), key=lambda table: table.season or "")
     if not some:
+        if track in names() and not load(track).calibrated:
+            raise ProtocolError(f"{track} is not calibrated, so that it has no rows; `lnbench tracks` says which are.")
         raise ProtocolError(f"the board has no row of a track called {plain(track)!r}; {nearest(track, _names(every))}")
     return tuple(some)
 
@@ -156,6 +159,8 @@ def record_file(name: str, track: str, folder: Path | None = None) -> Path:
         ProtocolError: if there is no such file, and no row, or more than one, of the track is called so.
         RecordError: as `tables`.
     """
+    if os.path.isdir(name):
+        raise ProtocolError(f"{plain(name)} is a folder; give one record in it, a .json file, or the name of a row.")
     if os.path.lexists(name):
         return Path(name)
     if name.endswith(".json"):

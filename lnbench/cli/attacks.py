@@ -23,7 +23,7 @@ def command() -> None:
 @_options.track_option
 @_result.json_option
 def list_attacks(track: str | None, as_json: bool) -> None:
-    """Every attack's best row on a track of the board, what it does, and its parameters; best first.
+    """Every attack's best row on a track of the board, what it does, and its parameters; highest targeted score first.
 
     `lnbench evaluate NAME --set PARAMETER=VALUE` runs one, `lnbench show NAME` prints the record of its row.
     """

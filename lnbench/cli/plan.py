@@ -90,7 +90,7 @@ def command(
         asked = tracks, submissions, devices, device, price, cell_seconds, stragglers, hours_to_failure, store
         document["evaluations"] = _evaluations(result, *asked)
     if records is not None:
-        document["board"] = _board(result, records, board)
+        document["board"] = _board(result, records, _options.existing(board, "--board"))
     result.give(document)
 
 

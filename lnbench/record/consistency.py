@@ -196,7 +196,11 @@ def _reached(record: Record) -> str:
             for other in record.tables.victims:
                 if other.key[:4] == (*key, CLEAN) and (unpack(other.bits.targeted, points) != base).any():
                     raise RecordError(f"victim {other.key} is broken elsewhere than single flips say.")
-    return "what single flips reach is counted as its bits say." if known else "no victim has single flips."
+    return (
+        "what single flips reach is counted as its bits say."
+        if known
+        else "the record does not say what single flips reach."
+    )
 
 
 def _curve(record: Record) -> str:

@@ -68,7 +68,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     places = np.arange(1, len(aa) + 1)
     claims = [
         above(
-            "Flips farther from the boundary lower the adversarial accuracy more.",
+            "On average over the bins, flips farther from the boundary lower the adversarial accuracy more.",
             "fall of AA per bin, least squares",
             -np.polyfit(places, aa, 1)[0],
             plan=PLAN["trend"],

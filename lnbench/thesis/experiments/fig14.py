@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from lnbench.thesis import drawing, images, networks, shared_networks, toy_networks
+from lnbench.thesis import drawing, images, networks, path_counts, shared_networks, toy_networks
 from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, above, within
@@ -87,7 +87,8 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     return [
         above(
             "On the full MNIST some classes are farther from the boundary than zeros and ones are here.",
-            "median steps, farthest of ten classes minus the farther of zeros and ones",
+            "median steps, farthest of ten classes minus the farther of zeros and ones "
+            f"({path_counts.never(collect(_of_kind(results, _TEN), 'lengths'))})",
             ten.max(1) - two.max(1),
             unit="steps",
             plan=PLAN["farther"],
@@ -126,7 +127,7 @@ def draw(settings: Settings, results: Results) -> Figure:
     for axis, kind, title, step, names in shown:
         lengths = collect(_of_kind(results, kind), "lengths")
         shares = lengths / lengths.sum(-1, keepdims=True).clip(1)
-        last = int(np.flatnonzero(shares[:, :, :-1].sum((0, 1))).max()) + 2
+        last = path_counts.last_step(lengths)
         width = max(1, last // 40)
         edges = np.arange(0, last + width, width)
         for c, (colour, name) in enumerate(zip((drawing.THIRD, drawing.POISONED), names, strict=True)):
@@ -147,7 +148,4 @@ def _of_kind(results: Results, kind: str) -> Results:
 
 def _medians(results: Results) -> np.ndarray:
     """Median length of each class, (split, class)."""
-    lengths = collect(results, "lengths")
-    cumulative = lengths.cumsum(-1)
-    medians: np.ndarray = (cumulative < lengths.sum(-1, keepdims=True) / 2).sum(-1)
-    return medians
+    return path_counts.medians(collect(results, "lengths"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnbench.thesis import drawing, images, networks, shared_networks
+from lnbench.thesis import drawing, images, networks, path_counts, shared_networks
 from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.plan import Plan
 from lnbench.thesis.verdicts import Verdict, above, negated
@@ -57,7 +57,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
 def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """Differences between the classes, and the two claims about class 1."""
     lengths = collect(results, "lengths")  # (split, class, steps), counts
-    medians = np.array([[_median(counts) for counts in split] for split in lengths])
+    medians = path_counts.medians(lengths)
     broken = above(
         "",
         "AA(1 → 2)",
@@ -69,7 +69,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     return [
         above(
             "Some classes are much farther from the boundary than others.",
-            "median steps, farthest class minus nearest class",
+            f"median steps, farthest class minus nearest class ({path_counts.never(lengths)})",
             medians.max(1) - medians.min(1),
             limit=5.0,
             unit="steps",
@@ -94,14 +94,14 @@ def draw(settings: Settings, results: Results) -> Figure:
     figure, ((axis,),) = drawing.panels(width=5.6, height=4.0)
     shades = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, 10))
     total = collect(results, "lengths").sum(0)
-    last = int(np.flatnonzero(total[:, :-1].sum(0)).max()) + 2
+    last = path_counts.last_step(total)
     aa = 100 * collect(results, "aa").mean(0)
     for c in range(10):
         counts = total[c, :last]
         smooth = np.convolve(counts, [0.25, 0.5, 0.25], "same")
         height = 0.9 * smooth / smooth.max()
         axis.fill_between(range(last), c, c + height, color=shades[c], alpha=0.75, linewidth=0.6, step="mid")
-        middle = _median(total[c])
+        middle = int(path_counts.medians(total[c]))
         axis.plot([middle, middle], [c, c + 0.9], color="black", linewidth=1.2)
         axis.text(1.01 * last, c + 0.25, f"{aa[c]:.0f} %", fontsize=8)
     axis.text(1.01 * last, 10.05, f"AA, ε = {settings['epsilon']:g}", fontsize=8)
@@ -110,8 +110,3 @@ def draw(settings: Settings, results: Results) -> Figure:
     axis.set(xlabel="steps of .01 to the next class (black: median)", ylim=(-0.1, 10.3), xlim=(0, last))
     axis.legend(loc="upper right")
     return figure
-
-
-def _median(counts: np.ndarray) -> int:
-    """The median length, from the number of points of each length."""
-    return int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
