@@ -97,7 +97,9 @@ def _panels(table: Table, main: Row, others: Sequence[Row], title: str) -> Marku
         body += _panel(
             64 + i * (panel + 40), top, panel - 40, height - 132, table.track.spec(name), table, main, others
         )
-    legend = zip((*ARMS[:2], f"poisoned: {plain(main.record.label, 40)}"), ARMS, strict=True)
+    legend = [(arm, arm) for arm in ARMS[:2]]
+    legend += [("other rows", "faint")] if others else []
+    legend.append((f"poisoned: {plain(main.record.label, 40)}", ARMS[2]))
     for i, (label, kind) in enumerate(legend):
         x = 64 + 110 * i
         body += [line(x, height - 12, x + 18, height - 12, kind, 2), text(x + 24, height - 8, label)]

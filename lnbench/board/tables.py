@@ -57,13 +57,13 @@ class Table:
 
     @property
     def records(self) -> tuple[Row, ...]:
-        """The rows that had the best score of their day, by the dates their runs state; the last one has it now."""
-        best, holders = -float("inf"), []
+        """The rows that had the best score at the end of a day, by the dates their runs state; the last has it now."""
+        best, holders = -float("inf"), dict[str, Row]()
         for row in sorted(self.rows, key=lambda row: (row.record.started, row.path)):
             if row.drop > best:
                 best = row.drop
-                holders.append(row)
-        return tuple(holders)
+                holders[row.record.started[:10]] = row
+        return tuple(holders.values())
 
     @property
     def id(self) -> str:
