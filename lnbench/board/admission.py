@@ -19,6 +19,7 @@ from lnbench.protocol import track as tracks
 from lnbench.protocol.data_spec import DataSpec
 from lnbench.record.against_data import Comparison, compare
 from lnbench.record.record import Record
+from lnbench.record.rounding import most_apart
 from lnbench.record.seasons import Season, salt_of
 from lnbench.text import plain
 
@@ -26,6 +27,11 @@ FIRST_DAY = "2026-01-01"
 """No record is older than lnbench."""
 _SHARED = ("clean", "random")
 """The arms that do not depend on the poisoner."""
+
+_GOALS = {"adv_acc": "targeted AA", "untargeted_adv_acc": "untargeted AA", "damage_adv_acc": "damage AA"}
+"""What is compared of them, and its name."""
+_ERRORS = 5.0
+"""Standard errors by which they may lie apart: of a million honest rows not one is refused."""
 
 Tell = Callable[[str], None]
 """Called with a sentence on what could not be checked."""
@@ -63,6 +69,7 @@ class Entry:
         identity: what makes two records the same row.
         setting: track, salt, environment and code.
         arms: hash of the clean and the random arm: random flips, and all that is recorded of the victims.
+        accuracies: of both, (arm, architecture, goal) -> mean adversarial accuracy and of how many victims it is.
     """
 
     path: Path
@@ -72,6 +79,7 @@ class Entry:
     identity: tuple[str, ...]
     setting: tuple[str, ...]
     arms: str
+    accuracies: Mapping[tuple[str, str, str], tuple[float, int]]
 
     @classmethod
     def of(cls, record: Record, path: Path) -> Entry:
@@ -86,6 +94,7 @@ class Entry:
             record.identity,
             (record.track.sha256, document["salt_commitment"], document["environment"]["id"], document["code_sha256"]),
             sha256(canonical_json([document["flips"]["random"], shared])),
+            _accuracies(record),
         )
 
 
@@ -96,13 +105,15 @@ class Entries:
         self._identities: dict[tuple[str, ...], Entry] = {}
         self._names: dict[str, list[Entry]] = {}
         self._arms: dict[tuple[str, ...], Entry] = {}
+        self._first: dict[tuple[str, ...], Entry] = {}
 
     def add(self, entry: Entry) -> None:
         """Take one more row.
 
         Raises:
             RecordError: if it is a row that is there, its name can be taken for that of a row from another source, or
-                its clean and random arms differ from those of a row made in the same environment by the same code.
+                its clean and random arms differ from those of a row made in the same environment by the same code, or
+                by more than rounding explains from those of a row of another.
         """
         if (same := self._identities.get(entry.identity)) is not None:
             raise RecordError(f"{entry.label} from the same source is already there: {same.path.name}.")
@@ -119,8 +130,39 @@ class Entries:
                 f"its clean and random arms are not those of {shared.path.name}, although environment, code, track and "
                 "salt are the same; one of the two was not made as it states."
             )
+        first = self._first.setdefault(entry.setting[:2], entry)
+        if apart := _apart(entry, first):
+            raise RecordError(f"its clean and random arms are not those of {first.path.name}: {apart}.")
         self._identities[entry.identity] = entry
         alike.append(entry)
+
+
+def _accuracies(record: Record) -> dict[tuple[str, str, str], tuple[float, int]]:
+    size, draws = record.replication, record.track.replication.random_draws
+    victims = {"clean": size.splits * size.seeds, "random": size.splits * size.seeds * draws}
+    return {
+        (arm, name, goal): (value, victims[arm])
+        for arm in _SHARED
+        for name, values in record.arms[arm]["per_architecture"].items()
+        for goal in _GOALS
+        if isinstance(value := getattr(values, goal, None), float)
+    }
+
+
+def _apart(entry: Entry, other: Entry) -> str:
+    """What of the arms that two rows should share lies further apart than rounding explains; empty if nothing does."""
+    for key, (value, victims) in entry.accuracies.items():
+        if key not in other.accuracies:
+            continue
+        arm, name, goal = key
+        there, fewer = other.accuracies[key][0], min(victims, other.accuracies[key][1])
+        if abs(value - there) > (most := most_apart(fewer, _ERRORS)):
+            words = _GOALS[goal]
+            return (
+                f"{words} of {plain(name)} on the {arm} arm is {100 * value:.1f} % here and {100 * there:.1f} % there; "
+                f"environments explain {100 * most:.1f} points"
+            )
+    return ""
 
 
 class DataCheck:

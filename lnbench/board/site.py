@@ -32,7 +32,16 @@ def build(records_dir: str | Path, out_dir: str | Path) -> list[Path]:
         RecordError: naming the first file that is not a record or may not be on the board; nothing is written then.
         UnavailableError: if the place cannot be written.
     """
-    out, files = Path(out_dir), _render(Path(records_dir), Path(out_dir))
+    out = Path(out_dir)
+    try:
+        files = _render(Path(records_dir), out)
+    except (ArithmeticError, LookupError, TypeError, ValueError):  # a block that does not follow from the bits
+        for path in records_in(Path(records_dir)):
+            with _about(path):
+                _consistent(read(path))
+        raise
+    if (out / _FIGURES).is_symlink():
+        raise RecordError(f"{out / _FIGURES} is a link; expected a folder, whose figures are written and removed.")
     changed = {_place(out, name): name for name in _drifted(out, files)}
     try:
         for path, name in changed.items():
@@ -59,15 +68,19 @@ def check(records_dir: str | Path, out_dir: str | Path, *, tell: Tell | None = N
             not be on the board.
     """
     folder, out = Path(records_dir), Path(out_dir)
-    files, known, today = _render(folder, out), tables.read_seasons(folder), _today()
+    known, today = tables.read_seasons(folder), _today()
+    shipped = {tracks.load(name).sha256 for name in tracks.names()}
     rows, waiting = list[Entry](), DataCheck(known)
     for path in records_in(folder):
         record = read(path)
         with _about(path):
             _consistent(record)
             admission.check_date(record, today)
+            if record.track.sha256 in shipped:
+                admission.check_file(record, out.resolve().parent)
         rows.append(Entry.of(record, path))
         waiting.add(record, path)
+    files = _render(folder, out)
     waiting.run(tell or _silently)
     _compared(rows)
     return [_place(out, name) for name in _drifted(out, files)]
@@ -156,9 +169,11 @@ def _written(records: Sequence[Record], folder: Path) -> list[Path]:
     try:
         for record in records:
             target = folder / record.track.name / record.filename
+            if target.exists():
+                raise RecordError(f"{target}: another record lies there under this one's name; remove or rename it.")
             write(record, target)
             targets.append(target)
-    except UnavailableError:
+    except (UnavailableError, RecordError):
         for target in targets:
             target.unlink(missing_ok=True)
         raise

@@ -120,10 +120,10 @@ class SharedStore(Store):
             return
         key = key_of(name)
         mark = self.root / _PENDING / f"{kind}.{key}"
-        super().put(kind, name, value)
-        with contextlib.suppress(OSError):  # of a disk that is full the entry itself would have said so
-            mark.parent.mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):  # of a disk that is full the entry itself says so
+            mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
+        super().put(kind, name, value)
         self.publish(place_of(kind, key), entry_of(name, value))
         mark.unlink(missing_ok=True)
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from lnbench.errors import RecordError
-from lnbench.files import parse_canonical
+from lnbench.files import parse_canonical, read_at_most
 from lnbench.protocol import sha256_json, unpack
 from lnbench.record.derived import derive, tables_of
 from lnbench.record.record import LARGEST, Record
 from lnbench.record.score_schema import Ends
 
+STRENGTH: Mapping[str, int] = {"steps": 50, "restarts": 1, "all_targets": 9, "queries": 500}
+"""The strong adversary's settings; see `lnbench.adversary.strong`."""
 DAMAGE = "damage"
 """What victims are attacked for beside the score: untargeted, at the smaller radius of a track that has one."""
 DEPTH = "k"
@@ -49,11 +51,13 @@ def read(path: Path, record: Record) -> AuditSummary:
         record: with its victims.
 
     Raises:
-        RecordError: if it is not an audit of this record, contradicts itself, or says that it made the record's victims
-            again and spares a point that was broken there.
+        RecordError: if it is not an audit of this record, contradicts itself, was made by another adversary, leaves
+            out a victim or a goal, or says that it made the record's victims again and spares a point broken there.
     """
+    if not path.is_file():
+        raise RecordError(f"{path}: expected a file.")
     try:
-        document = parse_canonical(path.read_bytes(), LARGEST)
+        document = parse_canonical(read_at_most(path, LARGEST), LARGEST)
     except OSError as error:
         raise RecordError(f"{path}: it cannot be read: {(error.strerror or str(error)).lower()}.") from None
     except RecordError as error:
@@ -71,6 +75,8 @@ def _summary(document: Any, record: Record) -> AuditSummary:
         raise RecordError(f"it is not the audit of the record {record.sha256[:12]}… beside it.")
     if document["sha256"] != sha256_json({k: v for k, v in document.items() if k not in ("run", "sha256")}):
         raise RecordError("its sha256 is not that of its contents.")
+    if document["strength"] != STRENGTH:
+        raise RecordError(f"strength: expected {dict(STRENGTH)}, as every audit has it.")
     fixed = bool(record.score.fixed_test_set)
     blocks = derive(record.track, _attacked(document, record), fixed_test_set=fixed)
     again, (survives, _) = blocks["score"], verdict(record, blocks)
@@ -87,9 +93,18 @@ def _summary(document: Any, record: Record) -> AuditSummary:
         same == total,
         again["drop_pp"],
         None if again["ci95_pp"] is None else (float(again["ci95_pp"][0]), float(again["ci95_pp"][1])),
-        recall.get("poisoned"),
-        recall.get("random"),
+        _share(recall.get("poisoned")),
+        _share(recall.get("random")),
     )
+
+
+def _share(value: Any) -> float | None:
+    """A share that an audit states, or None where it states none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise RecordError("detectability: expected shares from 0 to 1.")
+    return float(value)
 
 
 def verdict(record: Record, blocks: Mapping[str, Any]) -> tuple[bool, list[str]]:
@@ -151,7 +166,10 @@ def _attacked(document: Mapping[str, Any], record: Record) -> dict[str, Any]:
     for victim in changed["victims"]:
         key = victim["architecture"], victim["split"], victim["seed"], victim["arm"], victim.get("draw")
         points, at = victim["clean"]["source_points"], record.track.scored_index(victim["architecture"])
-        for goal, packed in attacked.pop(key)["bits"].items():
+        bits = attacked.pop(key)["bits"]
+        if bits.keys() != victim["bits"].keys():
+            raise RecordError(f"bits: expected those of {', '.join(victim['bits'])}, got {', '.join(bits) or 'none'}.")
+        for goal, packed in bits.items():
             before, flags = unpack(victim["bits"][goal], points), unpack(packed, points)
             if reproduced == victims and (before & ~flags).any():
                 raise RecordError("it spares a point that the record's own, weaker attack broke.")

@@ -1,14 +1,17 @@
 """Signatures under statements, made and checked by OpenSSH as git's are: a key and a list of who may sign.
 
 The list, `allowed_signers` beside the board's `seasons.toml`, has OpenSSH's own format (ssh-keygen(1), "ALLOWED
-SIGNERS"): one line a key, its owner's name in lower case with `-` for everything but letters and digits.
+SIGNERS"): one line a key, its owner's name in lower case with `-` for everything but letters and digits; a name with
+letters beyond a to z, or a long one, ends in the start of its hash.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import tempfile
+import unicodedata
 from pathlib import Path
 
 from lnbench.errors import ProtocolError, UnavailableError
@@ -17,15 +20,21 @@ NAMESPACE = "lnbench-statement"
 """What the signatures are for: one made for anything else is refused."""
 SIGNERS = "allowed_signers"
 """Name of the list."""
+_LONGEST = 40
+"""Characters of a name in the list, without its hash."""
 
 
 def principal(name: str) -> str:
-    """A person's name as the list has it.
+    """A person's name as the list has it: other people's names are other principals.
 
-    >>> principal("A. Reader")
-    'a-reader'
+    >>> principal("A. Reader"), principal("José")
+    ('a-reader', 'jos-d994e1d0')
     """
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "somebody"
+    folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    plain = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")
+    if plain and len(plain) <= _LONGEST and not any(c.isalnum() and not c.isascii() for c in folded):
+        return plain
+    return f"{plain[:_LONGEST]}-{hashlib.sha256(folded.encode()).hexdigest()[:8]}".strip("-")
 
 
 def sign(data: bytes, key: Path) -> str:

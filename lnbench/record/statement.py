@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -220,7 +221,7 @@ def check_against(statement: Statement, record: Record) -> None:
     victims = len(record.track.victims) * len(draws_of(record.track)) * size.splits * size.seeds
     if statement.cells > victims:
         raise RecordError(f"cells: expected at most the record's {victims} victims, got {statement.cells}.")
-    if _folded(statement.by) == _folded(record.poisoner.author):
+    if {_folded(statement.by), signature.principal(statement.by)} & _names(record.poisoner.author):
         raise RecordError(f"by: expected somebody other than the record's author, got {show(statement.by)}.")
 
 
@@ -251,6 +252,12 @@ def read_all(folder: Path) -> dict[str, tuple[Statement, ...]]:
             statement = dataclasses.replace(statement, verified=True)
         statements[statement.record] = (*statements.get(statement.record, ()), statement)
     return statements
+
+
+def _names(author: str) -> set[str]:
+    """The forms in which an author's field names one who signs: the whole field, and each of several people."""
+    people = [author, *re.split(r"[,;&/]|\band\b", author)]
+    return {form(person) for person in people if person.strip() for form in (_folded, signature.principal)}
 
 
 def _folded(name: str) -> str:

@@ -69,6 +69,7 @@ class Tables:
             if victim.reached and not (
                 len(victim.reached.targeted) == len(victim.reached.untargeted) == lengths[victim.architecture]
                 and all(max(degrees) <= victim.reached.eligible for degrees in _degrees(victim.reached))
+                and victim.reached.eligible <= track.data.train
             ):
                 raise RecordError(
                     f"what single flips reach of victim {victim.key} does not fit its curve or its flips."

@@ -27,6 +27,7 @@ from lnbench.evaluation.store import Store
 from lnbench.protocol import Streams, Track, arms_of, pack, sha256_json
 from lnbench.protocol.exactness import is_exact
 from lnbench.record import audits
+from lnbench.record.audits import STRENGTH
 from lnbench.record.derived import derive, rounded
 from lnbench.record.record import Record
 from lnbench.trust import detectability
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from lnbench.evaluation.cells import Trained
 
 SCHEMA = 1
-STRENGTH: Mapping[str, int] = {"steps": 50, "restarts": 1, "all_targets": 9, "queries": 500}
-"""The strong adversary's settings; see `lnbench.adversary.strong`."""
 GOALS = ("targeted", "untargeted")
 """What is attacked at the scored radius."""
 

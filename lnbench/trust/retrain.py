@@ -17,11 +17,9 @@ from lnbench.evaluation.plan import worker
 from lnbench.protocol import MATCHED, Track
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
+from lnbench.record.rounding import SHIFT_SD, most_apart
 from lnbench.trust.rerun import OnSplit, cells_of, streams_of
 
-_SHIFT_SD = math.sqrt(2) * 0.1
-"""Standard deviation of the difference of one victim's adversarial accuracy between two trainings that differ only in
-rounding, as bits in another environment do: σ of the seed and the residual together is measured as .06 to .1."""
 _ENOUGH = 12
 """Degrees of freedom from which on it is estimated from the victims trained again."""
 _Z_OF_CELL = 4.0
@@ -174,7 +172,7 @@ def _by_score(again: Sequence[_CellAgain]) -> tuple[Check, float]:
         sentence = f"{count} victims of {len(again)} cells differ; comparing the score takes more cells, of both arms."
         return Check("retrain", None, sentence), 0.0
     for cell in again:
-        mean, most = sum(cell.shifts) / len(cell.shifts), _Z_OF_CELL * _SHIFT_SD / math.sqrt(len(cell.shifts))
+        mean, most = sum(cell.shifts) / len(cell.shifts), most_apart(len(cell.shifts), _Z_OF_CELL)
         if abs(mean) > most:
             sentence = (
                 f"a cell of {len(cell.shifts)} victims, {cell.architecture} of arm {cell.arm}, has an adversarial "
@@ -183,7 +181,7 @@ def _by_score(again: Sequence[_CellAgain]) -> tuple[Check, float]:
             return Check("retrain", False, sentence), 0.0
     deviations = [(shift - sum(of_arm) / len(of_arm)) ** 2 for of_arm in shifts.values() for shift in of_arm]
     free = count - len(shifts)
-    deviation = math.sqrt(sum(deviations) / free) if free >= _ENOUGH else _SHIFT_SD
+    deviation = math.sqrt(sum(deviations) / free) if free >= _ENOUGH else SHIFT_SD
     error = deviation * math.sqrt(sum(1 / len(of_arm) for of_arm in drawn))
     less = sum(drawn[0]) / len(drawn[0]) - sum(drawn[1]) / len(drawn[1])
     power = NormalDist().cdf(RAISED_PP / 100 / error - Z) if error > 0 else 1.0

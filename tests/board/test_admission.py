@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +17,7 @@ from lnbench import data, record
 from lnbench.board import add, admission, build, check, load
 from lnbench.cli import cli
 from lnbench.errors import RecordError
+from lnbench.protocol import pack
 from lnbench.protocol import track as tracks
 from lnbench.record import seasons
 from lnbench.record.record import Record
@@ -325,3 +327,75 @@ def test_a_board_that_cannot_be_built_takes_nothing(board: Path) -> None:
     with pytest.raises(RecordError, match="it is not ranked"):
         put(board, factories.make(TRACK))
     assert not list((board / "records" / TRACK.name).glob("made_up-*"))
+
+
+@pytest.mark.parametrize("arm", ["clean", "random"])
+def test_no_environment_explains_an_arm_that_withstands_everything(
+    board: Path, arm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track = factories.small(12, 2)
+    factories.ship(monkeypatch, tmp_path / "larger", track)
+    first = put(board, factories.make(track, name="first"))
+
+    def unbroken(victim: dict[str, Any]) -> None:
+        if victim["arm"] == arm:
+            victim["bits"]["targeted"] = pack(np.zeros(victim["clean"]["source_points"], bool))
+            victim["broken"]["targeted"] = [0] * len(victim["broken"]["targeted"])
+            victim["clean"]["source_to_target"] = 0
+
+    elsewhere = {"id": "anything at all", "parts": {}}
+    made = factories.make(track, name="other", source="# other\n", change=unbroken, environment=elsewhere)
+    words = f"are not those of {first.name}: targeted AA of .* on the {arm} arm is 100.0 % here"
+    with pytest.raises(RecordError, match=words):
+        put(board, made)
+
+
+def test_rounding_may_move_the_arms_of_another_environment(board: Path) -> None:
+    put(board, factories.make(TRACK, name="first"))
+
+    def rounded(victim: dict[str, Any]) -> None:
+        if victim["arm"] == "clean":
+            victim["clean"]["correct"] -= 1
+
+    elsewhere = {"id": "f" * 64, "parts": {"device": "cuda"}}
+    put(board, factories.make(TRACK, name="other", source="# other\n", change=rounded, environment=elsewhere))
+
+
+def test_a_row_called_as_another_file_of_the_repository_is_found_by_check(board: Path) -> None:
+    made = factories.make(TRACK, name="random_search")
+    put(board, made)
+    build(board / "records", board)
+    (board.parent / "attacks").mkdir()
+    (board.parent / "attacks" / "random_search.py").write_text("# the real one\n")
+    with pytest.raises(RecordError, match=f"{made.filename}: it is called random_search, and was made from another"):
+        check(board / "records", board)
+
+
+def test_nothing_is_written_over_another_record(board: Path) -> None:
+    made = factories.make(TRACK)
+    target = board / "records" / TRACK.name / made.filename
+    record.write(factories.make(TRACK, name="other", source="# other\n"), target)
+    before = target.read_bytes()
+    with pytest.raises(RecordError, match="another record lies there"):
+        put(board, made)
+    assert target.read_bytes() == before
+
+
+def test_figures_elsewhere_are_not_touched(board: Path, tmp_path: Path) -> None:
+    put(board, factories.make(TRACK))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "holiday.svg").write_text("<svg/>")
+    (board / "figures").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordError, match="figures is a link"):
+        build(board / "records", board)
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["holiday.svg"]
+
+
+def test_a_record_whose_blocks_do_not_follow_is_named_by_build(board: Path) -> None:
+    put(board, factories.make(TRACK))
+    document = copy.deepcopy(dict(factories.make(TRACK, name="broken", source="# broken\n").document))
+    document["score"]["per_architecture"] = {}
+    path = force(board, factories.rehashed(document))
+    for act in (build, check):
+        with pytest.raises(RecordError, match=f"{path.name}: its check"):
+            act(board / "records", board)

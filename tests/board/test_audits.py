@@ -72,6 +72,27 @@ def _too_few_counted(document: dict[str, Any]) -> None:
     document["reproduced"] = [1, 1]
 
 
+def _nothing_attacked(document: dict[str, Any]) -> None:
+    for victim in document["victims"]:
+        victim["bits"] = {}
+
+
+def _one_goal_less(document: dict[str, Any]) -> None:
+    del document["victims"][0]["bits"]["untargeted"]
+
+
+def _a_weak_adversary(document: dict[str, Any]) -> None:
+    document["strength"]["steps"] = 0
+
+
+def _more_found_than_there_are(document: dict[str, Any]) -> None:
+    document["detectability"]["recall"]["k"]["random"] = 9.99
+
+
+def _a_word_found(document: dict[str, Any]) -> None:
+    document["detectability"]["recall"]["k"]["poisoned"] = "all"
+
+
 def _nonsense(document: dict[str, Any]) -> None:
     document["victims"] = 3
 
@@ -85,6 +106,11 @@ def _nonsense(document: dict[str, Any]) -> None:
         (_one_victim_more, "it has victims that the record has not"),
         (_another_conclusion, "it does not say of the record's conclusion what its bits say"),
         (_too_few_counted, "it does not count the record's victims"),
+        (_nothing_attacked, "bits: expected those of targeted, untargeted, got none"),
+        (_one_goal_less, "bits: expected those of targeted, untargeted, got targeted"),
+        (_a_weak_adversary, "strength: expected .*'steps': 50"),
+        (_more_found_than_there_are, "detectability: expected shares from 0 to 1"),
+        (_a_word_found, "detectability: expected shares from 0 to 1"),
         (_nonsense, "it is not an audit as `lnbench audit` writes them"),
     ],
 )
@@ -125,3 +151,8 @@ def test_a_changed_file_is_not_what_it_was(made: Record, tmp_path: Path) -> None
     path.write_bytes(canonical_json({}))
     with pytest.raises(RecordError, match="not an audit"):
         audits.read(path, made)
+
+
+def test_what_is_no_file_is_no_audit(made: Record) -> None:
+    with pytest.raises(RecordError, match="/dev/zero: expected a file"):
+        audits.read(Path("/dev/zero"), made)

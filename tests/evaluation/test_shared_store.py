@@ -222,3 +222,21 @@ def test_a_real_s3_server_and_its_outage(bucket: Any, tmp_path: Path) -> None:
 
 def test_patience_is_long_enough_for_half_a_minute() -> None:
     assert shared_store.PATIENCE > 60
+
+
+def test_what_is_killed_between_cache_and_address_is_published_later(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Store.put
+
+    def killed(store: Store, *arguments: Any) -> None:
+        whole(store, *arguments)
+        raise SystemExit(137)
+
+    files = Moody()
+    monkeypatch.setattr(Store, "put", killed)
+    with pytest.raises(SystemExit):
+        SharedStore(address, tmp_path / "here", files).put("cells", NAME, VALUE)
+    monkeypatch.setattr(Store, "put", whole)
+    again = SharedStore(address, tmp_path / "here", files)
+    assert again.keys("cells") == {key_of(NAME)} and list((again.root / "pending").iterdir()) == []

@@ -25,6 +25,13 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_other_people_are_other_principals() -> None:
+    names = ["Jos", "José", "李雷", "田中", "Ω", "Ada B.", "Ada C.", "a" * 41 + "b", "a" * 41 + "c"]
+    found = [signature.principal(name) for name in names]
+    assert len(set(found)) == len(names) and all(name.isascii() and name == name.lower() for name in found)
+    assert signature.principal("JOSÉ") == signature.principal("Jose\u0301") == signature.principal("josé ")
+
+
 @needs_ssh
 def test_a_signature_is_of_these_bytes_by_this_person(keys: Path) -> None:
     made = signature.sign(b"statement", keys / "ada")

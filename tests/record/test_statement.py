@@ -59,6 +59,15 @@ def test_nobody_verifies_their_own_row() -> None:
     assert signed(own, by="Bob")["by"] == "Bob"
 
 
+@pytest.mark.parametrize("name", ["Jane-Doe", "Jane Doe.", "jane_doe", "A. Reader"])
+def test_an_author_signs_under_no_other_spelling(name: str) -> None:
+    """The key would be theirs all the same: the list has one name for all of these."""
+    poisoner = {**factories.make(factories.small(2, 1)).document["poisoner"], "author": "Jane Doe and A. Reader"}
+    own = factories.make(factories.small(2, 1), poisoner=poisoner)
+    with pytest.raises(ProtocolError, match="the record's author"):
+        signed(own, by=name)
+
+
 @pytest.mark.parametrize(
     "change",
     [
