@@ -329,23 +329,25 @@ def test_a_board_that_cannot_be_built_takes_nothing(board: Path) -> None:
     assert not list((board / "records" / TRACK.name).glob("made_up-*"))
 
 
-@pytest.mark.parametrize("arm", ["clean", "random"])
-def test_no_environment_explains_an_arm_that_withstands_everything(
-    board: Path, arm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("arm", "all_broken", "shown"), [("clean", True, "0.0"), ("random", False, "100.0")])
+def test_no_environment_explains_an_arm_far_from_the_other_rows(
+    board: Path, arm: str, all_broken: bool, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    track = factories.small(12, 2)
+    track = factories.small(6, 2)
     factories.ship(monkeypatch, tmp_path / "larger", track)
     first = put(board, factories.make(track, name="first"))
 
-    def unbroken(victim: dict[str, Any]) -> None:
+    def invented(victim: dict[str, Any]) -> None:
         if victim["arm"] == arm:
-            victim["bits"]["targeted"] = pack(np.zeros(victim["clean"]["source_points"], bool))
-            victim["broken"]["targeted"] = [0] * len(victim["broken"]["targeted"])
+            points = victim["clean"]["source_points"]
+            for goal in ("targeted", "untargeted"):
+                victim["bits"][goal] = pack(np.full(points, all_broken))
+                victim["broken"][goal] = [points * all_broken] * len(victim["broken"][goal])
             victim["clean"]["source_to_target"] = 0
 
     elsewhere = {"id": "anything at all", "parts": {}}
-    made = factories.make(track, name="other", source="# other\n", change=unbroken, environment=elsewhere)
-    words = f"are not those of {first.name}: targeted AA of .* on the {arm} arm is 100.0 % here"
+    made = factories.make(track, name="other", source="# other\n", change=invented, environment=elsewhere)
+    words = f"are not those of {first.name}: targeted AA of .* on the {arm} arm is {shown} % here"
     with pytest.raises(RecordError, match=words):
         put(board, made)
 
