@@ -14,10 +14,12 @@ from markupsafe import Markup
 
 from lnbench.board import figures
 from lnbench.errors import RecordError, UnavailableError
-from lnbench.evaluation.matrix import KNOWING
+from lnbench.evaluation import matrix
+from lnbench.evaluation.matrix import KNOWING, Pair
 from lnbench.files import write_atomically
 from lnbench.protocol import canonical_json
 from lnbench.record import defence
+from lnbench.record.defence import DefenceRecord
 from lnbench.text import cell, interval, plain, points, replicates, share
 
 NAME = "README.md"
@@ -26,6 +28,8 @@ CHEAP = 1.5
 CLEAN_PP = 1.0
 """And if clean accuracy on clean labels falls by at most so many points."""
 _WHO_KNOWS = "an attacker who knows it"
+_KNOWERS = ("knowing_search", "knowing_labels")
+"""The attacks of one who knows the defence; a document calls both by the first's name."""
 
 
 def write(document: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -56,26 +60,49 @@ def drifted(folder: Path) -> list[Path]:
     """The files of a folder that are not what its documents say, and the records that do not say what these do.
 
     A document's number is right if the pair's record is there, has the hash that the document names, and says what
-    follows from its own victims. Raises as `read_all`.
+    follows from its own victims; the rest of the document has to be what these records give. Raises as `read_all`.
     """
     documents = read_all(folder)
     wrong = [folder / name for name, data in _files(documents).items() if not _is(folder / name, data)]
     for document in documents:
+        track = document["track"]["name"]
+        pairs, missing = list[Pair](), list[Path]()
         for pair in document["pairs"]:
-            path = records_of(folder, document["track"]["name"]) / str(pair.get("record"))
-            if "record" in pair and not _says(path, pair):
-                wrong.append(path)
+            path, record = records_of(folder, track) / str(pair.get("record")), None
+            if "outcome" in pair or "record" in pair:
+                record = _record(path, pair)
+                missing += [path] if record is None else []
+            pairs.append(Pair(pair["defence"], pair["attack"], record, str(pair.get("error", ""))))
+        wrong += missing
+        if not missing and not _follows(document, pairs):
+            wrong.append(folder / f"{track}.json")
     return wrong
 
 
-def _says(path: Path, pair: Mapping[str, Any]) -> bool:
-    """Whether the record in a file is sound and the one that a pair was taken from."""
+def _record(path: Path, pair: Mapping[str, Any]) -> DefenceRecord | None:
+    """The record in a file, if it is sound and the one that a pair was taken from."""
     try:
         record = defence.read(path)
         outcome = record.document["outcome"]
-        return bool(record.sha256 == pair["sha256"] and record.derived == outcome == pair["outcome"])
-    except RecordError:
-        return False
+        same = record.sha256 == pair["sha256"] and record.derived == outcome == pair["outcome"]
+    except (RecordError, KeyError):
+        return None
+    return record if same else None
+
+
+def _follows(document: Mapping[str, Any], pairs: Sequence[Pair]) -> bool:
+    """Whether a document is what its pairs' records give, all names, sizes and costs included."""
+    records = [(pair, pair.record) for pair in pairs if pair.record is not None]
+    for pair, record in records:
+        attacks = {record.undefended.label} | ({KNOWING} if record.undefended.name in _KNOWERS else set())
+        if pair.defence != record.label or pair.attack not in attacks:
+            return False
+    if not records:
+        return True
+    sizes = {record.undefended.replication for _, record in records}
+    tracks = {record.undefended.track.sha256 for _, record in records}
+    made = matrix.document(pairs, records[0][1].undefended.track)
+    return len(sizes) == len(tracks) == 1 and canonical_json(made) == canonical_json(document)
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:

@@ -255,6 +255,16 @@ def test_an_attack_s_record_brings_its_own_splits(made: tuple[records.DefenceRec
         )
 
 
+def _is_refused(folder: Path) -> bool:
+    """Whether the document of a matrix cannot be read, or says what its records do not."""
+    from lnbench.board import defences as pages
+
+    try:
+        return bool({path.name for path in pages.drifted(folder)} & {"tiny.json", "none.json", "None"})
+    except RecordError:
+        return True
+
+
 def test_a_matrix_is_a_document_from_which_the_page_is_drawn(
     made: tuple[records.DefenceRecord, Store, list[str]], tmp_path: Path
 ) -> None:
@@ -279,6 +289,19 @@ def test_a_matrix_is_a_document_from_which_the_page_is_drawn(
     better["pairs"][0]["outcome"]["share_removed"] = 0.99
     pages.write(better, tmp_path)
     assert pages.drifted(tmp_path) == [place], "a number that the record does not have"
+    pages.write(document, tmp_path)
+    for change in (
+        lambda d: (d["pairs"][0].update(attack="second"), d.update(attacks=["second", "first"])),
+        lambda d: (d["pairs"][0].update(defence="another"), d["defences"][0].update(name="another")),
+        lambda d: d["pairs"][0].pop("record"),
+        lambda d: d["replication"].update(splits=5000),
+        lambda d: d["defences"][0].update(cost=0.01),
+        lambda d: d["pairs"].append({**d["pairs"][1], "outcome": d["pairs"][0]["outcome"], "record": "none.json"}),
+    ):
+        forged = copy.deepcopy(document)
+        change(forged)
+        (tmp_path / "tiny.json").write_bytes(canonical_json(forged))
+        assert _is_refused(tmp_path)
     pages.write(document, tmp_path)
     place.write_bytes(place.read_bytes()[:-30])
     assert pages.drifted(tmp_path) == [place], "a record that was cut"
