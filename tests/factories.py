@@ -74,6 +74,24 @@ def _load(t: Track, split: int, salt: str) -> data.Split:
     return _LOADED[name]
 
 
+def taking(source: str, parameters: Mapping[str, Any]) -> str:
+    """A source that has these parameters, with other values: the same text for all values of the same types."""
+    if not parameters or "class " in source:
+        return source
+    others = {int: -987, float: -987.5, str: "another", bool: False}
+    lines = [f"    {name}: {type(value).__name__} = {others[type(value)]!r}" for name, value in parameters.items()]
+    return "\n".join(
+        [
+            source,
+            "import lnbench",
+            "class Made(lnbench.Poisoner):",
+            *lines,
+            "    def poison(self, problem):",
+            "        ...\n",
+        ]
+    )
+
+
 def make(
     made_on: Track | None = None,
     *,
@@ -100,6 +118,7 @@ def make(
         parts: arguments of `record.assemble` to replace.
     """
     t = made_on or small()
+    source = taking(source, parameters or {})
     streams, rng = Streams(t.sha256, salt), np.random.default_rng(seed)
     r = t.replication
     splits, seeds = (r.quick_splits, r.quick_seeds) if quick else (r.splits, r.seeds)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from lnbench import data
 from lnbench.confusable import skeleton
-from lnbench.errors import DataError, RecordError
+from lnbench.errors import DataError, ProtocolError, RecordError, SubmissionError
+from lnbench.evaluation import submissions
 from lnbench.protocol import Streams, Track, canonical_json, sha256
 from lnbench.protocol import track as tracks
 from lnbench.protocol.data_spec import DataSpec
@@ -55,6 +56,23 @@ def check_file(record: Record, root: Path) -> None:
                     f"it is called {record.name}, and was made from another file than {folder}/{path.name}."
                 )
             return
+
+
+def check_parameters(record: Record) -> None:
+    """Raise RecordError if a record's parameters are not some that its source has, each with another value than there.
+
+    Otherwise one file made as many rows as one can think of names, and each would count in the others' corrections.
+    """
+    given = dict(record.parameters)
+    if not given:
+        return
+    try:
+        changed = submissions.of_source(record.name, record.poisoner.source, given).overrides
+    except (ProtocolError, SubmissionError) as error:
+        raise RecordError(f"its source does not take its parameters: {error}") from None
+    if changed != given:
+        same = ", ".join(sorted(given.keys() - changed.keys())) or "one"
+        raise RecordError(f"its parameters: expected those that differ from the source's own; {same} does not.")
 
 
 @dataclass(frozen=True)

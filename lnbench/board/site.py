@@ -78,6 +78,7 @@ def check(records_dir: str | Path, out_dir: str | Path, *, tell: Tell | None = N
             admission.check_date(record, today)
             if record.track.sha256 in shipped:
                 admission.check_file(record, out.resolve().parent)
+                admission.check_parameters(record)
         rows.append(Entry.of(record, path))
         waiting.add(record, path)
     files = _render(folder, out)
@@ -121,6 +122,7 @@ def add(
             _current(record)
             admission.check_date(record, today)
             admission.check_file(record, root)
+            admission.check_parameters(record)
         rows.append(Entry.of(record, path))
         waiting.add(record, path)
         records.append(record)

@@ -31,6 +31,18 @@ def load(name: str, parameters: Mapping[str, Any] | None = None, contract: Contr
     return submission
 
 
+def of_source(name: str, source: str, parameters: Mapping[str, Any]) -> Submission:
+    """The submission of this name and text with parameters set, all of which it has; it is read, not run.
+
+    Raises:
+        ProtocolError: if it has no such parameter of this type.
+        SubmissionError: if the text is not a submission's.
+    """
+    submission = Submission.from_bytes(f"{name}.py", source.encode(), parameters)
+    _ = submission.values
+    return submission
+
+
 def contract_of(name: str) -> Contract:
     """Which contract a file or bundled name is of, by the class that its text extends; a poisoner's in doubt.
 

@@ -401,3 +401,29 @@ def test_a_record_whose_blocks_do_not_follow_is_named_by_build(board: Path) -> N
     for act in (build, check):
         with pytest.raises(RecordError, match=f"{path.name}: its check"):
             act(board / "records", board)
+
+
+MINE = """import lnbench
+class Mine(lnbench.Poisoner):
+    share: float = 0.5
+    def poison(self, problem):
+        ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"seed": 1}, "its source does not take its parameters: .*seed"),
+        ({"share": 0.5}, "expected those that differ from the source's own; share does not"),
+        ({"share": "half"}, "its source does not take its parameters: .*share"),
+    ],
+)
+def test_a_row_has_no_parameters_but_its_sources(board: Path, parameters: dict[str, Any], words: str) -> None:
+    put(board, factories.make(TRACK, source=MINE, parameters={"share": 0.25}))
+    made = factories.make(TRACK, source=MINE, parameters=parameters, name="other")
+    with pytest.raises(RecordError, match=words):
+        put(board, made)
+    path = force(board, made)
+    with pytest.raises(RecordError, match=f"{path.name}: .*parameters"):
+        check(board / "records", board)

@@ -133,7 +133,7 @@ def test_worse_than_random_is_said(board: Path) -> None:
 
 def test_names_link_to_their_files(board: Path) -> None:
     filled(board)
-    (board.parent / "attacks" / "attack_1.py").write_text(factories.SOURCE)
+    (board.parent / "attacks" / "attack_1.py").write_text(factories.taking(factories.SOURCE, {"bucket": 1}))
     (board.parent / "attacks" / "attack_0.py").write_text(factories.SOURCE + "# another\n")
     text = page(board)
     assert r"[attack\_1(bucket=1)](../attacks/attack_1.py)" in text
@@ -347,8 +347,8 @@ HOSTILE: dict[str, Any] = {
 @pytest.fixture
 def hostile(board: Path) -> Path:
     made: Track = TRACK
-    first = factories.make(made)
-    poisoner = {**first.document["poisoner"], **HOSTILE, "parameters": {"p": MARKUP}}
+    first = factories.make(made, parameters={"p": MARKUP})
+    poisoner = {**first.document["poisoner"], **HOSTILE}
     run = {**first.document["run"], "command": "</code><script>", "device": "<i>"}
     put(board, factories.make(made, poisoner=poisoner, run=run))
     put(board, factories.make(made, name="other", seed=3))

@@ -26,7 +26,7 @@ def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     factories.ship(monkeypatch, tmp_path / "tracks", TRACK, DAMAGE)
     board = tmp_path / "repository" / "leaderboard"
     (board.parent / "attacks").mkdir(parents=True)
-    (board.parent / "attacks" / "attack_5.py").write_text(factories.SOURCE)
+    (board.parent / "attacks" / "attack_5.py").write_text(factories.taking(factories.SOURCE, {"x": ""}))
     for i in range(ROWS + 1):
         made = factories.make(TRACK, name=f"attack_{i}", effect=0.05 * i, seed=i, parameters={"x": f"<b>|{i}"})
         record.write(made, board / "records" / TRACK.name / made.filename)
