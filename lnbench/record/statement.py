@@ -212,8 +212,8 @@ def check_against(statement: Statement, record: Record) -> None:
     """Check a statement against the record that it is about.
 
     Raises:
-        RecordError: if it is about another record, claims more cells than the record has victims, or is signed by the
-            record's own author.
+        RecordError: if it is about another record, claims more cells than the record has victims or too few to have
+            seen every arm, or is signed by the record's own author.
     """
     if statement.record != record.sha256:
         raise RecordError(f"it is about the record {statement.record[:12]}…, this one is {record.sha256[:12]}….")
@@ -221,6 +221,11 @@ def check_against(statement: Statement, record: Record) -> None:
     victims = len(record.track.victims) * len(draws_of(record.track)) * size.splits * size.seeds
     if statement.cells > victims:
         raise RecordError(f"cells: expected at most the record's {victims} victims, got {statement.cells}.")
+    if statement.cells < (least := 2 * len(record.track.victims)):  # else one of them could all be invented
+        raise RecordError(
+            f"cells: expected at least {least}, one of the random and of the poisoned arm of each architecture, got "
+            f"{statement.cells}."
+        )
     if {_folded(statement.by), signature.principal(statement.by)} & _names(record.poisoner.author):
         raise RecordError(f"by: expected somebody other than the record's author, got {show(statement.by)}.")
 

@@ -111,7 +111,7 @@ def test_a_signature_by_a_key_that_the_board_knows_verifies_a_row(board: Path, t
     checks = [Check(name, True, "it holds.") for name in statement.NEEDED]
     key = tmp_path / "ada"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    words: dict[str, Any] = {"by": "Ada B.", "date": "2026-11-22", "cells": 1, "sandbox": "bubblewrap"}
+    words: dict[str, Any] = {"by": "Ada B.", "date": "2026-11-22", "cells": 4, "sandbox": "bubblewrap"}
     signed = statement.document(made, checks, **words, environment="e" * 64, version="0.1.0", key=key)
     path = statement.write(signed, made, board / "verifications")
     with pytest.raises(RecordError, match=r"its signature is not by a key that .*allowed_signers has for .*Ada B"):

@@ -263,3 +263,14 @@ def test_a_clock_that_is_a_day_ahead_is_no_reason_to_refuse(
                 parse(canonical_json(made.document))
         else:
             parse(canonical_json(made.document))
+
+
+def test_more_flips_than_there_are_points_are_refused_before_anything_counts_them() -> None:
+    """The referee would count to any number that a nearest neighbour's record states."""
+    path = next((Path(__file__).parents[2] / "leaderboard" / "records" / "digits-exact").glob("my_poisoner-*.json"))
+    document = json.loads(path.read_bytes())
+    for victim in document["victims"]:
+        if "reached" in victim:
+            victim["reached"]["eligible"] = 10**12
+    with pytest.raises(RecordError, match="does not fit its curve or its flips"):
+        _ = factories.rehashed(document).tables

@@ -119,6 +119,9 @@ def test_a_statement_is_checked_against_its_record(made: Record, tmp_path: Path)
     ada = factories.make(factories.small(2, 1), poisoner=author)
     forgeries: dict[str, dict[str, Any]] = {
         "cells: expected at most the record's 12 victims, got 19": {"cells": 19},
+        "cells: expected at least 4, one of the random and of the poisoned arm of each architecture, got 3": {
+            "cells": 3
+        },
         "by: expected somebody other than the record's author, got": {"by": "\uff41da  LOVELACE"},
         "it is about the record": {"record": "0" * 64},
     }
