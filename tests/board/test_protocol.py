@@ -14,9 +14,9 @@ from lnbench.poison import source
 from lnbench.protocol import Track
 from lnbench.protocol import track as tracks
 from lnbench.protocol.exactness import is_exact
-from lnbench.record import score
+from lnbench.record import audits, score
 from lnbench.record.flags import BAND
-from lnbench.trust import audit, retrain
+from lnbench.trust import retrain
 
 PAGE = Path(__file__).resolve().parents[2] / "leaderboard" / "PROTOCOL.md"
 TRACKS = [tracks.load(name) for name in sorted(tracks.names(), key=lambda name: (name != tracks.DEFAULT, name))]
@@ -73,8 +73,8 @@ def claims() -> list[str]:
         f"gets there, too, with {100 * _any_of(1000, PROOF):.0f} %",
         f"on its own splits with p below {_short(PROOF)}",
         f"(Welch's *t*, p below {_short(DOUBT)} after Holm)",
-        f"APGD of {audit.STRENGTH['steps']} steps on two losses and towards every target, PGD of twice the steps, and "
-        f"{audit.STRENGTH['queries']} queries of random search",
+        f"APGD of {audits.STRENGTH['steps']} steps on two losses and towards every target, PGD of twice the steps, and "
+        f"{audits.STRENGTH['queries']} queries of random search",
         "Version 0 of a track is not released",
     ]
 

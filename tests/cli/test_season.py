@@ -137,7 +137,7 @@ def again(monkeypatch: pytest.MonkeyPatch, *, retrained: bool = True, power: flo
     verdict = Check("retrain", retrained, "it holds." if retrained else "it differs.")
     monkeypatch.setattr(diagnosis, "mode", lambda: "bubblewrap")
     monkeypatch.setattr(rerun, "repoison", lambda *_, **__: Check("repoison", True, "it holds."))
-    monkeypatch.setattr(verification, "train_again", lambda *_, **__: retrain.Retraining(verdict, 3, power))
+    monkeypatch.setattr(verification, "train_again", lambda *_, **__: retrain.Retraining(verdict, 4, power))
 
 
 def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.Monke
     done = lnbench("verify", made, "--repoison", "--retrain", "1000000", "--sign", "A. Reader")
     assert done.exit_code == 0 and "verification: leaderboard/verifications/digits-9to0/made_up-" in done.stderr
     (stated,) = Path("leaderboard/verifications/digits-9to0").iterdir()
-    assert json.loads(stated.read_text())["cells"] == 3  # those that were trained, not those that were asked for
+    assert json.loads(stated.read_text())["cells"] == 4  # those that were trained, not those that were asked for
     assert lnbench("leaderboard", "build").exit_code == 0
     assert "| said by “A. Reader” |" in Path("leaderboard/README.md").read_text()
 
@@ -154,7 +154,7 @@ def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.Monke
 def test_nothing_is_signed_by_cells_too_few_to_find_a_forgery(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again(monkeypatch, power=0.79)
     assert lnbench("leaderboard", "add", made).exit_code == 0
-    done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader")
+    done = lnbench("verify", made, "--repoison", "--retrain", "4", "--sign", "A. Reader")
     assert done.exit_code == 2 and "with a probability of 79 %, and signing takes 80 %; train more cells" in done.stderr
     assert not Path("leaderboard/verifications").exists()
 
@@ -165,7 +165,7 @@ def test_a_key_makes_it_verified(made: Path, monkeypatch: pytest.MonkeyPatch) ->
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "key"], check=True)
     assert lnbench("leaderboard", "add", made).exit_code == 0
     assert lnbench("verify", made, "--key", "key").exit_code == 2
-    done = lnbench("verify", made, "--repoison", "--retrain", "3", "--sign", "A. Reader", "--key", "key")
+    done = lnbench("verify", made, "--repoison", "--retrain", "4", "--sign", "A. Reader", "--key", "key")
     assert done.exit_code == 0, done.stderr
     refused = lnbench("leaderboard", "build")
     assert refused.exit_code == 1 and "its signature is not by a key" in refused.stderr

@@ -42,7 +42,7 @@ def test_claims_stand_under_what_became_of_them(root: Path) -> None:
         "Holds": [f"- One. {link})"],
         "Does not hold": [f"- Two. {link})"],
         "Undecided, with the power that the tables below give": [f"- Three. {link})"],
-        "Void, since too few flips were memorised": [f"- Four. {link})"],
+        "Void, for the reason that the tables below give": [f"- Four. {link})"],
         "Held at a small size, and not at the thesis's own": [f"- Two. {link}, disagrees)"],
     }
 
