@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import factories
+from doors import force, put
 from lnbench import record
 from lnbench.board import add, build, check, load
 from lnbench.errors import RecordError, UnavailableError
@@ -38,21 +39,6 @@ def board(tmp_path: Path) -> Path:
     (tmp_path / "repository" / "attacks").mkdir(parents=True)
     (tmp_path / "repository" / "leaderboard" / "records").mkdir(parents=True)
     return tmp_path / "repository" / "leaderboard"
-
-
-def put(board: Path, made: Record) -> Path:
-    """A record on the board, through the front door."""
-    path = board.parent / "made.json"
-    record.write(made, path)
-    (added,) = add([path], board / "records")
-    return added
-
-
-def force(board: Path, made: Record) -> Path:
-    """A record in the folder, past the door."""
-    path = board / "records" / made.track.name / made.filename
-    record.write(made, path)
-    return path
 
 
 def filled(board: Path) -> Path:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import factories
+from doors import force, put
 from lnbench import record
-from lnbench.board import add, build, check
+from lnbench.board import build, check
 from lnbench.errors import RecordError
-from lnbench.record.record import Record
 
 TRACK = factories.small(2, 1)
 
@@ -24,20 +24,6 @@ def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "repository" / "leaderboard"
     (folder / "records").mkdir(parents=True)
     return folder
-
-
-def put(board: Path, made: Record) -> Path:
-    """A record on the board, through the front door."""
-    record.write(made, board.parent / "made.json")
-    (added,) = add([board.parent / "made.json"], board / "records")
-    return added
-
-
-def force(board: Path, made: Record) -> Path:
-    """A record in the folder, past the door."""
-    path = board / "records" / made.track.name / made.filename
-    record.write(made, path)
-    return path
 
 
 def test_a_row_called_as_another_file_of_the_repository_is_found_by_check(board: Path) -> None:

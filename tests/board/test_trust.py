@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 import factories
+from doors import force, put
 from lnbench import record
-from lnbench.board import add, build, levels, load
+from lnbench.board import build, levels, load
 from lnbench.errors import RecordError
 from lnbench.protocol import PUBLIC_SALT, canonical_json, own_salt, sha256
 from lnbench.record import seasons, statement
 from lnbench.record.consistency import Check
-from lnbench.record.record import Record
 
 TRACK = factories.small(2, 1)
 
@@ -29,20 +29,6 @@ def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     factories.ship(monkeypatch, tmp_path / "tracks", TRACK)
     (tmp_path / "leaderboard" / "records").mkdir(parents=True)
     return tmp_path / "leaderboard"
-
-
-def put(board: Path, made: Record) -> Path:
-    """A record on the board, through the front door."""
-    record.write(made, board.parent / "made.json")
-    (added,) = add([board.parent / "made.json"], board / "records")
-    return added
-
-
-def force(board: Path, made: Record) -> Path:
-    """A record in the folder, past the door."""
-    path = board / "records" / made.track.name / made.filename
-    record.write(made, path)
-    return path
 
 
 def test_a_closed_season_keeps_its_rows_and_takes_no_more(board: Path) -> None:
