@@ -360,4 +360,5 @@ def test_rounding_may_move_the_arms_of_another_environment(board: Path) -> None:
             victim["clean"]["correct"] -= 1
 
     elsewhere = {"id": "f" * 64, "parts": {"device": "cuda"}}
-    put(board, factories.make(TRACK, name="other", source="# other\n", change=rounded, environment=elsewhere))
+    added = put(board, factories.make(TRACK, name="other", source="# other\n", change=rounded, environment=elsewhere))
+    assert added.is_file() and len(load(board / "records").tables[0].rows) == 2
