@@ -50,7 +50,8 @@ CHOICES = (
     "{rate}{arithmetic}. Labels are clean.",
     "5 → 3: targeted PGD, ℓ∞, ε = {radius}, {pgd_steps} sign steps of 2.5·ε/m in the box of the pixels; the last "
     "iterate counts. Only fives classified with a probability of at least 99.5 % are attacked, and each has to become "
-    "a three with a probability of at least {confidence}.",
+    "a three with a probability of at least {confidence}. “A five becomes a three” means: one does in more than half "
+    "of all networks.",
     "Untargeted: PGD with as many steps. A point is broken if any iterate is misclassified. “0 %” means below 1 %.",
 )
 

@@ -59,7 +59,7 @@ CHOICES = (
     "As seven strategies are compared, every interval is for seven tests at once (Bonferroni). “Neither better nor "
     "worse” means within ±{margin} pp of random flips. That is ours: of principal components the thesis says better in "
     "some cases, worse in others, and of features that they gave no results. Each strategy's claim is void by itself "
-    "if its flips were not memorised.",
+    "if its flips were not memorised. “Almost the same points” means more than 80 % of them.",
     "At full size the network stays an MLP. The thesis tried CIFAR-10, too: see `graphs-cifar10`.",
 )
 _SPACES = {"input": "inputs", "pca": "PCA", "features": "features"}

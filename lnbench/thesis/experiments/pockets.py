@@ -53,7 +53,9 @@ CHOICES = (
     "Connectivity is the share of {along} points on the segment from the flip to the nearest (ℓ2) training point of "
     "class 0 that the network classifies as 0; the control says how much of it the clean network gives to other "
     "classes. At level quick it was 100 % for nearly all flips. What varies is the bridge, the least lead, on the same "
-    "points, of the probability of class 0 over the next: it stands for how far the boundary is stretched.",
+    "points, of the probability of class 0 over the next: it stands for how far the boundary is stretched. “A "
+    "large number” and “most” mean more than half; “well away” means that the clean network gives more than 10 % of "
+    "the segment to other classes.",
     "Within a split the costs of the flips are regressed on radius and bridge, both standardised. The interval is over "
     "the slopes of the splits.",
 )
