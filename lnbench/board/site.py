@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from lnbench.board import admission, exchange, export, figures, forest, markdown, page, readme, tables
@@ -96,6 +96,8 @@ def add(
 ) -> list[Path]:
     """Copy records into the folder of records as `<track>/<name>-<sha8>.json`, all or none. The board is built apart.
 
+    Where a run that was killed has written some of them, the same call again writes the rest.
+
     Args:
         submissions: a folder of files, in one of which each record's source must stand, byte for byte.
         tell: called with a sentence on records that could not be compared with the data.
@@ -128,8 +130,11 @@ def add(
         records.append(record)
     waiting.run(tell or _silently)
     tables.load(folder)  # a board that cannot be built is mended before anything comes onto it
-    _compared([*(Entry.of(read(path), path) for path in records_in(folder)), *rows])
-    return _written(records, folder)
+    there = {found.resolve() for record in records if (found := _same(record, folder)) is not None}
+    if len(there) == len(records):
+        there = set()  # nothing is left to write: the first is refused below
+    _compared([*(Entry.of(read(p), p) for p in records_in(folder) if p.resolve() not in there), *rows])
+    return _written(records, folder, there)
 
 
 def season_rows(records_dir: str | Path, name: str, salt: str) -> list[str]:
@@ -165,18 +170,27 @@ def _compared(rows: Sequence[Entry]) -> None:
             entries.add(entry)
 
 
-def _written(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write records into their folders; if one cannot be written, those before it are removed again."""
-    targets = list[Path]()
+def _same(record: Record, folder: Path) -> Path | None:
+    """Where a record lies in the folder already, as it is; None if it does not."""
+    target = folder / record.track.name / record.filename
+    return target if target.is_file() and read(target).sha256 == record.sha256 else None
+
+
+def _written(records: Sequence[Record], folder: Path, there: Collection[Path]) -> list[Path]:
+    """Write records into their folders but those that are there; if one fails, what was written is removed again."""
+    targets, written = list[Path](), list[Path]()
     try:
         for record in records:
             target = folder / record.track.name / record.filename
+            targets.append(target)
+            if target.resolve() in there:
+                continue
             if target.exists():
                 raise RecordError(f"{target}: another record lies there under this one's name; remove or rename it.")
             write(record, target)
-            targets.append(target)
+            written.append(target)
     except (UnavailableError, RecordError):
-        for target in targets:
+        for target in written:
             target.unlink(missing_ok=True)
         raise
     return targets

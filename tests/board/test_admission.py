@@ -294,6 +294,18 @@ def test_add_takes_all_or_none(board: Path) -> None:
     assert done.exit_code == 0 and done.stdout.count("added: ") == 2 and check(board / "records", board) == []
 
 
+def test_add_goes_on_where_a_killed_run_stopped(board: Path) -> None:
+    some = [factories.make(TRACK, name=name, source=f"# {name}\n") for name in ("first", "second", "third")]
+    paths = [file_of(board, made, f"{made.name}.json") for made in some]
+    add(paths[:1], board / "records")
+    added = add(paths, board / "records")
+    assert [path.name for path in added] == [made.filename for made in some]
+    assert len(load(board / "records").tables[0].rows) == 3
+    with pytest.raises(RecordError, match=r"first\.json: first from the same source is already there: first-"):
+        add(paths, board / "records")
+    assert len(load(board / "records").tables[0].rows) == 3
+
+
 def test_two_new_records_are_compared_with_each_other(board: Path) -> None:
     one = file_of(board, factories.make(TRACK, name="good"), "one.json")
     two = file_of(board, factories.make(TRACK, name="good", seed=1), "two.json")
