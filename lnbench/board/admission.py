@@ -7,6 +7,8 @@ of a season with the data.
 from __future__ import annotations
 
 import datetime
+import functools
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from lnbench.text import plain
 
 FIRST_DAY = "2026-01-01"
 """No record is older than lnbench."""
+_FORMER = Path(__file__).with_name("former_tracks.toml")
 _SHARED = ("clean", "random")
 """The arms that do not depend on the poisoner."""
 
@@ -36,6 +39,21 @@ _ERRORS = 5.0
 
 Tell = Callable[[str], None]
 """Called with a sentence on what could not be checked."""
+
+
+def check_track(record: Record) -> None:
+    """Raise RecordError unless a record's track ships or has shipped, as it is.
+
+    Any other would stand in the board's history under a track's name, made by whatever rules somebody wrote down.
+    """
+    own = record.track
+    if own.name in tracks.names() and tracks.load(own.name).sha256 == own.sha256:
+        return
+    if _former().get(own.name, {}).get(str(own.version)) != own.sha256:
+        raise RecordError(
+            f"it was run on {plain(own.name)} {own.sha256[:8]} (version {own.version}), which neither ships with "
+            f"lnbench nor is among the versions that did, in {_FORMER.name}."
+        )
 
 
 def check_date(record: Record, today: datetime.date) -> None:
@@ -153,6 +171,12 @@ class Entries:
             raise RecordError(f"its clean and random arms are not those of {first.path.name}: {apart}.")
         self._identities[entry.identity] = entry
         alike.append(entry)
+
+
+@functools.cache
+def _former() -> dict[str, dict[str, str]]:
+    """Track -> version -> SHA-256, of those in the board's history."""
+    return tomllib.loads(_FORMER.read_text(encoding="utf-8"))
 
 
 def _accuracies(record: Record) -> dict[tuple[str, str, str], tuple[float, int]]:

@@ -75,6 +75,7 @@ def check(records_dir: str | Path, out_dir: str | Path, *, tell: Tell | None = N
         record = read(path)
         with _about(path):
             _consistent(record)
+            admission.check_track(record)
             admission.check_date(record, today)
             if record.track.sha256 in shipped:
                 admission.check_file(record, out.resolve().parent)

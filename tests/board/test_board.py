@@ -19,7 +19,7 @@ import pytest
 import factories
 from doors import force, put
 from lnbench import record
-from lnbench.board import add, build, check, load
+from lnbench.board import add, admission, build, check, load
 from lnbench.errors import RecordError, UnavailableError
 from lnbench.protocol import Streams, Track, canonical_json
 from lnbench.record.record import Record
@@ -148,6 +148,18 @@ def test_rows_of_an_old_version_are_history(board: Path, monkeypatch: pytest.Mon
     assert text.index("attack\\_new") < text.index("## History") < text.index("attack\\_1")
     data = json.loads((board / "board.json").read_text())
     assert [len(data["tables"][0]["rows"]), len(data["history"][0]["rows"])] == [1, 3]
+
+
+def test_history_has_only_versions_that_shipped(board: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Otherwise a track with rules of one's own, under the name of a known one, would stand on the board unchecked."""
+    filled(board)
+    newer = factories.track(version=1, replication=dict(TRACK.document["replication"]))
+    factories.ship(monkeypatch, tmp_path / "newer", newer)
+    build(board / "records", board)
+    with pytest.raises(RecordError, match=rf"{TRACK.sha256[:8]} \(version 0\), which neither ships"):
+        check(board / "records", board)
+    monkeypatch.setattr(admission, "_former", lambda: {TRACK.name: {"0": TRACK.sha256}})
+    assert check(board / "records", board) == []
 
 
 def _unranked(made: Record) -> Record:
