@@ -154,7 +154,7 @@ def test_a_folder_without_a_list_is_said(tmp_path: Path) -> None:
 
 
 def test_every_track_is_either_made_here_or_by_the_gpu() -> None:
-    here = {"digits-9to0", "digits-exact", "digits-pairs", "mnist10k-9to0"}
+    here = {"digits-9to0", "digits-exact", "digits-pairs", "mnist-0v1", "mnist10k-9to0"}
     only_for_tests = {"cifar10jpeg-9to0", "cifar10n-9to1"}
     assert set(two_machines.GPU_TRACKS) | here | only_for_tests == {p.stem for p in SHIPPED.glob("*.toml")}
     assert not set(two_machines.GPU_TRACKS) & (here | only_for_tests)
