@@ -33,7 +33,8 @@ def render(board: Board, records: str, root: Path | None) -> str:
     environment.filters["path"] = _path
     return environment.get_template("README.md.jinja").render(
         board=board,
-        rows=lambda table: _rows(table, records, root),
+        first=lambda table: _first(table, records, root),
+        second=_second,
         flags=lambda table: sorted({flag for row in table.rows for flag in row.flags}),
         **{call.__name__: call for call in (title, about, meaning)},
     )
@@ -101,7 +102,8 @@ def _radii(track: Track, victim: VictimSpec) -> str:
     return f"{victim.name} (ε = {track.epsilon(victim):g}{times}{small})"
 
 
-def _rows(table: Table, records: str, root: Path | None) -> Markdown:
+def _first(table: Table, records: str, root: Path | None) -> Markdown:
+    """The table of what a row is ranked and trusted by."""
     columns: dict[str, Callable[[Row], str]] = {
         "rank": lambda row: ranks(row.ranks),
         "poisoner": lambda row: _poisoner(row, root),
@@ -115,10 +117,23 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         NETWORK_WORTH: lambda row: worth(row.network_worth),
         "beats random": lambda row: _verdict(row.beats_random, row.p_holm),
         "damage, pp": _damage,
-        "damage rank": lambda row: ranks(row.damage_ranks),
         "damages": lambda row: _verdict(row.damages, row.damage_p_holm),
-        "beats search": lambda row: row.above_search or "–",
+        "audit": audited,
+        "flags": lambda row: Markdown(", ").join(code(flag) for flag in row.flags) or "–",
+        "trust": lambda row: row.trust,
+        "record": lambda row: _LINK.format(row.record.sha256[:8], _path(f"{records}/{row.path}")),
+    }
+    return _table(table, columns)
+
+
+def _second(table: Table) -> Markdown:
+    """The table of everything else that is known of a row."""
+    columns: dict[str, Callable[[Row], str]] = {
+        "poisoner": lambda row: cell(row.record.label),
         "worst architecture": _worst,
+        "beats search": lambda row: row.above_search or "–",
+        "damage rank": lambda row: ranks(row.damage_ranks),
+        "damage below clean, pp": _below_clean,
         "audit, pp": audit,
         "found, %": found,
         "targeted AA c / r / p": lambda row: _arms(row, "adv_acc"),
@@ -126,28 +141,26 @@ def _rows(table: Table, records: str, root: Path | None) -> Markdown:
         "clean accuracy c / r / p": lambda row: _arms(row, "clean_acc"),
         "memorised r / p": lambda row: _arms(row, "memorised", ARMS[1:]),
         "trainings": lambda row: str(row.trainings),
-        "flags": lambda row: Markdown(", ").join(code(flag) for flag in row.flags) or "–",
-        "trust": lambda row: row.trust,
         "date": lambda row: row.record.started[:10],
-        "record": lambda row: _LINK.format(row.record.sha256[:8], _path(f"{records}/{row.path}")),
     }
-    if not any(row.own for row in table.rows):
-        del columns["own splits, pp"]
-    if not any(row.classes for row in table.rows):
-        del columns[CLASSES]
-    if not any(row.audit for row in table.rows):
-        del columns["audit, pp"], columns["found, %"]
-    for name, given in (
-        ("of the optimum, %", "optimal"),
-        ("worth random flips", "worth"),
-        (NETWORK_WORTH, "network_worth"),
-    ):
-        if all(getattr(row, given) is None for row in table.rows):
-            del columns[name]
-    if table.track.damage is None:
-        for name in ("damage, pp", "damage rank", "damages"):
-            del columns[name]
-    return grid(list(columns), [[show(row) for show in columns.values()] for row in table.rows])
+    return _table(table, columns)
+
+
+def _table(table: Table, columns: dict[str, Callable[[Row], str]]) -> Markdown:
+    """A table's rows, without the columns in which none of them says anything."""
+    known = {
+        "own splits, pp": any(row.own for row in table.rows),
+        CLASSES: any(row.classes for row in table.rows),
+        "of the optimum, %": any(row.optimal is not None for row in table.rows),
+        "worth random flips": any(row.worth is not None for row in table.rows),
+        NETWORK_WORTH: any(row.network_worth is not None for row in table.rows),
+        **dict.fromkeys(("audit", "audit, pp", "found, %"), any(row.audit for row in table.rows)),
+        **dict.fromkeys(
+            ("damage, pp", "damages", "damage rank", "damage below clean, pp"), table.track.damage is not None
+        ),
+    }
+    shown = {name: show for name, show in columns.items() if known.get(name, True)}
+    return grid(list(shown), [[show(row) for show in shown.values()] for row in table.rows])
 
 
 def _verdict(shown: str | None, p: float | None) -> Markdown:
@@ -179,6 +192,14 @@ def found(row: Row) -> Markdown:
     return Markdown("{} (random {})").format(share(row.audit.found), share(row.audit.found_random))
 
 
+def audited(row: Row) -> Markdown:
+    """Whether the record's conclusion holds under the strong adversary."""
+    if row.audit is None:
+        return Markdown("–")
+    shown = Markdown("holds" if row.audit.survives else "does not hold")
+    return shown if row.audit.reproduced else Markdown("{}, of victims that came out otherwise").format(shown)
+
+
 def optimal(row: Row) -> Markdown:
     """The share of the largest drop that any flips have on a nearest neighbour, in percent, with its interval."""
     if row.optimal is None or row.optimal.mean is None or row.optimal.ends is None:
@@ -196,13 +217,15 @@ def worth(rate: Exchange | None) -> Markdown:
 
 
 def _damage(row: Row) -> Markdown:
-    """The damage below random flips, and below clean labels."""
+    """The damage below random flips."""
     damage = row.record.score.damage
-    if not damage:
-        return Markdown("–")
-    return Markdown("{} {}; below clean {}").format(
-        points(damage.drop_pp), interval(damage.ci95_pp), points(damage.from_clean_pp)
-    )
+    return Markdown("{} {}").format(points(damage.drop_pp), interval(damage.ci95_pp)) if damage else Markdown("–")
+
+
+def _below_clean(row: Row) -> str:
+    """The damage below clean labels."""
+    damage = row.record.score.damage
+    return points(damage.from_clean_pp) if damage else "–"
 
 
 def _path(path: str) -> Markdown:
