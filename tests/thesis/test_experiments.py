@@ -226,8 +226,8 @@ def test_greedy_in_both_graphs_takes_what_is_high_in_both() -> None:
     first.add_edges_from([(1, i) for i in range(2, 8)] + [(2, i) for i in range(3, 7)])
     second = nx.relabel_nodes(first, {0: 3, 3: 0})
     one, other = (nx.to_numpy_array(graph, range(10)) for graph in (first, second))
-    picked = high_in_both(one, other, 2, np.random.default_rng(0))
-    assert set(picked) == {1, 2}, "0 leads the first graph, 3 the second; 1 and 2 are next in both"
+    picked, common = high_in_both(one, other, 2, np.random.default_rng(0))
+    assert set(picked) == {1, 2} and common >= 2, "0 leads the first graph, 3 the second; 1 and 2 are next in both"
 
 
 def test_features_of_a_flip_are_measured_from_the_unflipped_points() -> None:

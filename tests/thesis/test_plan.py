@@ -23,7 +23,7 @@ SHORT = {
     "fig10 clean",
     "fig11 shape",
     "fig13 many",
-    "pockets radius",
+    "fig09 spread",
     "fig15 growing",
     "fig16 near",
     "fig17 random",
