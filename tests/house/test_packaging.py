@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -51,6 +52,15 @@ def test_the_wheel_holds_the_package_the_attacks_and_the_template(wheel: zipfile
     expected |= {f"lnbench/_leaderboard/{name}" for name in ("board.json", "seasons.toml", "allowed_signers")}
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == expected | {"lnbench/_submissions/my_poisoner.py"}
+
+
+def test_the_readme_of_the_wheel_has_links_that_work_elsewhere(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    page = wheel.read(name).decode()
+    assert f"](https://github.com/lnbench/lnbench/blob/v{lnbench.__version__}/leaderboard/README.md)" in page
+    links = re.findall(r"\]\(([^)]+)\)|(?:src|srcset)=\"([^\"]+)", page)
+    assert len(links) > 20
+    assert [link for pair in links for link in pair if link and not link.startswith(("https://", "#"))] == []
 
 
 def test_the_board_in_the_wheel_is_read(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
