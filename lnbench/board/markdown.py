@@ -129,6 +129,7 @@ def _first(table: Table, records: str, root: Path | None) -> Markdown:
 def _second(table: Table) -> Markdown:
     """The table of everything else that is known of a row."""
     columns: dict[str, Callable[[Row], str]] = {
+        "rank": lambda row: ranks(row.ranks),
         "poisoner": lambda row: cell(row.record.label),
         "worst architecture": _worst,
         "beats search": lambda row: row.above_search or "–",
@@ -154,6 +155,7 @@ def _table(table: Table, columns: dict[str, Callable[[Row], str]]) -> Markdown:
         "of the optimum, %": any(row.optimal is not None for row in table.rows),
         "worth random flips": any(row.worth is not None for row in table.rows),
         NETWORK_WORTH: any(row.network_worth is not None for row in table.rows),
+        "beats search": any(row.above_search for row in table.rows),
         **dict.fromkeys(("audit", "audit, pp", "found, %"), any(row.audit for row in table.rows)),
         **dict.fromkeys(
             ("damage, pp", "damages", "damage rank", "damage below clean, pp"), table.track.damage is not None

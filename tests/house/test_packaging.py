@@ -60,6 +60,7 @@ def test_the_readme_of_the_wheel_has_links_that_work_elsewhere(wheel: zipfile.Zi
     assert f"](https://github.com/lnbench/lnbench/blob/v{lnbench.__version__}/leaderboard/README.md)" in page
     links = re.findall(r"\]\(([^)]+)\)|(?:src|srcset)=\"([^\"]+)", page)
     assert len(links) > 20
+    assert "href=" not in page and not re.search(r"^\[[^]]+\]:", page, re.MULTILINE), "links of other kinds"
     assert [link for pair in links for link in pair if link and not link.startswith(("https://", "#"))] == []
 
 

@@ -54,6 +54,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
     with torch.no_grad():
         parts = [victims.features(some.unsqueeze(0)).double() for some in torch.from_numpy(sample.inputs).split(1000)]
     spaces = torch.cat(parts, 1).numpy()
+    del parts
     untouched = networks.features(cell, clean_network, sample.inputs)
     predicted = networks.predicted(cell, victims, sample.inputs)
     flat = sample.inputs.reshape(len(sample.inputs), -1).astype(np.float64)
@@ -74,7 +75,7 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
                 pairs = zip(("flip", "clean"), (there, clean), kept, strict=True)
                 flips.append({name: [*place[at].tolist(), float(shares[i])] for name, place, shares in pairs})
                 flips[-1]["beyond"] = float((ours[i] > theirs).mean())
-                flips[-1]["times"] = float(ours[i] / np.median(theirs))
+                flips[-1]["times"] = float(ours[i] / max(np.median(theirs), 1e-12))
                 flips[-1]["before"] = float(before[i].mean())
         others.append(there[unflipped].mean(0).tolist())
     return {"flips": flips, "others": others, "sample": there[unflipped][:40].tolist()}
@@ -99,7 +100,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             "Networks memorise wrong labels by features very different from those of the points in the vicinity.",
             f"memorised flips that are very different from their vicinity (5 % of unflipped nines are, and "
             f"{np.mean(before) if before else 0:.1f} % of the same points in the clean network; half of the flips are "
-            f"more than {times:.1f} times as far from it as the median nine)",
+            f"more than {times:.1f} times as far from it as the median nine is from its own)",
             beyond,
             limit=MOST,
             unit="%",

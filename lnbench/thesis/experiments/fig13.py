@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.stats import mannwhitneyu
 from lnbench.thesis import drawing, images, networks, shared_networks
 from lnbench.thesis.experiment import Results, Settings, collect
 from lnbench.thesis.plan import Plan
-from lnbench.thesis.verdicts import DISAGREES, UNDECIDED, Verdict, above, interval, memorised, with_plan
+from lnbench.thesis.verdicts import DISAGREES, UNDECIDED, Verdict, above, interval, memorised, spread_of, with_plan
 from lnbench.victims import Victims, train
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ CHOICES = (
     "Which labels of MNIST are wrong is not known. So (1) another network is trained after {planted} random labels "
     "have been made wrong, and those that it memorises are sought (one that it does not is misclassified from the "
     "start, and would lie closest for that reason alone); and (2) of the closest points with the original labels those "
-    "are counted whose label a network that never saw them contradicts with a probability of at least {sure} (one "
-    "network for each of {folds} folds). That share, over the share of planted errors that they contradict, is an "
-    "upper limit of the label errors among them: it can refute the claim, and not confirm it. “Many” means one in "
-    "five; a limit above that leaves the claim undecided.",
+    "are taken of which a network that never saw them is sure, with a probability of at least {sure} (one network for "
+    "each of {folds} folds). The share whose label it contradicts is an upper limit of the label errors among them, if "
+    "a network that is sure knows a wrong label when it sees one, as it does of planted errors: it can refute the "
+    "claim, and not confirm it. “Many” means one in five; a limit above that leaves the claim undecided. (At level "
+    "quick the share was of all the closest points at first.)",
 )
 
 
@@ -101,18 +103,24 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """Planted errors among the closest points, and how many errors of MNIST's own there can be."""
     memorised_share = 100 * collect(results, "memorised")
     planted = settings["planted"] / settings["train"] * memorised_share
-    known = 100 * collect(results, "known")
-    limits = 100 * collect(results, "near").mean(1) / np.maximum(known / 100, 0.01)
-    near, far = interval(limits), 100 * collect(results, "far").mean()
+    sure = collect(results, "listed", "sure")[..., : settings["shown"]] >= settings["sure"]  # (split, class, shown)
+    of_sure = sure.sum((1, 2))
+    limits = (100 * collect(results, "near").sum(1) / of_sure.clip(1))[of_sure > 0]
     many = Verdict(
         "Many of MNIST's points closest to the boundary have a wrong label.",
-        DISAGREES if near[2] < 20 else UNDECIDED,
-        f"at most {near[0]:.1f} % [{near[1]:.1f}, {near[2]:.1f}] of the closest: networks that never saw them "
-        f"contradict {100 * collect(results, 'near').mean():.1f} % of these, {known.mean():.1f} % of planted errors, "
-        f"{far:.1f} % of the farthest and {100 * collect(results, 'all').mean():.1f} % of all",
-        *near,
-        len(results),
+        UNDECIDED,
+        f"networks that never saw them are sure of {100 * sure.mean():.0f} % of the closest",
+        n=len(limits),
     )
+    if len(limits) > 1:
+        mean, low, high = interval(limits)
+        known, far, everywhere = (100 * collect(results, name).mean() for name in ("known", "far", "all"))
+        evidence = (
+            f"{many.evidence}, and contradict {mean:.1f} % [{low:.1f}, {high:.1f}] of these; they contradict "
+            f"{known:.1f} % of planted errors, {far:.1f} % of the farthest points and {everywhere:.1f} % of all"
+        )
+        verdict = DISAGREES if high < 20 else UNDECIDED
+        many = replace(many, verdict=verdict, evidence=evidence, estimate=mean, low=low, high=high)
     return [
         above(
             "Not in the thesis: planted label errors are among the points closest to the boundary.",
@@ -128,7 +136,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             unit="%",
             plan=PLAN["nearer"],
         ),
-        with_plan(many, PLAN["many"], float(limits.std(ddof=1))),
+        with_plan(many, PLAN["many"], spread_of(limits)),
         memorised({"planted": memorised_share}, spared=(many.claim,)),
     ]
 
@@ -152,7 +160,7 @@ def draw(settings: Settings, results: Results) -> Figure:
             if marked:
                 axis.add_patch(Rectangle((30 * column, 30 * row), 29, 29, fill=False, color=drawing.POISONED))
     near.set_ylabel("label")
-    near.set_xlabel("blue: thousandths to the boundary;\nred: held-out networks contradict", fontsize=7.5)
+    near.set_xlabel("blue: distance, thousandths;\nred: held-out networks contradict", fontsize=7.5)
     planted = settings["planted"] / settings["train"]
     kinds = (
         ("planted errors\namong closest", collect(results, "among").tolist(), drawing.POISONED),
