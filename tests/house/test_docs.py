@@ -231,6 +231,15 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     mnist = {row.record.label: row.beats_random for row in facts.tables()["mnist10k-9to0"].rows}
     search = "matched_search(surrogates=16, victims=mlp)"
     assert [label for label, words in mnist.items() if words == "yes"] == [search]
+    (secret_mnist,) = (
+        t for t in facts.load(facts.RECORDS).tables if (t.track.name, t.season) == ("mnist10k-9to0", "2026c")
+    )
+    assert {row.record.label: row.beats_random for row in secret_mnist.rows} == {
+        **dict.fromkeys((search, "mean_matching", "my_poisoner"), "yes"),
+        "random_flip": "not shown",
+    }
+    public_mnist = {row.record.label: row.drop for row in facts.tables()["mnist10k-9to0"].rows}
+    assert all(row.drop > public_mnist[row.record.label] for row in secret_mnist.rows)
     alone = {name: _ends(facts.alone("mnist10k-9to0", search, name)) for name in ("mlp", "cnn", "cnn-reg")}
     assert alone["mlp"][0] > max(alone["cnn"][0], alone["cnn-reg"][0]) and alone["cnn-reg"][0] < 0
     assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0
