@@ -74,9 +74,11 @@ def falling(
     rises = any(interval(up, len(ups))[1] > margin for up in ups)
     verdict = AGREES if agrees else DISAGREES if down[2] <= 0 or rises else UNDECIDED
     low, high = (x[place] for place in shape_tests.pairs(len(x))[worst])
+    _, all_low, all_high = interval(ups[worst], len(ups))
     evidence = (
         f"{what}: falls by {_shown(down)} from the first to the last; the rise that may be largest, from {low:g} to "
-        f"{high:g}, is {_shown(interval(ups[worst]))}, against {margin:g}, {samples.shape[1]} replicates"
+        f"{high:g}, is {_shown(interval(ups[worst]))}, and for all {len(ups)} pairs at once "
+        f"[{all_low:.1f}, {all_high:.1f}], against {margin:g}, {samples.shape[1]} replicates"
     ).replace("-", "−")
     made = Verdict(claim, verdict, evidence, n=samples.shape[1])
     return with_plan(made, plan, max(spread_of(up) for up in ups))
@@ -97,20 +99,54 @@ def lowest(
         full: (x, replicate), points at each place.
         plan: of the difference of two places.
     """
-    replicates, others = samples.shape[1], len(x) - 1
-    fullest, least = int(full.mean(1).argmax()), int(samples.mean(1).argmin())
-    lead = np.delete(samples - samples[fullest], fullest, 0)
+    replicates, fullest = samples.shape[1], int(full.mean(1).argmax())
+    own = int((samples.argmin(0) == full.argmax(0)).sum())
+    names = (
+        f", {x[fullest]:g} is the fullest",
+        "the fullest",
+        f"; the two are the same in {own} of {replicates} splits",
+    )
+    return _lowest(claim, what, x, samples, fullest, names, plan)
+
+
+def lowest_at(claim: str, what: str, x: Sequence[float], samples: np.ndarray, place: int) -> Verdict:
+    """The claim is that a curve has its minimum at a place that is known beforehand; decided as by `lowest`.
+
+    Args:
+        what, x, samples: as for `lowest`.
+        place: index of the place.
+    """
+    names = ("", f"that at {x[place]:g}", f", {samples.shape[1]} replicates")
+    return _lowest(claim, what, x, samples, place, names, None)
+
+
+def _lowest(
+    claim: str,
+    what: str,
+    x: Sequence[float],
+    samples: np.ndarray,
+    place: int,
+    names: tuple[str, str, str],
+    plan: Plan | None,
+) -> Verdict:
+    """The verdict on a minimum at one place.
+
+    Args:
+        names: for the evidence: a remark on the place, its name, and what follows at the end.
+    """
+    others, least = len(x) - 1, int(samples.mean(1).argmin())
+    lead = np.delete(samples - samples[place], place, 0)
     rival = int(lead.mean(1).argmin())
-    agrees = bool(shape_tests.is_lowest(samples, fullest))
+    agrees = bool(shape_tests.is_lowest(samples, place))
     disagrees = any(interval(values, others)[2] < 0 for values in lead)
     verdict = AGREES if agrees else DISAGREES if disagrees else UNDECIDED
     mean, low, high = interval(lead[rival])
-    own = int((samples.argmin(0) == full.argmax(0)).sum())
+    remark, name, end = names
     evidence = (
-        f"{what}: the mean is lowest at {x[least]:g}, {x[fullest]:g} is the fullest; lowest of the others minus the "
-        f"fullest: {mean:+.1f} pp [{low:+.1f}, {high:+.1f}]; the two are the same in {own} of {replicates} splits"
+        f"{what}: the mean is lowest at {x[least]:g}{remark}; lowest of the others minus {name}: "
+        f"{mean:+.1f} pp [{low:+.1f}, {high:+.1f}]{end}"
     ).replace("-", "−")
-    made = Verdict(claim, verdict, evidence, mean, low, high, replicates)
+    made = Verdict(claim, verdict, evidence, mean, low, high, samples.shape[1])
     return with_plan(made, plan, max(spread_of(values) for values in lead))
 
 

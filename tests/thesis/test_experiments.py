@@ -18,7 +18,7 @@ from lnbench.protocol import Streams
 from lnbench.protocol.data_spec import DataSpec
 from lnbench.thesis import experiments, images, run
 from lnbench.thesis.experiment import settings_of
-from lnbench.thesis.experiments import fig08, graphs_cifar10
+from lnbench.thesis.experiments import fig06, fig08, graphs_cifar10
 from lnbench.thesis.experiments.bilevel import _adversarial_loss, _descended, _start
 from lnbench.thesis.experiments.features import distances, nearest, overlap
 from lnbench.thesis.experiments.fig03 import _class_zero as class_zero
@@ -289,6 +289,27 @@ def test_the_outer_gradient_is_that_of_finite_differences() -> None:
         step[0, i] = 1e-6
         wanted = (outer(y + step) - outer(y - step)) / 2e-6
         assert gradient[0, i].item() == pytest.approx(wanted.item(), rel=1e-3, abs=1e-6)
+
+
+def test_a_curve_is_judged_where_its_poisons_are_fitted_and_else_not_at_all() -> None:
+    rng, radii = np.random.default_rng(4), [0.0, 1.0, 2.0, 3.0, 4.0]
+    settings = {"radii": radii}
+
+    def result(arm: str, i: int | None) -> dict[str, Any]:
+        shape = {"adversarial": 0.9 if i is None else (0.9, 0.8, 0.5, 0.7, 0.9)[i], "natural": 0.99}
+        values = {name: (mean + rng.normal(0, 0.01, 12)).tolist() for name, mean in shape.items()}
+        share = 0.0 if arm == "pgd" and i is not None and i < unfitted else 1.0
+        return {"cell": {"arm": arm}, "result": {**values, "training": [1.0] * 12, "fitted": [share] * 12}}
+
+    found = {}
+    for unfitted in (0, 2, 3, 5):
+        results = [result(arm, i) for arm in ("opposite", "third", "pgd") for i in (None, *range(len(radii)))]
+        found[unfitted] = fig06.verdicts(settings, results)
+    of_pgd = {unfitted: [v for v in verdicts if "PGD" in v.claim] for unfitted, verdicts in found.items()}
+    assert [[v.verdict for v in verdicts].count("void") for verdicts in of_pgd.values()] == [0, 0, 1, 3]
+    assert [verdicts[0].verdict for verdicts in of_pgd.values()] == ["agrees", "disagrees", "void", "void"]
+    assert "at r of 2 to 4, where the poisons are fitted" in of_pgd[2][0].evidence
+    assert "r of 3, 4:" in of_pgd[3][1].evidence and all(v.verdict != "void" for v in found[5] if "PGD" not in v.claim)
 
 
 def test_the_last_layers_norm_is_what_the_axis_says() -> None:

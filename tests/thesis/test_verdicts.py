@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from scipy import stats
 
 from lnbench.thesis import shape_tests
 from lnbench.thesis.plan import GUESS, Plan
-from lnbench.thesis.shapes import falling, lowest, valley
+from lnbench.thesis.shapes import falling, lowest, lowest_at, valley
 from lnbench.thesis.verdicts import (
     AGREES,
     DISAGREES,
@@ -183,6 +184,25 @@ def test_the_minimum_is_at_the_fullest_place_or_it_is_not() -> None:
         assert verdict.verdict == expected
     at_once = lowest("", "AA", range(1, 5), np.array([9, 6, 2, 5])[:, None] + noise, full)
     assert "3 is the fullest" in at_once.evidence and "in 12 of 12 splits" in at_once.evidence
+
+
+def test_the_minimum_is_at_a_place_known_beforehand_or_it_is_not() -> None:
+    noise = np.random.default_rng(7).normal(0, 1, (4, 12))
+    curves = {AGREES: [2, 6, 5, 9], DISAGREES: [6, 9, 5, 2], UNDECIDED: [2, 9, 2.2, 5]}
+    for expected, curve in curves.items():
+        verdict = lowest_at("the first is the least", "drop", range(4), np.array(curve)[:, None] + noise, 0)
+        assert verdict.verdict == expected
+        assert "lowest of the others minus that at 0:" in verdict.evidence and verdict.n == 12
+
+
+def test_a_rise_says_its_interval_for_one_pair_and_for_all_that_decide() -> None:
+    """The one that is shown first may be above the margin while the claim is undecided."""
+    curve = np.array([9.0, 4.0, 7.0])[:, None] + np.random.default_rng(2).normal(0, 2.2, (3, 12))
+    verdict = falling("it falls", "AA", range(3), curve, margin=1.0)
+    alone, together = re.findall(r"\[(−?[\d.]+), (−?[\d.]+)\]", verdict.evidence)[1:]
+    assert verdict.verdict == UNDECIDED and "for all 3 pairs at once" in verdict.evidence
+    low, high, all_low, all_high = (float(end.replace("−", "-")) for end in (*alone, *together))
+    assert all_low < 1 < low < high < all_high
 
 
 def test_a_fullest_place_that_only_beats_the_mean_of_the_others_is_not_the_minimum() -> None:

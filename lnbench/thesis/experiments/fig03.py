@@ -27,6 +27,7 @@ CHOICES = (
     "figure says so if neither is there.",
     "The budgets in ℓ∞: ε = {budgets[mnist]} for MNIST, as in the thesis, and {budgets[cifar10]} (8/255) for "
     "CIFAR-10, for which the thesis names none. γ of the class graphs runs over the whole range of distances.",
+    "The figure shows MNIST; §4.1 says the same of CIFAR-10.",
     "“Far larger” means that the nearest neighbour of the median point is farther than twice the budget. It was first "
     "tested on the smallest of all distances, which at level full is one pair of millions: by that test the claim "
     "about MNIST agreed at level quick and does not at level full, where that pair is 1.96 budgets apart.",
@@ -73,15 +74,15 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """The distances against the budget, and what they make of class graphs, for each data set."""
     verdicts = []
     for data, (linf, l2) in _by_norm(settings, results).items():
-        name, whose = _NAMES[data], "" if data == "mnist" else "Not in the thesis: "
+        name = _NAMES[data]
         if linf.get(ABSENT):
-            claim = f"{whose}{name}: the distances are far larger than the budget."
+            claim = f"{name}: the distances are far larger than the budget."
             verdicts.append(Verdict(claim, UNDECIDED, f"{name} is not on this machine"))
             continue
         name, budget = _NAMES[linf["source"]], settings["budgets"][data]
         verdicts += [
             Verdict(
-                f"{whose}{name}: the distances are far larger than the budget of {budget:g}.",
+                f"{name}: the distances are far larger than the budget of {budget:g}.",
                 AGREES if linf["median_nearest"] > 2 * budget else DISAGREES,
                 f"the median point has its nearest neighbour at {linf['median_nearest']:.3f} in ℓ∞; the smallest of "
                 f"{linf['count']:,} distances is {linf['smallest']:.3f}, {linf['within_budget']} are within {budget:g}",

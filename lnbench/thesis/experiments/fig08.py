@@ -76,6 +76,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     by_norm = 100 * fitted[1:][near].mean(0)  # (norm, seed)
     mean, left, right = interval(by_norm[0])
     shares = ", ".join(f"{norm:g}: {share:.0f} %" for norm, share in zip(norms, by_norm.mean(1), strict=True))
+    beyond = f"; {100 * fitted[1:, 0].mean():.0f} % of all at the lowest norm, at r up to {away[-1]:g}"
     return [
         above(
             "The higher the last layer's spectral norm, the lower the adversarial accuracy.",
@@ -91,7 +92,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
         Verdict(
             "Networks of a low norm do not memorise poisons nearer than 2.8 to the mean.",
             stays_below(left, right, 50),
-            f"fitted at r < 2.8 and the lowest norm: {mean:.0f} % [{left:.0f}, {right:.0f}]; by norm {shares}",
+            f"fitted at r < 2.8 and the lowest norm: {mean:.0f} % [{left:.0f}, {right:.0f}]; by norm {shares}{beyond}",
             mean,
             left,
             right,

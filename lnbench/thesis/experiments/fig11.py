@@ -30,7 +30,8 @@ CHOICES = (
     *images.CHOICES,
     images.UNTARGETED,
     epsilon.RULE,
-    "§4.9.2 shows figure 11 and says nothing about it; the claim is that of §4.10.3 about the same points.",
+    "§4.9.2 shows figure 11 and says nothing about it, so that no claim here is the thesis's own; that the fall grows "
+    "with the distance is what §4.10.3 says of the same points and of figure 15.",
     "Only zeros and ones are drawn; the network has two outputs, and a flip goes to the other class.",
     "The distance of a point is the number of steps of .01 of the unbounded untargeted attack on one clean network, "
     "at most {most}. Along it each class is cut into {buckets} bins of equal size. A set has {flips} flips from one "
@@ -68,7 +69,8 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     places = np.arange(1, len(aa) + 1)
     claims = [
         above(
-            "On average over the bins, flips farther from the boundary lower the adversarial accuracy more.",
+            "Not in the thesis: on average over the bins, flips farther from the boundary lower the adversarial "
+            "accuracy more.",
             "fall of AA per bin, least squares",
             -np.polyfit(places, aa, 1)[0],
             plan=PLAN["trend"],

@@ -46,7 +46,7 @@ CHOICES = (
     "classes together: here {buckets} of equal width, between the 5 % and the 95 % quantile. Sets of flips "
     "from each range: {draws} (one with too few points takes those nearest to it, too); random sets: {randoms}.",
     "That flips closer to the boundary do less was first tested on the nearest range against random flips, and agreed "
-    "at level quick; “only grows” means that no range lies 3 pp above a nearer one. This agreed by an earlier test, "
+    "at level quick; “grows” means that no range lies 3 pp above a nearer one. This agreed by an earlier test, "
     "which looked at the rise after the minimum alone; so did the toy set's minimum, against the mean of the other "
     "ranges.",
     "The item on the toy set is empty in the thesis. Here: {toy[splits]} draws of D(d = {toy[d]}, µ√d = "
@@ -86,7 +86,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
         fall = -np.polyfit(np.arange(len(aa)), aa, 1)[0]
         claims = [
             "the closer the flips are to the boundary, the less the adversarial accuracy falls.",
-            "farther from the boundary the impact only grows.",
+            "farther from the boundary the impact grows.",
             "the minimum is where most of the training points lie.",
         ]
         ours, plan = kind == _TOY, {} if kind == _TOY else PLAN

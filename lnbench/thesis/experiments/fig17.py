@@ -79,7 +79,7 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             plan=PLAN["shape"],
         ),
         above(
-            "The nearest flips do less than random ones.",
+            "Not in the thesis: the nearest flips do less than random ones.",
             "AA, nearest bucket minus random",
             aa[0] - random,
             plan=PLAN["nearest"],

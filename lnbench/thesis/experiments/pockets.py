@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "MNIST, 9 → 0: what each memorised flip costs, beside its pocket radius and its bridge to the target class"
-THESIS = "§4.10, figure 12"
+THESIS = "§4.8–§4.10, figure 12"
 QUICK = {
     **images.QUICK,
     "test": 150,

@@ -22,6 +22,8 @@ FULL = {**QUICK, "trials": 40000}
 CHOICES = (
     "The theorem is restated with pairwise disjoint outer balls, n ≥ |ζ|, and labels that are wrong with probability "
     "η.",
+    "The thesis leaves the proof out. Ours goes through an event: every inner ball holds exactly one draw, with a "
+    "wrong label, and no other draw lies in an outer ball.",
     "On the line there are |ζ| balls with R = 2r, inner mass c_in = {c_in} and outer mass c_ceil = c_total = {c_ceil} "
     "in all. η = {eta} is large so that the event happens often enough to be counted.",
     "C is one-nearest-neighbour, which gives a wrong label up to half the distance to the nearest training point of "
@@ -72,22 +74,23 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     printed = theorems.overlapping_bound(20, 1000)
     return [
         Verdict(
-            "The event has probability n!/(n−k)!·(ηc_in/k)^k·(1−c_ceil)^{n−k} (exactly, for these masses).",
+            "Not in the thesis: the event has probability n!/(n−k)!·(ηc_in/k)^k·(1−c_ceil)^{n−k} (exactly, for these "
+            "masses).",
             DISAGREES if missed else AGREES,
             f"inside the joint 99 % Clopper–Pearson limits for {len(results) - len(missed)} of {len(results)} pairs "
             f"(|ζ|, n)" + (f"; not for {', '.join(missed)}" if missed else ""),
             n=len(results),
         ),
         always(
-            "If the event happens, R_Adv ≥ c_total for every radius above R + r − τ.",
+            "Not in the thesis: if the event happens, R_Adv ≥ c_total for every radius above R + r − τ.",
             "critical radius above R + r − τ",
             sum(r > 1 + 1e-6 for r in ratios),
             len(ratios),
         ),
         Verdict(
-            "The closed form with √(2π|ζ|) is a lower bound of that probability.",
+            "The closed form with √(2π|ζ|) bounds the probability of R_Adv ≥ c_total from below.",
             AGREES if most <= 1 else DISAGREES,
-            f"closed form / exact at most {most:.3f} over {len(results)} pairs (|ζ|, n)",
+            f"closed form / exact probability of the event at most {most:.3f} over {len(results)} pairs (|ζ|, n)",
             n=len(results),
         ),
         Verdict(
