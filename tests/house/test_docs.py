@@ -209,9 +209,9 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     (audited_mnist,) = (row for row in facts.tables()["mnist10k-9to0"].rows if row.audit is not None)
     assert audited_mnist.record.label == "my_poisoner" and audited_mnist.audit is not None
     assert audited_mnist.audit.survives and audited_mnist.audit.ci95_pp and audited_mnist.audit.drop_pp is not None
-    low, high = (f"{end:+.1f}".replace("-", "−") for end in audited_mnist.audit.ci95_pp)
+    ends = ", ".join(f"{end:+.1f}".replace("-", "−") for end in audited_mnist.audit.ci95_pp)
     findings = " ".join((ROOT / "docs" / "findings.md").read_text(encoding="utf-8").split())
-    assert f"becomes {audited_mnist.audit.drop_pp:+.1f} [{low}, {high}]" in findings
+    assert f"becomes {audited_mnist.audit.drop_pp:+.1f} [{ends}]" in findings
     edge = digits[buckets[0]].audit
     assert edge is not None and edge.ci95_pp is not None and edge.ci95_pp[1] < 0
     drawn_found = float(facts.found("digits-9to0", "random_flip", "random"))
