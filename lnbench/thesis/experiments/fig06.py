@@ -47,6 +47,8 @@ CHOICES = (
     "PGD training: untargeted PGD of {inner_steps} steps at ε = {inner_epsilon} replaces every batch, for as many "
     "optimiser steps as without it (the thesis doubts that its own comparison is fair).",
 )
+Array = np.ndarray
+ByArm = dict[str, Array]
 _ARMS = {
     "opposite": "opposite class",
     "third": "third class",
@@ -90,31 +92,41 @@ def measure(cell: dict[str, Any], report: Callable[[float], None]) -> dict[str, 
 
 def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """The shape of each curve, differences between them, and whether the poisons are fitted."""
-    radii = settings["radii"]
     aa, natural, fitted = (
         {arm: 100 * np.array(_curve(results, arm, name)[1:]) for arm in _ARMS}
         for name in ("adversarial", "natural", "fitted")
     )
     fits = {arm: np.flatnonzero([enough(share) for share in fitted[arm].mean(1)]) for arm in _ARMS}
-    both = np.intersect1d(fits["third"], fits["pgd"])
-    training = 100 * np.array([_curve(results, arm, "training")[1:] for arm in _ARMS])
-    whole = (training > 99.999).mean()
-    by_arm = ", ".join(
-        f"{name} {100 * (t > 99.999).mean():.0f} %" for name, t in zip(_ARMS.values(), training, strict=True)
-    )
-    near = [float(fitted[arm][0].mean()) for arm in _ARMS]
-    curves = []
-    for arm, label in _ARMS.items():
-        claim, places = f"AA first falls and then rises as the poisons are placed farther away ({label}).", fits[arm]
-        if len(places) < 3:
-            why = f"at only {len(places)} of {len(radii)} distances {MEMORISED:g} % of the poisons are fitted"
-            curves.append(Verdict(claim, VOID, why))
-            continue
-        at = [radii[place] for place in places]
-        where = "" if len(at) == len(radii) else f" at r of {at[0]:g} to {at[-1]:g}, where the poisons are fitted"
-        curves.append(valley(claim, f"AA, {label}{where}", at, aa[arm][places], plan=PLAN["valley"]))
+    training = {arm: 100 * np.array(_curve(results, arm, "training")[1:]) for arm in _ARMS}
+    return [
+        *(_shape(settings["radii"], arm, aa[arm], fits[arm]) for arm in _ARMS),
+        within(
+            "Poisons of a third class are very similar to those of the opposite class.",
+            "AA, third class minus opposite class, all r",
+            (aa["third"] - aa["opposite"]).mean(0),
+            margin=PLAN["alike"].margin,
+            plan=PLAN["alike"],
+        ),
+        *_by_training(settings["radii"], aa, natural, np.intersect1d(fits["third"], fits["pgd"])),
+        _all_fitted(training, [float(fitted[arm][0].mean()) for arm in _ARMS]),
+    ]
+
+
+def _shape(radii: list[float], arm: str, aa: Array, fits: Array) -> Verdict:
+    """Whether the AA of an arm, (radii, seeds), is a valley over the radii at which its poisons are fitted."""
+    claim = f"AA first falls and then rises as the poisons are placed farther away ({_ARMS[arm]})."
+    if len(fits) < 3:
+        why = f"at only {len(fits)} of {len(radii)} distances {MEMORISED:g} % of the poisons are fitted"
+        return Verdict(claim, VOID, why)
+    at = [radii[place] for place in fits]
+    where = "" if len(at) == len(radii) else f" at r of {at[0]:g} to {at[-1]:g}, where the poisons are fitted"
+    return valley(claim, f"AA, {_ARMS[arm]}{where}", at, aa[fits], plan=PLAN["valley"])
+
+
+def _by_training(radii: list[float], aa: ByArm, natural: ByArm, both: Array) -> list[Verdict]:
+    """What PGD training costs, over the radii ``both`` at which the networks with and without it fit the poisons."""
     compared = f"r of {', '.join(f'{radii[place]:g}' for place in both)}"
-    trained = [
+    return [
         Verdict(claim, VOID, f"at no distance do both networks fit {MEMORISED:g} % of the poisons")
         if len(both) == 0
         else above(
@@ -133,24 +145,20 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             ),
         )
     ]
-    return [
-        *curves,
-        within(
-            "Poisons of a third class are very similar to those of the opposite class.",
-            "AA, third class minus opposite class, all r",
-            (aa["third"] - aa["opposite"]).mean(0),
-            margin=PLAN["alike"].margin,
-            plan=PLAN["alike"],
-        ),
-        *trained,
-        Verdict(
-            "The classifiers reach 100 % training accuracy in all of the experiments.",
-            AGREES if whole == 1 else DISAGREES,
-            f"{100 * whole:.1f} % of the poisoned networks do ({by_arm}); at r = 0, {near[0]:.0f} %, "
-            f"{near[1]:.0f} % and {near[2]:.0f} % of the poisons are fitted",
-            n=training.size,
-        ),
-    ]
+
+
+def _all_fitted(training: ByArm, near: list[float]) -> Verdict:
+    """Whether every network has a training accuracy of 100 %; ``near``: each arm's poisons fitted at r = 0."""
+    whole = {arm: float((share > 99.999).mean()) for arm, share in training.items()}
+    mean = float(np.mean(list(whole.values())))
+    by_arm = ", ".join(f"{_ARMS[arm]} {100 * share:.0f} %" for arm, share in whole.items())
+    return Verdict(
+        "The classifiers reach 100 % training accuracy in all of the experiments.",
+        AGREES if mean == 1 else DISAGREES,
+        f"{100 * mean:.1f} % of the poisoned networks do ({by_arm}); at r = 0, {near[0]:.0f} %, "
+        f"{near[1]:.0f} % and {near[2]:.0f} % of the poisons are fitted",
+        n=sum(share.size for share in training.values()),
+    )
 
 
 def draw(settings: Settings, results: Results) -> Figure:
