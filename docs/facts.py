@@ -164,6 +164,14 @@ def audited(track: str) -> dict[str, str]:
     }
 
 
+def strong(track: str, label: str) -> str:
+    """A row's score under the strong adversary of its audit."""
+    audit = row(track, label).audit
+    if audit is None or audit.drop_pp is None or audit.ci95_pp is None:
+        raise KeyError(f"{label} has no audit with a score on {track}")
+    return with_interval(audit.drop_pp, audit.ci95_pp)
+
+
 def harder(arm: str, track: str = "digits-9to0", goal: str = "adv_acc") -> str:
     """By how many points the audits' strong adversary lowers an arm's AA below the record's, from least to most."""
     gaps = list[float]()
@@ -266,7 +274,7 @@ def _defended(track: str, name: str, attack: str) -> Mapping[str, Any]:
 
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
-    of_rows: list[Callable[..., Any]] = [gap, own, above_own, season, alone, memorised, memorised_by_pair]
+    of_rows: list[Callable[..., Any]] = [gap, own, above_own, season, alone, strong, memorised, memorised_by_pair]
     calls: list[Callable[..., Any]] = [*of_rows, found, found_by, audited, harder, truth, defences, left, withstood]
     return {
         "score": scores(),

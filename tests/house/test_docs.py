@@ -199,19 +199,13 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     for goal, low, high in (("adv_acc", 1.5, 5.5), ("untargeted_adv_acc", 3.5, 7.5), ("damage_adv_acc", 0, 1)):
         spans = [facts.harder(arm, goal=goal).split(" to ") for arm in ("clean", "random", "poisoned")]
         assert all(low <= float(end) <= high for span in spans for end in span), "what the board's page says of them"
-    on_mnist_harder = {
-        goal: [float(facts.harder(arm, "mnist10k-9to0", goal)) for arm in ("clean", "random", "poisoned")]
-        for goal in ("adv_acc", "damage_adv_acc")
-    }
-    assert sorted(on_mnist_harder["adv_acc"]) == on_mnist_harder["adv_acc"], "the poisoned arm is hit hardest"
-    assert 5.5 < on_mnist_harder["adv_acc"][0] and on_mnist_harder["adv_acc"][2] < 12.5
-    assert 1 < min(on_mnist_harder["damage_adv_acc"]) and max(on_mnist_harder["damage_adv_acc"]) < 2.5
-    (audited_mnist,) = (row for row in facts.tables()["mnist10k-9to0"].rows if row.audit is not None)
-    assert audited_mnist.record.label == "my_poisoner" and audited_mnist.audit is not None
-    assert audited_mnist.audit.survives and audited_mnist.audit.ci95_pp and audited_mnist.audit.drop_pp is not None
-    ends = ", ".join(f"{end:+.1f}".replace("-", "−") for end in audited_mnist.audit.ci95_pp)
-    findings = " ".join((ROOT / "docs" / "findings.md").read_text(encoding="utf-8").split())
-    assert f"becomes {audited_mnist.audit.drop_pp:+.1f} [{ends}]" in findings
+    for goal, low, high in (("adv_acc", 5.5, 12.5), ("damage_adv_acc", 1, 2.5)):
+        spans = [facts.harder(arm, "mnist10k-9to0", goal).split(" to ") for arm in ("clean", "random", "poisoned")]
+        assert all(low < float(end) < high for span in spans for end in span), "Known limits says so"
+    assert not facts.audited("mnist10k-9to0")["failed"]
+    searched = "matched_search(surrogates=16, victims=mlp)"
+    again = [_ends(facts.strong("mnist10k-9to0", label)) for label in ("my_poisoner", searched)]
+    assert again[0][0] < 0 < again[1][0]
     edge = digits[buckets[0]].audit
     assert edge is not None and edge.ci95_pp is not None and edge.ci95_pp[1] < 0
     drawn_found = float(facts.found("digits-9to0", "random_flip", "random"))
