@@ -25,7 +25,6 @@ VERY, MOST = 0.95, 50.0
 """A flip is very different from its vicinity if it is farther from it than this share of unflipped nines; and how many
 percent of the flips have to be."""
 _CONTROLS = 200
-_DRAWN = 400
 CHOICES = (
     *images.CHOICES,
     "{networks} networks a split with {flips} random flips 9 → 0 each, and a clean one that starts like them. Only "
@@ -136,7 +135,7 @@ def draw(settings: Settings, results: Results) -> Figure:
     every = [flip for entry in results for flip in entry["result"]["flips"]]
     flips, clean = (np.array([flip[network] for flip in every]).reshape(-1, 3) for network in ("flip", "clean"))
     others = np.array([point for entry in results for point in entry["result"]["sample"]])
-    some = slice(None, None, -(-len(every) // _DRAWN) or 1)
+    some = slice(None, None, max(1, -(-len(every) // 400)))
     kinds = (
         (others, drawing.GREY, "other nines", 8),
         (clean[some], drawing.CLEAN, "the same points in the clean network", 12),
