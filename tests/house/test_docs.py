@@ -202,7 +202,10 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     for goal, low, high in (("adv_acc", 5.5, 12.5), ("damage_adv_acc", 1, 2.5)):
         spans = [facts.harder(arm, "mnist10k-9to0", goal).split(" to ") for arm in ("clean", "random", "poisoned")]
         assert all(low < float(end) < high for span in spans for end in span), "Known limits says so"
-    assert not facts.audited("mnist10k-9to0")["failed"]
+    assert facts.audited("mnist10k-9to0")["rows"] == str(len(facts.tables()["mnist10k-9to0"].rows))
+    assert facts.audited("mnist10k-9to0")["failed"] == "`mean_matching`"
+    low, high = _ends(facts.strong("mnist10k-9to0", "mean_matching"))
+    assert 0 < low < high and facts.row("mnist10k-9to0", "mean_matching").beats_random == "not shown"
     searched = "matched_search(surrogates=16, victims=mlp)"
     again = [_ends(facts.strong("mnist10k-9to0", label)) for label in ("my_poisoner", searched)]
     assert again[0][0] < 0 < again[1][0]
