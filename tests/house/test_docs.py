@@ -199,7 +199,7 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     for goal, low, high in (("adv_acc", 1.5, 5.5), ("untargeted_adv_acc", 3.5, 7.5), ("damage_adv_acc", 0, 1)):
         spans = [facts.harder(arm, goal=goal).split(" to ") for arm in ("clean", "random", "poisoned")]
         assert all(low <= float(end) <= high for span in spans for end in span), "what the board's page says of them"
-    for goal, low, high in (("adv_acc", 5.5, 12.5), ("damage_adv_acc", 1, 2.5)):
+    for goal, low, high in (("adv_acc", 5.5, 13.5), ("damage_adv_acc", 1, 2.5)):
         spans = [facts.harder(arm, "mnist10k-9to0", goal).split(" to ") for arm in ("clean", "random", "poisoned")]
         assert all(low < float(end) < high for span in spans for end in span), "Known limits says so"
     assert facts.audited("mnist10k-9to0")["rows"] == str(len(facts.tables()["mnist10k-9to0"].rows))
