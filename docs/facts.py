@@ -42,7 +42,13 @@ SHOWN = 5
 @functools.cache
 def tables() -> Mapping[str, Table]:
     """The board's tables of public splits, by their track's name."""
-    return {table.track.name: table for table in load(RECORDS).tables if table.season is None}
+    return {table.track.name: table for table in _all_tables() if table.season is None}
+
+
+@functools.cache
+def _all_tables() -> tuple[Table, ...]:
+    """Those of seasons, too; every record is derived from its bits for it, once."""
+    return tuple(load(RECORDS).tables)
 
 
 def row(track: str, label: str) -> Row:
@@ -131,7 +137,7 @@ def memorised_by_pair(track: str) -> str:
 
 def season(name: str, track: str, label: str) -> str:
     """A row's score under a season's salt."""
-    (table,) = [t for t in load(RECORDS).tables if (t.track.name, t.season) == (track, name)]
+    (table,) = [t for t in _all_tables() if (t.track.name, t.season) == (track, name)]
     row = {row.record.label: row for row in table.rows}[label]
     return with_interval(row.drop, row.record.score.ci95_pp)
 
