@@ -28,6 +28,9 @@ from lnbench.text import marked
     show_default=True,
     help="Folder of the JSON files, the figures and the page.",
 )
+@click.option(
+    "--extend", is_flag=True, help="Keep the replicates in the folder's JSON file, from wherever, and measure the rest."
+)
 @_options.workers_option
 @_result.json_option
 def command(
@@ -38,6 +41,7 @@ def command(
     redraw: bool,
     check: bool,
     out: Path,
+    extend: bool,
     workers: int | None,
     as_json: bool,
 ) -> None:
@@ -54,6 +58,8 @@ def command(
 
     if sum([listed, everything, redraw, check, bool(names)]) != 1:
         raise click.UsageError("give experiments' names, or one of --list, --all, --redraw, --check.")
+    if extend and not names:
+        raise click.UsageError("--extend needs experiments' names.")
     result = _result.Result(as_json)
     if listed:
         every = {name: experiments.about(name) for name in experiments.names()}
@@ -67,7 +73,7 @@ def command(
     elif check:
         _check(result, out)
     else:
-        _measure(result, names or tuple(experiments.names()), level, out, workers, keep_going=everything)
+        _measure(result, names or tuple(experiments.names()), level, out, workers, everything, extend)
 
 
 def _redraw(result: _result.Result, out: Path) -> None:
@@ -94,7 +100,13 @@ def _check(result: _result.Result, out: Path) -> None:
 
 
 def _measure(
-    result: _result.Result, names: tuple[str, ...], level: str, out: Path, workers: int | None, keep_going: bool
+    result: _result.Result,
+    names: tuple[str, ...],
+    level: str,
+    out: Path,
+    workers: int | None,
+    keep_going: bool,
+    extend: bool,
 ) -> None:
     from lnbench.cli import _progress
     from lnbench.errors import LnbenchError
@@ -103,12 +115,14 @@ def _measure(
     drawing.require()
     for name in names:
         experiments.load(name)
+        if extend:
+            run.read(name, out)
     _output.writable(out)
     code, made = 0, []
     for name in names:
         try:
             with _progress.reporter() as notify:
-                document = run.measure(name, level, workers, notify)
+                document = run.measure(name, level, workers, notify, folder=out if extend else None)
             paths = run.write(document, out)
         except LnbenchError as error:
             if not keep_going:

@@ -128,8 +128,19 @@ def _section(document: Mapping[str, Any]) -> list[str]:
         "What the thesis leaves open, and what was chosen here:",
         "",
         *(f"- {choice}" for choice in document["choices"]),
+        *_from_before(document),
         "",
         f"`lnbench reproduce {name} --{level}` · [numbers]({name}.json)",
+    ]
+
+
+def _from_before(document: Mapping[str, Any]) -> list[str]:
+    """How many replicates an extended document has from earlier runs."""
+    if not (count := sum(run["replicates"] for run in document.get("earlier", []))):
+        return []
+    return [
+        f"- {count} of the {len(document['found'])} replicates were there before the rest was measured, in another "
+        "environment or with another version of lnbench, which the file names."
     ]
 
 

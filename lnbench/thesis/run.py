@@ -19,7 +19,7 @@ from lnbench.evaluation.reuse import Result, gather
 from lnbench.evaluation.store import Store
 from lnbench.files import write_atomically
 from lnbench.protocol import sha256
-from lnbench.thesis import drawing, epsilon, experiments, images, networks, page
+from lnbench.thesis import drawing, epsilon, experiments, extension, images, networks, page
 from lnbench.thesis.experiment import ABSENT, Experiment, Settings, settings_of
 from lnbench.thesis.verdicts import void_unless_memorised
 
@@ -29,7 +29,12 @@ _NOT_MEASURED = ("verdicts", "draw", "TITLE", "THESIS", "QUICK", "FULL", "CHOICE
 
 
 def measure(
-    name: str, level: str, workers: int | None, notify: Callable[[Progress], None], store: Store | None = None
+    name: str,
+    level: str,
+    workers: int | None,
+    notify: Callable[[Progress], None],
+    store: Store | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """Measure the cells of an experiment that are not in the store, and return its JSON document.
 
@@ -39,10 +44,11 @@ def measure(
         workers: processes that measure at once; None for one per core or GPU.
         notify: told how far the work is, after every report of a cell.
         store: where results are looked up and kept; the default store if None.
+        folder: if given, the results in its JSON file of the experiment are kept, wherever they were measured.
 
     Raises:
-        ProtocolError: if there is no such experiment.
-        DataError: if its data is not on this machine.
+        ProtocolError: if there is no such experiment, or the folder's file is not there or not of this level.
+        DataError: if its data is not on this machine, or the folder's file is not an experiment's document.
         UnavailableError: if its device is not here.
     """
     experiment, store = experiments.load(name), store or Store()
@@ -53,7 +59,9 @@ def measure(
         "code": module_sha256(experiments.module_name(name), _NOT_MEASURED),
         "environment": environment(device)["id"],
     }
-    keys = [{"experiment": name, "cell": _alone(cell), **run} for cell in cells]
+    before = None if folder is None else read(name, folder)
+    kept = extension.kept(before, level, cells) if before else {}
+    keys = [{"experiment": name, "cell": extension.alone(cell), **run} for cell in cells]
     requests = [{"experiment": name, "cell": cell} for cell in cells]
     pool = nodes.engine("local", workers, device)
 
@@ -65,9 +73,10 @@ def measure(
         for at, share, result in pool.map("lnbench.thesis.experiments:run_cell", [requests[i] for i in missing]):
             yield at, share, None if result is None else _rounded(result)
 
-    results = gather(
-        name, [1] * len(cells), load=lambda i: store.get(_KIND, keys[i]), compute=compute, keep=keep, notify=notify
-    )
+    def load(i: int) -> Result | None:
+        return kept.get(i) or store.get(_KIND, keys[i])
+
+    results = gather(name, [1] * len(cells), load=load, compute=compute, keep=keep, notify=notify)
     document = {
         "experiment": name,
         "level": level,
@@ -75,12 +84,9 @@ def measure(
         "found": [{"cell": cell, "result": results[i]} for i, cell in enumerate(cells)],
         "run": {**run, "lnbench": __version__, "torch": importlib.metadata.version("torch")},
     }
+    if before:
+        document |= extension.origin(before, new=len(cells) - len(kept))
     return with_verdicts(document)
-
-
-def _alone(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """A cell without the number of splits, which no measurement depends on: more splits keep those that are there."""
-    return {name: value for name, value in cell.items() if name != "splits"}
 
 
 def with_verdicts(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,6 +184,19 @@ def drifted(folder: Path) -> list[Path]:
     if not overview.exists() or overview.read_bytes() != page.render(documents):
         wrong.append(overview)
     return wrong
+
+
+def read(name: str, folder: Path) -> dict[str, Any]:
+    """The document of an experiment in a folder.
+
+    Raises:
+        ProtocolError: if the folder has none.
+        DataError: if its file is not the document of the experiment.
+    """
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise ProtocolError(f"{path} is not there, so that there is nothing to extend; run without --extend.")
+    return _read(path)
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:

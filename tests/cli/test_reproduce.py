@@ -26,7 +26,7 @@ def test_the_list_has_every_experiment_and_its_place_in_the_thesis() -> None:
     assert all("§" in line for line in lines)
 
 
-@pytest.mark.parametrize("args", [(), ("--all", "--list"), ("theorem1", "--check"), ("theorem1", "--all")])
+@pytest.mark.parametrize("args", [(), ("--all", "--list"), ("theorem1", "--check"), ("theorem1", "--all"), ("--all", "--extend")])
 def test_one_thing_is_asked_for(args: tuple[str, ...]) -> None:
     result = lnbench(*args)
     assert result.exit_code == 2 and "--list" in result.stderr

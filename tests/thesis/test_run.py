@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lnbench.evaluation import nodes
 from lnbench.evaluation.code_hash import module_sha256
 from lnbench.evaluation.progress import Progress
 from lnbench.evaluation.store import Store
-from lnbench.thesis import epsilon, experiments, images, page, run
+from lnbench.thesis import epsilon, experiments, extension, images, page, run
 from lnbench.thesis.experiment import ABSENT, LEVELS, settings_of
 
 NAMES = experiments.names()
@@ -77,6 +77,70 @@ def test_more_splits_keep_those_that_are_there(store: Store, monkeypatch: pytest
         document = run.measure("fig16", "quick", 1, lambda progress: None, store)
         assert [entry["cell"]["splits"] for entry in document["found"]] == [splits] * splits
     assert Here.ran == 3
+
+
+@pytest.fixture
+def splits(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Measures figure 16 with so many splits, all of whose results are one value, in an environment of some name."""
+    monkeypatch.setattr(run, "with_verdicts", lambda document: document)
+
+    def measured(n: int, machine: str, **more: Any) -> dict[str, Any]:
+        monkeypatch.setattr(run, "settings_of", lambda experiment, level: {**images.QUICK, "splits": n})
+        monkeypatch.setattr(run, "environment", lambda device: {"id": machine})
+        monkeypatch.setattr(experiments, "run_cell", lambda request, report: {"aa": [float(len(machine))]})
+        return run.measure("fig16", "quick", 1, lambda progress: None, **more)
+
+    return measured
+
+
+def test_a_level_is_extended_on_another_machine(
+    splits: Callable[..., dict[str, Any]], store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    documents: list[dict[str, Any]] = []
+    for n, machine, fresh in ((2, "a", 2), (5, "bb", 3), (6, "ccc", 1), (6, "dddd", 0)):
+        Here.ran = 0
+        document = splits(n, machine, store=store, folder=folder if documents else None)
+        (folder / "fig16.json").write_text(json.dumps(document), encoding="utf-8")
+        assert Here.ran == fresh
+        documents.append(document)
+    first, second, third, last = documents
+    assert [entry["result"]["aa"] for entry in third["found"]] == [[1.0]] * 2 + [[2.0]] * 3 + [[3.0]]
+    assert "earlier" not in first
+    assert second["earlier"] == [{"replicates": 2, **first["run"]}] and second["run"]["environment"] == "bb"
+    assert third["earlier"] == [*second["earlier"], {"replicates": 3, **second["run"]}]
+    assert last == third, "nothing was measured, and so nothing is said anew"
+
+
+def test_results_that_a_level_does_not_have_are_not_extended(
+    splits: Callable[..., dict[str, Any]], store: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(ProtocolError, match="nothing to extend"):
+        splits(2, "a", store=store, folder=tmp_path)
+    document = splits(2, "a", store=store)
+    other = {**document, "level": "full"}
+    changed = copy.deepcopy(document)
+    changed["found"][1]["cell"]["steps"] += 1
+    for wrong, words in ((other, "is of level full, and --extend of level quick"), (changed, "other settings")):
+        (tmp_path / "fig16.json").write_text(json.dumps(wrong), encoding="utf-8")
+        with pytest.raises(ProtocolError, match=words):
+            splits(3, "a", store=store, folder=tmp_path)
+    (tmp_path / "fig16.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="expected the document"):
+        splits(3, "a", store=store, folder=tmp_path)
+
+
+def test_a_result_without_data_is_not_kept() -> None:
+    cell = {"split": 0, "splits": 1}
+    before = {"experiment": "fig16", "level": "full", "found": [{"cell": cell, "result": {ABSENT: True}}]}
+    assert extension.kept(before, "full", [cell, {"split": 1, "splits": 2}]) == {}
+
+
+def test_the_page_says_how_many_replicates_were_there_before(document: dict[str, Any]) -> None:
+    assert b"there before" not in page.render([document])
+    extended = {**document, "earlier": [{"replicates": 2, **document["run"]}, {"replicates": 1, **document["run"]}]}
+    assert b"- 3 of the 5 replicates were there before" in page.render([extended])
 
 
 def test_what_is_absent_is_looked_for_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
