@@ -26,10 +26,22 @@ def test_the_list_has_every_experiment_and_its_place_in_the_thesis() -> None:
     assert all("§" in line for line in lines)
 
 
-@pytest.mark.parametrize("args", [(), ("--all", "--list"), ("theorem1", "--check"), ("theorem1", "--all"), ("--all", "--extend")])
+@pytest.mark.parametrize("args", [(), ("--all", "--list"), ("theorem1", "--check"), ("theorem1", "--all")])
 def test_one_thing_is_asked_for(args: tuple[str, ...]) -> None:
     result = lnbench(*args)
     assert result.exit_code == 2 and "--list" in result.stderr
+
+
+@pytest.mark.parametrize("args", [("--all",), ("--check",)])
+def test_only_named_experiments_are_extended(args: tuple[str, ...]) -> None:
+    result = lnbench(*args, "--extend")
+    assert result.exit_code == 2 and "--extend needs experiments' names" in result.stderr
+
+
+def test_what_cannot_be_extended_is_said_before_any_work(tmp_path: Path) -> None:
+    result = lnbench("theorem1", "theorem2", "--extend", "--out", tmp_path)
+    assert result.exit_code == 2 and "theorem1.json is not there" in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_experiment_is_a_sentence_and_nothing_is_run(tmp_path: Path) -> None:
