@@ -111,6 +111,11 @@ def memorised(track: str, label: str, architecture: str, arm: str = "poisoned") 
     return share(record(track, label).arms[arm].per_architecture[architecture].memorised)
 
 
+def resists(track: str, label: str, arm: str) -> str:
+    """Targeted AA of an arm of a row at the scored radius, in percent."""
+    return f"{100 * record(track, label).arms[arm].adv_acc:.0f}"
+
+
 def memorised_by_pair(track: str) -> str:
     """How many of a pair's random flips are memorised on the pair with the fewest, `157 of 160`.
 
@@ -281,7 +286,18 @@ def _defended(track: str, name: str, attack: str) -> Mapping[str, Any]:
 def facts() -> dict[str, Any]:
     """Name -> value or function, for the pages."""
     of_rows: list[Callable[..., Any]] = [gap, own, above_own, season, alone, strong, memorised, memorised_by_pair]
-    calls: list[Callable[..., Any]] = [*of_rows, found, found_by, audited, harder, truth, defences, left, withstood]
+    calls: list[Callable[..., Any]] = [
+        *of_rows,
+        resists,
+        found,
+        found_by,
+        audited,
+        harder,
+        truth,
+        defences,
+        left,
+        withstood,
+    ]
     return {
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},

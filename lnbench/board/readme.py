@@ -16,6 +16,8 @@ from lnbench.text import Markdown, cell, interval, plain, points, probability, r
 
 BEGIN, END = "<!-- board:top -->\n", "<!-- /board:top -->\n"
 ROWS = 5
+_ALL = {1: "one row", 2: "both rows"}
+"""How many rows a table has -> what is said of them if all are shown."""
 
 
 def filled(root: Path, board: Board) -> str | None:
@@ -74,9 +76,7 @@ def _block(table: Table, root: Path) -> Markdown:
         for row in first
     ]
     many = len(table.rows)
-    shown = (
-        f"the first {len(first)} of {many} rows" if many > len(first) else f"all {many} rows" if many > 1 else "one row"
-    )
+    shown = f"the first {len(first)} of {many} rows" if many > len(first) else _ALL.get(many, f"all {many} rows")
     about = Markdown("**{}**, {}: {}.").format(title(table), plain(table.track.title), shown)
     if warning := of_null(table):
         about = Markdown("{} {}").format(about, warning)

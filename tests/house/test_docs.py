@@ -233,6 +233,15 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     of_gce = facts._defended("mnist10k-9to0", "gce", "my_poisoner")
     of_knn = facts._defended("mnist10k-9to0", "knn_relabel", "my_poisoner")
     assert 0.85 < of_gce["clean_cost"]["mean_pp"] < 1 and 1.7 < of_knn["clean_cost"]["mean_pp"] < 2
+    binary = {row.record.label: row for row in facts.tables()["mnist-0v1"].rows}
+    assert set(binary) == {"my_poisoner", "random_flip"}, "no other attack has been run there yet"
+    assert (binary["my_poisoner"].beats_random, binary["random_flip"].beats_random) == ("yes", "not shown")
+    every = [row.drop for name, table in facts.tables().items() if name != "digits-exact" for row in table.rows]
+    assert binary["my_poisoner"].drop == max(every), "more than on any other track"
+    alone = {name: _ends(facts.alone("mnist-0v1", "my_poisoner", name)) for name in ("mlp", "cnn", "cnn-reg")}
+    assert alone["cnn"][0] > alone["mlp"][0] and min(low for low, _ in alone.values()) > 0
+    of_both = [float(facts.memorised("mnist-0v1", "my_poisoner", "cnn-reg", arm)) for arm in ("poisoned", "random")]
+    assert of_both[0] < 20 < 40 < of_both[1]
     mnist = {row.record.label: row.beats_random for row in facts.tables()["mnist10k-9to0"].rows}
     search = "matched_search(surrogates=16, victims=mlp)"
     assert [label for label, words in mnist.items() if words == "yes"] == [search]
