@@ -45,18 +45,20 @@ def kept(before: Mapping[str, Any], level: str, cells: Sequence[Mapping[str, Any
     return found
 
 
-def origin(before: Mapping[str, Any], new: int) -> dict[str, Any]:
+def origin(before: Mapping[str, Any], kept: int, new: int) -> dict[str, Any]:
     """What the extended document says of the runs before it: in `earlier` all of them, with their replicates.
 
     Args:
         before: the document that was extended.
-        new: how many replicates it lacked; if none, its own words are kept.
+        kept: how many replicates were taken from it.
+        new: how many were measured; if none, its own words are kept.
     """
     earlier = before.get("earlier", [])
     if not new:
         return {"run": before["run"], **({"earlier": earlier} if earlier else {})}
-    own = len(before["found"]) - sum(run["replicates"] for run in earlier)
-    return {"earlier": [*earlier, {"replicates": own, **before["run"]}]}
+    own = kept - sum(run["replicates"] for run in earlier)
+    runs = [*earlier, {"replicates": own, **before["run"]}] if own else earlier
+    return {"earlier": runs} if runs else {}
 
 
 def _frozen(cell: Mapping[str, Any]) -> str:

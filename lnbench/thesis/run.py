@@ -85,7 +85,7 @@ def measure(
         "run": {**run, "lnbench": __version__, "torch": importlib.metadata.version("torch")},
     }
     if before:
-        document |= extension.origin(before, new=len(cells) - len(kept))
+        document |= extension.origin(before, kept=len(kept), new=len(cells) - len(kept))
     return with_verdicts(document)
 
 

@@ -135,6 +135,7 @@ def test_a_result_without_data_is_not_kept() -> None:
     cell = {"split": 0, "splits": 1}
     before = {"experiment": "fig16", "level": "full", "found": [{"cell": cell, "result": {ABSENT: True}}]}
     assert extension.kept(before, "full", [cell, {"split": 1, "splits": 2}]) == {}
+    assert extension.origin({**before, "run": {}}, kept=0, new=2) == {}, "and its run is not named"
 
 
 def test_the_page_says_how_many_replicates_were_there_before(document: dict[str, Any]) -> None:
