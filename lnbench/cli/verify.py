@@ -99,8 +99,9 @@ def command(
         raise click.UsageError("--redefend is for a defence's record, and this is none; --repoison makes labels again.")
     if key is not None and sign is None:
         raise click.UsageError("--key signs what --sign NAME states; give both.")
+    known = seasons.read(bundled.board_at(board) / "seasons.toml")
     if sign is not None:
-        verification.check_signable(record, board, repoison=repoison, retrain=retrain)
+        verification.check_signable(record, board, repoison=repoison, retrain=retrain, salt=salt, known=known)
     report = verification.verify_again(
         record,
         repoison=repoison,
@@ -109,7 +110,7 @@ def command(
         device=device,
         workers=workers,
         salt=salt,
-        known=seasons.read(bundled.board_at(board) / "seasons.toml"),
+        known=known,
         on_progress=_progress,
     )
     _tell(_result.Result(as_json), record, report)

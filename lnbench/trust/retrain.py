@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from lnbench.record.record import Record
 from lnbench.record.rounding import SHIFT_SD, most_apart
 from lnbench.trust.rerun import OnSplit, cells_of, streams_of
 
+_SCORED = ("poisoned", "random")
+"""The arms whose adversarial accuracies the score is the difference of."""
 _ENOUGH = 12
 """Degrees of freedom from which on it is estimated from the victims trained again."""
 _Z_OF_CELL = 4.0
@@ -59,7 +62,7 @@ def retrain(
     rng: random.Random | None = None,
     on_cell: OnSplit | None = None,
 ) -> Retraining:
-    """Train `number` cells anew, drawn at random from every arm and architecture in turn, and compare every victim.
+    """Train `number` cells anew, drawn at random from every arm and architecture, and compare every victim.
 
     If the environment and the code are the record's, all victims must be equal bit for bit; otherwise those of every
     architecture whose clean and random victims are. Elsewhere no cell's adversarial accuracy may lie further from the
@@ -67,7 +70,7 @@ def retrain(
     poisoned arm's must lie within `Z` standard errors of zero.
 
     Args:
-        number: cells; those of the poisoned arm come first, then random, matched and clean ones, and so on in turn.
+        number: cells; see `stratified`.
         cells: where the record's victims came from, (arm, cell), if not from its labels alone.
         track: the caller's own, for a record whose track does not ship with lnbench.
         rng: draws the cells; the system's randomness if None, so that a forger cannot know which.
@@ -141,8 +144,28 @@ def _reproduces(again: Sequence[_CellAgain], architecture: str) -> bool:
     return bool(control) and not any(cell.differing for cell in control)
 
 
+def enough(record: Record, salt: str | None = None) -> int:
+    """The least number of cells that `retrain` may sign for, if the victims come out equal bit for bit.
+
+    Raises:
+        RecordError: if the record's salt is not known.
+    """
+    cells = cells_of(record, streams_of(record, salt), "cpu")
+    strata = [(arm, cell["victim"]) for arm, cell in cells]
+
+    def power(number: int) -> float:
+        """The least of many draws: it depends on which architecture comes first in the last round."""
+        draws = (stratified(strata, number, random.Random(seed)) for seed in range(32))
+        return min(_power_of_bits(record, cells, chosen) for chosen in draws)
+
+    return next(number for number in range(1, len(cells) + 1) if power(number) >= POWER)
+
+
 def stratified(strata: Sequence[tuple[str, str]], number: int, rng: random.Random) -> list[int]:
-    """Indices of `number` cells, drawn from every (arm, architecture) in turn, the poisoned arm's first.
+    """Indices of `number` cells, drawn at random from every (arm, architecture).
+
+    The first are one of each, the poisoned arm's before random, matched and clean ones. Then those come in turn whose
+    victims the score is made of, poisoned and random, and what is left of the others comes last.
 
     Args:
         strata: (arm, architecture) of every cell.
@@ -156,12 +179,11 @@ def stratified(strata: Sequence[tuple[str, str]], number: int, rng: random.Rando
     first = list(left)
     rng.shuffle(first)  # which architecture comes first within an arm
     first.sort(key=lambda stratum: order[stratum[0]])
-    chosen: list[int] = []
-    while len(chosen) < min(number, len(strata)):
-        for stratum in first:
-            if left[stratum] and len(chosen) < number:
-                chosen.append(left[stratum].pop())
-    return sorted(chosen)
+    scored = [stratum for stratum in first if stratum[0] in _SCORED]
+    rounds = itertools.chain([first], itertools.repeat(scored, len(strata)), itertools.repeat(first, len(strata)))
+    turns = (stratum for strata_of_round in rounds for stratum in strata_of_round)
+    drawn = (left[stratum].pop() for stratum in turns if left[stratum])
+    return sorted(itertools.islice(drawn, number))
 
 
 def _by_score(again: Sequence[_CellAgain]) -> tuple[Check, float]:
@@ -195,17 +217,17 @@ def _by_score(again: Sequence[_CellAgain]) -> tuple[Check, float]:
 def _power_of_bits(record: Record, cells: Sequence[tuple[str, dict[str, Any]]], chosen: Sequence[int]) -> float:
     """With which probability the cells drawn hold one that was invented to raise the score by `RAISED_PP` points.
 
-    A forger invents as few cells as possible, each worth at most the whole adversarial accuracy of a clean victim, in
-    the arm and architecture where they are least likely to be drawn.
+    A forger invents as few cells as possible, each of its victims worth at most the whole adversarial accuracy of a
+    clean one in the mean over its arm, in the arm and architecture where they are least likely to be drawn.
     """
     strata: dict[tuple[str, str], list[int]] = {}
     for i, (arm, cell) in enumerate(cells):
-        if arm in ("random", "poisoned"):
+        if arm in _SCORED:
             strata.setdefault((arm, cell["victim"]), []).append(i)
-    victims = sum(len(cell["places"]) for arm, cell in cells if arm == "poisoned")
-    each = (record.arms["clean"]["adv_acc"] or 1.0) / victims
+    victims = {of: sum(len(cell["places"]) for arm, cell in cells if arm == of) for of in _SCORED}
     worst = 1.0
-    for indices in strata.values():
+    for (of, _), indices in strata.items():
+        each = (record.arms["clean"]["adv_acc"] or 1.0) / victims[of]
         drawn, missed, gained = len(set(indices) & set(chosen)), 1.0, 0.0
         for forged, size in enumerate(sorted((len(cells[i][1]["places"]) for i in indices), reverse=True)):
             if gained >= RAISED_PP / 100:

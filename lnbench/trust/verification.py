@@ -21,7 +21,7 @@ from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season
 from lnbench.trust import rerun
-from lnbench.trust.retrain import POWER, RAISED_PP
+from lnbench.trust.retrain import POWER, RAISED_PP, enough
 from lnbench.trust.retrain import retrain as train_again
 from lnbench.trust.verify import Report, verify, verify_record
 
@@ -86,12 +86,22 @@ def verify_again(
     return Report(tuple(checks), report.record, cells, power)
 
 
-def check_signable(record: Path, board: Path, *, repoison: bool, retrain: int | None) -> None:
+def check_signable(
+    record: Path,
+    board: Path,
+    *,
+    repoison: bool,
+    retrain: int | None,
+    salt: str | None = None,
+    known: Mapping[str, Season] | None = None,
+) -> None:
     """Find out, before the work, whether a statement about a record could be signed after it.
 
     Args:
         record: its file; one that is not a record is left to `verify_again`.
         board: the board's folder.
+        salt: as of `verify_again`.
+        known: the seasons of the board.
 
     Raises:
         ProtocolError: if too little would be made again, or the record is not on the board.
@@ -102,6 +112,12 @@ def check_signable(record: Path, board: Path, *, repoison: bool, retrain: int | 
         read = records.read(record)
         if not (board / "records" / read.track.name / read.filename).exists():
             raise ProtocolError(f"{record} is not on the board in {board}; `lnbench leaderboard add` it first.")
+        least = enough(read, salt or seasons.salt_of(known or {}, read.season))
+        if retrain < least:
+            raise ProtocolError(
+                f"--retrain {retrain}: too few to sign for this record, expected {least} or more, with which a score "
+                f"raised by {RAISED_PP:g} points is found out with a probability of {100 * POWER:.0f} %."
+            )
 
 
 def sign(report: Report, by: str, *, device: str, board: Path, key: Path | None = None) -> Path:

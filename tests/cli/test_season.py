@@ -154,9 +154,22 @@ def test_what_was_made_again_can_be_signed(made: Path, monkeypatch: pytest.Monke
 def test_nothing_is_signed_by_cells_too_few_to_find_a_forgery(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again(monkeypatch, power=0.79)
     assert lnbench("leaderboard", "add", made).exit_code == 0
-    done = lnbench("verify", made, "--repoison", "--retrain", "4", "--sign", "A. Reader")
+    done = lnbench("verify", made, "--repoison", "--retrain", "1000", "--sign", "A. Reader")
     assert done.exit_code == 2 and "with a probability of 79 %, and signing takes 80 %; train more cells" in done.stderr
     assert not Path("leaderboard/verifications").exists()
+
+
+def test_cells_too_few_to_sign_for_are_refused_before_the_work(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(*_: object, **__: object) -> None:
+        pytest.fail("it began")
+
+    monkeypatch.setattr(verification, "verify_again", work)
+    assert lnbench("leaderboard", "add", made).exit_code == 0
+    least = retrain.enough(record.read(made))
+    few = str(least - 1)
+    done = lnbench("verify", made, "--repoison", "--retrain", few, "--sign", "A. Reader")
+    assert done.exit_code == 2
+    assert f"--retrain {few}: too few to sign for this record, expected {least} or more" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
@@ -165,7 +178,7 @@ def test_a_key_makes_it_verified(made: Path, monkeypatch: pytest.MonkeyPatch) ->
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "key"], check=True)
     assert lnbench("leaderboard", "add", made).exit_code == 0
     assert lnbench("verify", made, "--key", "key").exit_code == 2
-    done = lnbench("verify", made, "--repoison", "--retrain", "4", "--sign", "A. Reader", "--key", "key")
+    done = lnbench("verify", made, "--repoison", "--retrain", "1000", "--sign", "A. Reader", "--key", "key")
     assert done.exit_code == 0, done.stderr
     refused = lnbench("leaderboard", "build")
     assert refused.exit_code == 1 and "its signature is not by a key" in refused.stderr
@@ -178,7 +191,7 @@ def test_nothing_is_signed_that_was_not_made_again(made: Path, monkeypatch: pyte
     assert lnbench("verify", made, "--sign", "A. Reader").exit_code == 2
     assert lnbench("verify", made, "--sign", "A. Reader", "--repoison").exit_code == 2
     again(monkeypatch, retrained=False)
-    request: list[str | Path] = ["verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "1"]
+    request: list[str | Path] = ["verify", made, "--sign", "A. Reader", "--repoison", "--retrain", "99"]
     done = lnbench(*request)
     assert done.exit_code == 2 and "is not on the board in leaderboard" in done.stderr
     assert lnbench("leaderboard", "add", made).exit_code == 0

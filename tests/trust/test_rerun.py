@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 import re
 from pathlib import Path
@@ -142,31 +143,39 @@ def test_elsewhere_the_score_is_compared_with_a_stated_power(record: Record, mon
     assert alone.check.passed is None and "takes more cells" in alone.check.sentence
 
 
-def test_cells_are_drawn_from_every_stratum_in_turn() -> None:
+def test_one_cell_is_drawn_from_every_stratum_then_from_those_of_the_score() -> None:
     strata = [(arm, name) for arm in ("clean", "random", "poisoned") for name in ("mlp", "cnn") for _ in range(5)]
+    scored = [stratum for stratum in sorted(set(strata)) if stratum[0] != "clean"]
     for number in range(1, 31):
         chosen = [strata[i] for i in retrain.stratified(strata, number, random.Random(number))]
-        counts = [chosen.count(stratum) for stratum in sorted(set(strata))]
+        counts = [chosen.count(stratum) for stratum in scored]
         assert len(chosen) == number and max(counts) - min(counts) <= 1
         assert number < 2 or {("poisoned", "mlp"), ("poisoned", "cnn")} <= set(chosen)
+        clean = number - sum(counts)
+        assert clean == (max(0, number - 4) if number <= 6 else 2 if number <= 22 else number - 20)
     assert retrain.stratified(strata, 99, random.Random(0)) == list(range(30))
 
 
-def test_the_power_is_what_a_forger_meets(record: Record) -> None:
-    """Cells of 8 and 16 of 192 victims: raising the score by 5 points takes 3 of the small or 2 of the large ones."""
-    cells: list[tuple[str, dict[str, Any]]] = [
+def _cells(draws: int) -> list[tuple[str, dict[str, Any]]]:
+    """Cells of 8 and 16 of an arm's 192 victims, of each draw of random flips."""
+    return [
         (arm, {"victim": name, "places": [[split, 0] for split in range(start, start + size)]})
-        for arm in ("clean", "random", "poisoned")
+        for arm in ("clean", *["random"] * draws, "poisoned")
         for name, size in (("mlp", 8), ("cnn", 16))
         for start in range(0, 96, size)
     ]
+
+
+def test_the_power_is_what_a_forger_meets(record: Record) -> None:
+    """Raising the score by 5 points takes 3 of the small cells or 2 of the large ones."""
+    cells = _cells(draws=1)
     document = copy.deepcopy(dict(record.document))
     document["arms"]["clean"]["adv_acc"] = clean = 0.5
     record = Record(document, record.track)
     assert 2 * 16 * clean / 192 >= 0.05 > 16 * clean / 192 and 3 * 8 * clean / 192 >= 0.05 > 2 * 8 * clean / 192
     strata = [(arm, cell["victim"]) for arm, cell in cells]
     rng = random.Random(1)
-    for number in (12, 24, 30):  # as many of every arm and architecture
+    for number in (10, 22, 30):  # as many of every arm and architecture that the score is made of
         drawn = [set(retrain.stratified(strata, number, rng)) for _ in range(1000)]
         stated = sum(retrain._power_of_bits(record, cells, list(chosen)) for chosen in drawn) / len(drawn)
         caught = []
@@ -174,6 +183,33 @@ def test_the_power_is_what_a_forger_meets(record: Record) -> None:
             of_stratum = [i for i, stratum in enumerate(strata) if stratum == ("poisoned", name)]
             caught.append(sum(bool({*rng.sample(of_stratum, forged)} & chosen) for chosen in drawn) / len(drawn))
         assert abs(stated - min(caught)) < 0.06, (number, stated, caught)
+
+
+def test_a_forged_draw_counts_for_its_share_of_the_random_arm(record: Record) -> None:
+    """Raising the random arm's mean over four draws by 5 points takes 10 small cells or 5 large ones."""
+    document = copy.deepcopy(dict(record.document))
+    document["arms"]["clean"]["adv_acc"] = 0.5
+    record, cells = Record(document, record.track), _cells(draws=4)
+    strata = [(arm, cell["victim"]) for arm, cell in cells]
+    everything = [i for i, stratum in enumerate(strata) if stratum[0] == "poisoned"]  # so that the random arm decides
+    large = [i for i, stratum in enumerate(strata) if stratum == ("random", "cnn")]
+    small = [i for i, stratum in enumerate(strata) if stratum == ("random", "mlp")]
+    assert (len(small), len(large)) == (48, 24)
+    power = retrain._power_of_bits(record, cells, [*everything, *small, *large[:3]])
+    assert power == pytest.approx(1 - math.comb(24 - 3, 5) / math.comb(24, 5))
+    power = retrain._power_of_bits(record, cells, [*everything, *small[:3], *large])
+    assert power == pytest.approx(1 - math.comb(48 - 3, 10) / math.comb(48, 10))
+
+
+def test_enough_cells_find_a_forgery_whichever_are_drawn(record: Record) -> None:
+    least = retrain.enough(record)
+    cells = rerun.cells_of(record, rerun.streams_of(record, None), "cpu")
+    strata = [(arm, cell["victim"]) for arm, cell in cells]
+    for seed in range(100, 200):
+        chosen = retrain.stratified(strata, least, random.Random(seed))
+        assert retrain._power_of_bits(record, cells, chosen) >= retrain.POWER
+        fewer = retrain.stratified(strata, least - 1, random.Random(seed))
+    assert retrain._power_of_bits(record, cells, fewer) < retrain.POWER
 
 
 def test_only_the_callers_own_track_lets_a_record_run_or_train_anything(record: Record) -> None:
