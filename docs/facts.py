@@ -183,6 +183,20 @@ def strong(track: str, label: str) -> str:
     return with_interval(audit.drop_pp, audit.ci95_pp)
 
 
+def damage(track: str, label: str) -> str:
+    """A row's damage score."""
+    of = record(track, label).score.damage
+    return with_interval(of.drop_pp, of.ci95_pp)
+
+
+def strong_damage(track: str, label: str) -> str:
+    """A row's damage score under the strong adversary of its audit."""
+    audit = row(track, label).audit
+    if audit is None or audit.damage is None:
+        raise KeyError(f"{label} has no audit with a damage score on {track}")
+    return with_interval(audit.damage.drop_pp, audit.damage.ci95_pp)
+
+
 def harder(arm: str, track: str = "digits-9to0", goal: str = "adv_acc") -> str:
     """By how many points the audits' strong adversary lowers an arm's AA below the record's, from least to most."""
     gaps = list[float]()
@@ -292,6 +306,8 @@ def facts() -> dict[str, Any]:
         found,
         found_by,
         audited,
+        damage,
+        strong_damage,
         harder,
         truth,
         defences,
@@ -302,6 +318,7 @@ def facts() -> dict[str, Any]:
         "score": scores(),
         "rows": {name: len(table.rows) for name, table in tables().items()},
         "told": {name: Counter(row.beats_random or "–" for row in table.rows) for name, table in tables().items()},
+        "damages": {name: Counter(row.damages or "–" for row in table.rows) for name, table in tables().items()},
         "tracks_table": track_table(),
         "top_table": top_table(),
         "exact": exact(),

@@ -230,21 +230,27 @@ def rehashed(document: Mapping[str, Any]) -> Record:
     return Record(changed, Track.from_document(changed["track"]["document"]))
 
 
-def audit(made: Record, spare: bool = False) -> dict[str, Any]:
-    """An audit whose strong adversary breaks one more point of every poisoned victim; or spares one, if asked to."""
-    attacked = {}
+def audit(made: Record, spare: bool = False, damage: int = 0) -> dict[str, Any]:
+    """An audit whose strong adversary breaks one more point of every poisoned victim; or spares one, if asked to.
+
+    Args:
+        damage: how many more it breaks of a poisoned victim at the damage radius.
+    """
+    attacked, goals = {}, audits.goals_of(made.track)
     for victim in made.document["victims"]:
         plain, n = victim["bits"], victim["clean"]["source_points"]
-        strong = {goal: unpack(plain[goal], n).copy() for goal in audits.GOALS}
+        strong = {goal: unpack(plain[goal], n).copy() for goal in goals}
         if victim["arm"] == "poisoned":
             flags = strong["targeted"]
             flags[np.flatnonzero(flags if spare else ~flags)[0]] = not spare
+            if damage:
+                strong["damage"][np.flatnonzero(~strong["damage"])[:damage]] = True
         key = victim["architecture"], victim["split"], victim["seed"], victim["arm"], victim.get("draw")
         attacked[key] = {
             "plain": plain,
             "strong": {goal: pack(flags) for goal, flags in strong.items()},
             "broken": {goal: int(flags.sum()) for goal, flags in strong.items()},
-            "doubts": {goal: {"black-box": 0.0} for goal in audits.GOALS},
+            "doubts": {goal: {"black-box": 0.0} for goal in goals},
         }
     document = audits._document(made, attacked, bool(made.score.fixed_test_set))
     return {**document, "detectability": {"recall": {"k": {"poisoned": 0.75, "random": 0.5}}}}

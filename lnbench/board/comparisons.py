@@ -31,7 +31,7 @@ def compared(rows: Sequence[Row]) -> tuple[Row, ...]:
         dataclasses.replace(row, ranks=(int(first), int(last)), p_holm=float(p), above_search=above.get(i))
         for i, (row, (first, last), p) in enumerate(zip(ordered, ranks, adjusted, strict=True))
     ]
-    made = _damage_compared(made)
+    made = _strong_damage_compared(_damage_compared(made))
     may_lead = [i for i, row in enumerate(made) if row.proven and row.beats_random == "yes"]
     made.insert(0, made.pop(max(may_lead, key=lambda i: made[i].assured, default=0)))
     return tuple(made)
@@ -63,6 +63,21 @@ def _damage_compared(rows: Sequence[Row]) -> list[Row]:
         dataclasses.replace(row, damage_ranks=(int(first), int(last)), damage_p_holm=float(p))
         for row, (first, last), p in zip(rows, ranks, adjusted, strict=True)
     ]
+
+
+def _strong_damage_compared(rows: Sequence[Row]) -> list[Row]:
+    """The rows with their ranks and corrected p by the damage under the strong adversary, among those with an audit."""
+    found = {i: row.audit.damage for i, row in enumerate(rows) if row.audit and row.audit.damage}
+    if not found:
+        return list(rows)
+    ranks = rank_intervals(np.stack([damage.accuracies for damage in found.values()]))
+    adjusted = holm([_p(exact_p(damage.split_drops_pp)) for damage in found.values()])
+    made = list(rows)
+    for i, (first, last), p in zip(found, ranks, adjusted, strict=True):
+        made[i] = dataclasses.replace(
+            rows[i], strong_damage_ranks=(int(first), int(last)), strong_damage_p_holm=float(p)
+        )
+    return made
 
 
 def _above_search(rows: Sequence[Row]) -> dict[int, str]:

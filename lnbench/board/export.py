@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import re
 import unicodedata
@@ -105,7 +104,25 @@ def _classes(row: Row) -> list[float] | None:
 
 
 def _audit(row: Row) -> dict[str, Any] | None:
-    return None if row.audit is None else dataclasses.asdict(row.audit)
+    audit = row.audit
+    if audit is None:
+        return None
+    names = ("survives", "reproduced", "drop_pp", "ci95_pp", "found", "found_random")
+    return {**{name: getattr(audit, name) for name in names}, "damage": _strong_damage(row)}
+
+
+def _strong_damage(row: Row) -> dict[str, Any] | None:
+    """The damage score under the strong adversary, with its ranks and corrected p among the audited rows."""
+    damage = row.audit.damage if row.audit else None
+    if damage is None:
+        return None
+    return {
+        "drop_pp": damage.drop_pp,
+        "ci95_pp": list(damage.ci95_pp),
+        "ranks": None if row.strong_damage_ranks is None else list(row.strong_damage_ranks),
+        "p_holm": _p(row.strong_damage_p_holm),
+        "damages": row.strong_damages,
+    }
 
 
 def _exact(row: Row) -> dict[str, Any]:
@@ -168,6 +185,8 @@ def _line(table: Table, row: Row, current: bool) -> dict[str, Any]:
         "audit_drop_pp": row.audit.drop_pp if row.audit else None,
         "audit_survives": int(row.audit.survives) if row.audit else None,
         "audit_reproduced": int(row.audit.reproduced) if row.audit else None,
+        "audit_damage_drop_pp": row.audit.damage.drop_pp if row.audit and row.audit.damage else None,
+        "audit_damage_p_holm": _p(row.strong_damage_p_holm),
         "found_share": row.audit.found if row.audit else None,
         "matched_drop_pp": score.matched.drop_pp if score.matched else None,
         **arms,

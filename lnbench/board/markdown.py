@@ -20,6 +20,8 @@ NETWORK_WORTH = "worth random flips, networks"
 """Name of the column of `Row.network_worth`."""
 CLASSES = "for other classes, pp"
 """Name of the column of `Row.classes`."""
+STRONG_DAMAGE, STRONG_DAMAGE_RANK = "audit, damage, pp", "audit, damage rank"
+"""Names of the columns of the damage under the strong adversary."""
 
 
 def render(board: Board, records: str, root: Path | None) -> str:
@@ -136,6 +138,8 @@ def _second(table: Table) -> Markdown:
         "damage rank": lambda row: ranks(row.damage_ranks),
         "damage below clean, pp": _below_clean,
         "audit, pp": audit,
+        STRONG_DAMAGE: strong_damage,
+        STRONG_DAMAGE_RANK: lambda row: ranks(row.strong_damage_ranks),
         "found, %": found,
         "targeted AA c / r / p": lambda row: _arms(row, "adv_acc"),
         "untargeted AA c / r / p": lambda row: _arms(row, "untargeted_adv_acc"),
@@ -157,6 +161,7 @@ def _table(table: Table, columns: dict[str, Callable[[Row], str]]) -> Markdown:
         NETWORK_WORTH: any(row.network_worth is not None for row in table.rows),
         "beats search": any(row.above_search for row in table.rows),
         **dict.fromkeys(("audit", "audit, pp", "found, %"), any(row.audit for row in table.rows)),
+        **dict.fromkeys((STRONG_DAMAGE, STRONG_DAMAGE_RANK), any(row.strong_damages for row in table.rows)),
         **dict.fromkeys(
             ("damage, pp", "damages", "damage rank", "damage below clean, pp"), table.track.damage is not None
         ),
@@ -185,6 +190,15 @@ def audit(row: Row) -> Markdown:
     shown = Markdown("{} {}").format(points(row.audit.drop_pp), interval(row.audit.ci95_pp))
     shown = shown if row.audit.survives else Markdown("{}, does not hold").format(shown)
     return shown if row.audit.reproduced else Markdown("{}, of victims that came out otherwise").format(shown)
+
+
+def strong_damage(row: Row) -> Markdown:
+    """The damage score under the strong adversary, and whether it is told from random flips there."""
+    damage = row.audit.damage if row.audit else None
+    if damage is None:
+        return Markdown("–")
+    verdict = _verdict(row.strong_damages, row.strong_damage_p_holm)
+    return Markdown("{} {}, {}").format(points(damage.drop_pp), interval(damage.ci95_pp), verdict)
 
 
 def found(row: Row) -> Markdown:

@@ -20,12 +20,15 @@ from lnbench.board.levels import statement_is_signed
 from lnbench.board.markdown import (
     CLASSES,
     NETWORK_WORTH,
+    STRONG_DAMAGE,
+    STRONG_DAMAGE_RANK,
     about,
     audit,
     found,
     optimal,
     reading,
     source_link,
+    strong_damage,
     title,
     worth,
 )
@@ -147,7 +150,8 @@ def columns(table: Table) -> list[str]:
     names += ["beats search"]
     names += ["of the optimum, %", "worth random flips"] if any(row.optimal for row in table.rows) else []
     names += [NETWORK_WORTH] if table.random is not None else []
-    names += ["audit, pp", "found, %"] if any(row.audit for row in table.rows) else []
+    strong = [STRONG_DAMAGE, STRONG_DAMAGE_RANK] if any(row.strong_damages for row in table.rows) else []
+    names += ["audit, pp", *strong, "found, %"] if any(row.audit for row in table.rows) else []
     names += [_share_column(table, name) for name in _SHARES]
     return [*names, "flags", "trainings", "trust", "date", "record"]
 
@@ -230,6 +234,17 @@ def _cells(table: Table, row: Row, records: str, root: Path | None) -> list[Cell
             worst["drop_pp"] if worst else None,
         ),
         _cell("audit, pp", audit(row), row.audit.drop_pp if row.audit else None),
+        _cell(
+            STRONG_DAMAGE,
+            strong_damage(row),
+            row.audit.damage.drop_pp if row.audit and row.audit.damage else None,
+            kind=forest.KINDS[row.strong_damages] if row.strong_damages else "",
+        ),
+        _cell(
+            STRONG_DAMAGE_RANK,
+            ranks(row.strong_damage_ranks),
+            row.strong_damage_ranks[0] if row.strong_damage_ranks else None,
+        ),
         _cell("found, %", found(row), row.audit.found if row.audit else None),
         *map(of_share, _SHARES),
         _cell("flags", ", ".join(row.flags) or "–", ", ".join(row.flags)),

@@ -46,6 +46,8 @@ class Row:
         season_open: whether its splits were drawn by a salt that is still secret.
         statements: of those who made it again.
         audit: what the strong adversary left of the score, if that was looked at.
+        strong_damage_ranks, strong_damage_p_holm: as `damage_ranks` and `damage_p_holm`, under the strong adversary and
+            over the table's audited rows.
         optimal: on a nearest neighbour, its flips' share of the largest drop that any flips have; None where the
             track's optimum has not been solved for.
         worth: likewise, how many random flips do what its flips do.
@@ -68,6 +70,8 @@ class Row:
     season_open: bool = False
     statements: tuple[Statement, ...] = ()
     audit: AuditSummary | None = None
+    strong_damage_ranks: tuple[int, int] | None = None
+    strong_damage_p_holm: float | None = None
     optimal: Interval | None = None
     worth: Exchange | None = None
     network_worth: Exchange | None = None
@@ -89,6 +93,14 @@ class Row:
         if not damage or self.damage_p_holm is None or damage.drop_pp is None:
             return None
         return shown(self.damage_p_holm, damage.drop_pp)
+
+    @property
+    def strong_damages(self) -> str | None:
+        """The same under the strong adversary; None where no audit says."""
+        damage = self.audit.damage if self.audit else None
+        if damage is None or self.strong_damage_p_holm is None:
+            return None
+        return shown(self.strong_damage_p_holm, damage.drop_pp)
 
     @property
     def p(self) -> float | None:

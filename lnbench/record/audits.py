@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lnbench.errors import RecordError
 from lnbench.files import parse_canonical, read_at_most
 from lnbench.protocol import sha256_json, unpack
-from lnbench.record.derived import derive, tables_of
+from lnbench.record.derived import derive, split_damage_accuracies, tables_of
 from lnbench.record.record import LARGEST, Record
 from lnbench.record.score_schema import Ends
+from lnbench.record.tables import Tables
 
 STRENGTH: Mapping[str, int] = {"steps": 50, "restarts": 1, "all_targets": 9, "queries": 500}
 """The strong adversary's settings; see `lnbench.adversary.strong`."""
@@ -22,6 +25,22 @@ DAMAGE = "damage"
 """What victims are attacked for beside the score: untargeted, at the smaller radius of a track that has one."""
 DEPTH = "k"
 """Flips are looked for among as many of the most suspect points as the budget allows flips."""
+
+
+@dataclass(frozen=True, eq=False)
+class StrongDamage:
+    """The damage score under the strong adversary.
+
+    Attributes:
+        drop_pp, ci95_pp: as of a record's damage score.
+        split_drops_pp: of every split, None where no victim converged.
+        accuracies: untargeted AA of the poisoned arm at the damage radius, (split,).
+    """
+
+    drop_pp: float
+    ci95_pp: Ends
+    split_drops_pp: tuple[float | None, ...]
+    accuracies: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,7 @@ class AuditSummary:
         drop_pp, ci95_pp: the score under the strong adversary.
         found, found_random: of the poisoned and of the random arm's flips, the share that confident learning finds
             among the k most suspect points; None where it was not measured. The audit says so: no bits do.
+        damage: the damage score under the strong adversary; None on tracks without one.
     """
 
     survives: bool
@@ -42,6 +62,7 @@ class AuditSummary:
     ci95_pp: Ends | None
     found: float | None
     found_random: float | None
+    damage: StrongDamage | None = None
 
 
 def read(path: Path, record: Record) -> AuditSummary:
@@ -78,7 +99,8 @@ def _summary(document: Any, record: Record) -> AuditSummary:
     if document["strength"] != STRENGTH:
         raise RecordError(f"strength: expected {dict(STRENGTH)}, as every audit has it.")
     fixed = bool(record.score.fixed_test_set)
-    blocks = derive(record.track, _attacked(document, record), fixed_test_set=fixed)
+    attacked, tables = _attacked(document, record)
+    blocks = derive(record.track, attacked, fixed_test_set=fixed, tables=tables)
     again, (survives, _) = blocks["score"], verdict(record, blocks)
     if json.loads(json.dumps(again)) != document["score"]:
         raise RecordError("its score does not follow from its bits.")
@@ -95,7 +117,17 @@ def _summary(document: Any, record: Record) -> AuditSummary:
         None if again["ci95_pp"] is None else (float(again["ci95_pp"][0]), float(again["ci95_pp"][1])),
         _share(recall.get("poisoned")),
         _share(recall.get("random")),
+        _damage(again, tables),
     )
+
+
+def _damage(score: Mapping[str, Any], tables: Tables) -> StrongDamage | None:
+    """The damage score that follows from an audit's bits; None on tracks without one, or if it has no interval."""
+    block, accuracies = score.get(DAMAGE), split_damage_accuracies(tables)
+    if block is None or block["ci95_pp"] is None or accuracies is None:
+        return None
+    low, high = block["ci95_pp"]
+    return StrongDamage(float(block["drop_pp"]), (low, high), tuple(block["split_drops_pp"]), accuracies)
 
 
 def _share(value: Any) -> float | None:
@@ -158,8 +190,8 @@ def _side(interval: list[float]) -> int:
     return (interval[0] > 0) - (interval[1] < 0)
 
 
-def _attacked(document: Mapping[str, Any], record: Record) -> dict[str, Any]:
-    """The record's document with the audit's bits and counts at the scored radius and the damage radius."""
+def _attacked(document: Mapping[str, Any], record: Record) -> tuple[dict[str, Any], Tables]:
+    """The record's document with the audit's bits and counts at the scored and the damage radius; its victims."""
     reproduced, victims = document["reproduced"]
     attacked = {(v["architecture"], v["split"], v["seed"], v["arm"], v.get("draw")): v for v in document["victims"]}
     changed = {**record.document, "victims": copy.deepcopy(record.document["victims"])}
@@ -180,5 +212,4 @@ def _attacked(document: Mapping[str, Any], record: Record) -> dict[str, Any]:
                 victim["broken"][goal] = int(flags.sum())
     if attacked:
         raise RecordError("it has victims that the record has not.")
-    tables_of(record.track, changed)
-    return changed
+    return changed, tables_of(record.track, changed)

@@ -46,6 +46,8 @@ def test_the_board_shows_the_audit_beside_a_record(made: Record, tmp_path: Path)
     assert (shown.survives, shown.found, shown.found_random) == (True, 0.75, 0.5)
     assert "75.0 (random 50.0)" in markdown.render(load(path.parents[1]), "records", None)
     assert {"audit, pp", "found, %"} <= set(page.columns(table))
+    assert table.rows[0].strong_damages is None  # its track has no damage radius
+    assert not {"audit, damage, pp", "audit, damage rank"} & set(page.columns(table))
 
 
 def _another_score(document: dict[str, Any]) -> None:

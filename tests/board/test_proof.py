@@ -232,3 +232,26 @@ def test_damage_has_ranks_and_a_correction_of_its_own(tmp_path: Path) -> None:
     line = (tmp_path / "leaderboard" / "board.csv").read_text().splitlines()[1]
     damage = high.record.score.damage
     assert damage and f",{damage.drop_pp}," in line and f",{damage.from_clean_pp}," in line
+
+
+def test_the_damage_under_the_strong_adversary_is_ranked_among_the_audited_rows(tmp_path: Path) -> None:
+    """The row that the record does not tell from random flips is told from them by its audit; the third has none."""
+    low, high = made("low", 0.0, track=DAMAGE), made("high", 0.3, track=DAMAGE)
+    folder = tmp_path / "leaderboard" / "records" / DAMAGE.name
+    table(tmp_path, low, high, made("bare", 0.1, track=DAMAGE))
+    factories.write_audit(folder / f"{Path(low.filename).stem}.audit.json", factories.audit(low, damage=30))
+    factories.write_audit(folder / f"{Path(high.filename).stem}.audit.json", factories.audit(high, damage=2))
+    found = {row.record.name: row for row in board.load(folder.parent).tables[0].rows}
+    assert [found["low"].damages, found["low"].strong_damages] == ["not shown", "yes"]
+    assert [found[name].strong_damage_ranks for name in ("low", "high", "bare")] == [(1, 1), (2, 2), None]
+    assert found["bare"].strong_damages is None and found["bare"].damages is not None
+    audit = found["low"].audit
+    assert audit and audit.damage and low.score.damage
+    points = 30 / low.document["victims"][0]["clean"]["source_points"]
+    assert audit.damage.drop_pp - (low.score.damage.drop_pp or 0.0) == pytest.approx(100 * points, abs=0.5)
+    assert CliRunner().invoke(cli, ["leaderboard", "build", "--board", str(folder.parents[1])]).exit_code == 0
+    text = (folder.parents[1] / "README.md").read_text()
+    assert "| audit, pp | audit, damage, pp | audit, damage rank |" in text
+    rows_of = json.loads((folder.parents[1] / "board.json").read_text())["tables"][0]["rows"]
+    of_audit = next(row["audit"]["damage"] for row in rows_of if row["poisoner"]["name"] == "low")
+    assert (of_audit["ranks"], of_audit["damages"], of_audit["drop_pp"]) == ([1, 1], "yes", audit.damage.drop_pp)

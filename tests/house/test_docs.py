@@ -202,6 +202,18 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     for goal, low, high in (("adv_acc", 5.5, 13.5), ("damage_adv_acc", 1, 2.5)):
         spans = [facts.harder(arm, "mnist10k-9to0", goal).split(" to ") for arm in ("clean", "random", "poisoned")]
         assert all(low < float(end) < high for span in spans for end in span), "Known limits says so"
+    for name, table in facts.tables().items():
+        audits = [row for row in table.rows if row.strong_damages is not None]
+        turned_by_audit = {row.record.label for row in audits if row.strong_damages != row.damages}
+        assert turned_by_audit == ({"boundary_distance"} if name == "digits-9to0" else set()), "no other one changes"
+    assert digits["boundary_distance"].damages == "yes"
+    for rows_of, most in ((digits, "voronoi_coverage"), (pairs, "matched_search")):
+        damaged = {label: row.record.score.damage.drop_pp for label, row in rows_of.items() if row.damages == "yes"}
+        assert max(damaged, key=lambda label: damaged[label]) == most and "high_degree" in damaged
+        assert len(damaged) > sum(row.beats_random == "yes" for row in rows_of.values()), "more than by the score"
+    damaged_mnist = [row.record.label for row in facts.tables()["mnist10k-9to0"].rows if row.damages == "yes"]
+    assert damaged_mnist == ["my_poisoner"]
+    assert facts.row("mnist10k-9to0", "my_poisoner").beats_random == "not shown"
     assert facts.audited("mnist10k-9to0")["rows"] == str(len(facts.tables()["mnist10k-9to0"].rows))
     assert facts.audited("mnist10k-9to0")["failed"] == "`mean_matching`"
     low, high = _ends(facts.strong("mnist10k-9to0", "mean_matching"))
