@@ -207,9 +207,9 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
         turned_by_audit = {row.record.label for row in audits if row.strong_damages != row.damages}
         assert turned_by_audit == ({"boundary_distance"} if name == "digits-9to0" else set()), "no other one changes"
     assert digits["boundary_distance"].damages == "yes"
-    for rows_of, most in ((digits, "voronoi_coverage"), (pairs, "matched_search")):
+    for rows_of, does_most in ((digits, "voronoi_coverage"), (pairs, "matched_search")):
         damaged = {label: row.record.score.damage.drop_pp for label, row in rows_of.items() if row.damages == "yes"}
-        assert max(damaged, key=lambda label: damaged[label]) == most and "high_degree" in damaged
+        assert max(damaged, key=lambda label: damaged[label]) == does_most and "high_degree" in damaged
         assert len(damaged) > sum(row.beats_random == "yes" for row in rows_of.values()), "more than by the score"
     damaged_mnist = [row.record.label for row in facts.tables()["mnist10k-9to0"].rows if row.damages == "yes"]
     assert damaged_mnist == ["my_poisoner"]
