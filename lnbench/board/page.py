@@ -63,7 +63,7 @@ _KINDS_OF = {
     "worst architecture": "wide least",
 }
 """Column -> the classes of its cells: how they are shown, and which of the first ones narrow screens leave out."""
-_ASCENDING = ("rank", "poisoner", "damage rank", "flags", "trainings", "trust", "record")
+_ASCENDING = ("rank", "poisoner", "damage rank", STRONG_DAMAGE_RANK, "flags", "trainings", "trust", "record")
 """Columns whose best value is the least."""
 LINKS = {
     "Repository": PROJECT,

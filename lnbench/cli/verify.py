@@ -101,7 +101,9 @@ def command(
         raise click.UsageError("--key signs what --sign NAME states; give both.")
     known = seasons.read(bundled.board_at(board) / "seasons.toml")
     if sign is not None:
-        verification.check_signable(record, board, repoison=repoison, retrain=retrain, salt=salt, known=known)
+        verification.check_signable(
+            record, board, repoison=repoison, retrain=retrain, device=device, salt=salt, known=known
+        )
     report = verification.verify_again(
         record,
         repoison=repoison,

@@ -144,13 +144,17 @@ def _reproduces(again: Sequence[_CellAgain], architecture: str) -> bool:
     return bool(control) and not any(cell.differing for cell in control)
 
 
-def enough(record: Record, salt: str | None = None) -> int:
-    """The least number of cells that `retrain` may sign for, if the victims come out equal bit for bit.
+def enough(record: Record, salt: str | None = None, device: str = "cpu") -> int:
+    """The least number of cells that may be signed for if their victims come out equal bit for bit.
+
+    Args:
+        record: one that follows from its own bits.
+        device: where they are trained: a GPU's cells hold more victims.
 
     Raises:
         RecordError: if the record's salt is not known.
     """
-    cells = cells_of(record, streams_of(record, salt), "cpu")
+    cells = cells_of(record, streams_of(record, salt), device)
     strata = [(arm, cell["victim"]) for arm, cell in cells]
 
     def power(number: int) -> float:
@@ -217,25 +221,30 @@ def _by_score(again: Sequence[_CellAgain]) -> tuple[Check, float]:
 def _power_of_bits(record: Record, cells: Sequence[tuple[str, dict[str, Any]]], chosen: Sequence[int]) -> float:
     """With which probability the cells drawn hold one that was invented to raise the score by `RAISED_PP` points.
 
-    A forger invents as few cells as possible, each of its victims worth at most the whole adversarial accuracy of a
-    clean one in the mean over its arm, in the arm and architecture where they are least likely to be drawn.
+    A forger spreads what is invented over arms and architectures so that it is least likely to be drawn. An invented
+    victim is taken to be worth the whole adversarial accuracy of a clean one, in the mean over its arm.
     """
     strata: dict[tuple[str, str], list[int]] = {}
     for i, (arm, cell) in enumerate(cells):
         if arm in _SCORED:
             strata.setdefault((arm, cell["victim"]), []).append(i)
     victims = {of: sum(len(cell["places"]) for arm, cell in cells if arm == of) for of in _SCORED}
-    worst = 1.0
+    everyone = math.prod(victims.values())
+    asked = math.ceil(RAISED_PP / 100 * everyone / (record.arms["clean"]["adv_acc"] or 1.0))
+    best = {0: 1.0}  # what is gained, in units of a clean victim's accuracy / everyone -> how likely nothing is drawn
     for (of, _), indices in strata.items():
-        each = (record.arms["clean"]["adv_acc"] or 1.0) / victims[of]
-        drawn, missed, gained = len(set(indices) & set(chosen)), 1.0, 0.0
+        drawn, missed, gained = len(set(indices) & set(chosen)), 1.0, 0
+        choices = [(0, 1.0)]
         for forged, size in enumerate(sorted((len(cells[i][1]["places"]) for i in indices), reverse=True)):
-            if gained >= RAISED_PP / 100:
-                break
-            gained += each * size
+            gained += size * everyone // victims[of]
             missed *= max(0, len(indices) - drawn - forged) / (len(indices) - forged)
-        worst = min(worst, 1.0 - missed)
-    return worst
+            choices.append((gained, missed))
+        spread: dict[int, float] = {}
+        for (gain, miss), (more, less_likely) in itertools.product(best.items(), choices):
+            total = min(asked, gain + more)
+            spread[total] = max(spread.get(total, 0.0), miss * less_likely)
+        best = spread
+    return 1.0 - best.get(asked, 0.0)
 
 
 def _stated(record: Record, arm: str, cell: dict[str, Any]) -> Sequence[dict[str, Any]]:

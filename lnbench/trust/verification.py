@@ -16,7 +16,7 @@ from lnbench.evaluation.environment import environment
 from lnbench.evaluation.progress import OnProgress, Progress, quietly
 from lnbench.poison import diagnosis
 from lnbench.protocol import Track
-from lnbench.record import seasons, statement
+from lnbench.record import consistency, seasons, statement
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
 from lnbench.record.seasons import Season
@@ -92,15 +92,16 @@ def check_signable(
     *,
     repoison: bool,
     retrain: int | None,
+    device: str = "cpu",
     salt: str | None = None,
     known: Mapping[str, Season] | None = None,
 ) -> None:
     """Find out, before the work, whether a statement about a record could be signed after it.
 
     Args:
-        record: its file; one that is not a record is left to `verify_again`.
+        record: its file; one that is not a record, or does not follow from its own bits, is left to `verify_again`.
         board: the board's folder.
-        salt: as of `verify_again`.
+        device, salt: as of `verify_again`.
         known: the seasons of the board.
 
     Raises:
@@ -110,13 +111,17 @@ def check_signable(
         raise ProtocolError("--sign needs --repoison and --retrain N: what is signed is that the row was made again.")
     with contextlib.suppress(RecordError):
         read = records.read(record)
+        salt = salt or seasons.salt_of(known or {}, read.season)
         if not (board / "records" / read.track.name / read.filename).exists():
             raise ProtocolError(f"{record} is not on the board in {board}; `lnbench leaderboard add` it first.")
-        least = enough(read, salt or seasons.salt_of(known or {}, read.season))
+        if not all(check.passed for check in consistency.checks(read)):
+            return
+        least = enough(read, salt, device)
         if retrain < least:
             raise ProtocolError(
                 f"--retrain {retrain}: too few to sign for this record, expected {least} or more, with which a score "
-                f"raised by {RAISED_PP:g} points is found out with a probability of {100 * POWER:.0f} %."
+                f"raised by {RAISED_PP:g} points is found out with a probability of {100 * POWER:.0f} % if the victims "
+                "come out equal bit for bit, and more are needed if not."
             )
 
 

@@ -23,7 +23,7 @@ from lnbench.adversary import pgd, strong
 from lnbench.evaluation import cells
 from lnbench.evaluation.plan import flips_of_arms, plan
 from lnbench.protocol import Streams
-from lnbench.protocol.track import load
+from lnbench.protocol.track import Damage, load
 
 
 def main() -> None:
@@ -35,6 +35,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     track, radii = load(options.track), [float(radius) for radius in (options.radii or "").split(",") if radius]
+    if not radii and track.damage is None:
+        parser.error(f"{track.name} has no damage radius; give --radii")
     streams = Streams(track.sha256, "damage-radius")
     labels = [data.load(track, split, streams).labels for split in range(options.splits)]
     flips = flips_of_arms(track, labels, [[] for _ in labels], streams, 1)
@@ -49,6 +51,7 @@ def main() -> None:
 def attack(arm: str, made: cells.Trained, radii: list[float]) -> None:
     """Attack one stack in several ways and print what each leaves unbroken."""
     inputs, _, labels = made.examples
+    asked = made.track.damage or Damage(epsilon=max(radii))
     common = {"targeted": False, "epsilons": radii, "bounds": made.points[0].bounds, "norm": made.track.adversary.norm}
 
     def by(**ways: object) -> Tensor:
@@ -62,7 +65,9 @@ def attack(arm: str, made: cells.Trained, radii: list[float]) -> None:
         return strong(made.victims, inputs, labels, **common, generator=generator, broken=before, **ways).broken  # type: ignore[arg-type]
 
     def audit() -> Tensor:
-        return strongest(0, by(steps=40, loss="margin") | by(steps=20), steps=50, queries=500)
+        before = by(steps=asked.steps, loss=asked.loss) | by(steps=2 * asked.steps, loss=asked.loss)
+        components = ("square", "apgd-ce", "apgd-dlr", "apgd-t")
+        return strongest(0, before, steps=50, queries=500, components=components)
 
     attacks: dict[str, Callable[[], Tensor]] = {
         "cross-entropy, 20 steps": lambda: by(steps=20),

@@ -252,6 +252,8 @@ def test_the_damage_under_the_strong_adversary_is_ranked_among_the_audited_rows(
     assert CliRunner().invoke(cli, ["leaderboard", "build", "--board", str(folder.parents[1])]).exit_code == 0
     text = (folder.parents[1] / "README.md").read_text()
     assert "| audit, pp | audit, damage, pp | audit, damage rank |" in text
+    html = (folder.parents[1] / "index.html").read_text()
+    assert 'data-best="ascending">audit, damage rank' in html and 'data-best="descending">audit, damage, pp' in html
     rows_of = json.loads((folder.parents[1] / "board.json").read_text())["tables"][0]["rows"]
     of_audit = next(row["audit"]["damage"] for row in rows_of if row["poisoner"]["name"] == "low")
     assert (of_audit["ranks"], of_audit["damages"], of_audit["drop_pp"]) == ([1, 1], "yes", audit.damage.drop_pp)

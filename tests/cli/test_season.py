@@ -19,6 +19,7 @@ from lnbench.cli import cli
 from lnbench.errors import UnavailableError
 from lnbench.evaluation import conductor
 from lnbench.poison import diagnosis
+from lnbench.protocol import canonical_json
 from lnbench.record import seasons
 from lnbench.record.consistency import Check
 from lnbench.record.record import Record
@@ -170,6 +171,19 @@ def test_cells_too_few_to_sign_for_are_refused_before_the_work(made: Path, monke
     done = lnbench("verify", made, "--repoison", "--retrain", few, "--sign", "A. Reader")
     assert done.exit_code == 2
     assert f"--retrain {few}: too few to sign for this record, expected {least} or more" in done.stderr
+
+
+def test_what_contradicts_itself_is_said_to_and_not_counted(made: Path) -> None:
+    """A split without its random flips: its cells cannot be planned, so how many are enough is not asked."""
+    document = json.loads(made.read_bytes())
+    document["flips"]["random"].pop()
+    document["sha256"] = record.digest(document)
+    forged = Path("leaderboard/records/digits-9to0") / record.Record(document, TRACK).filename
+    forged.parent.mkdir(parents=True, exist_ok=True)
+    forged.write_bytes(canonical_json(document))
+    done = lnbench("verify", forged, "--repoison", "--retrain", "1", "--sign", "A. Reader")
+    assert done.exit_code == 1 and "does not hold" in done.stderr, done.stderr
+    assert not Path("leaderboard/verifications").exists()
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")

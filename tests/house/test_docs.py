@@ -264,6 +264,8 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
         **dict.fromkeys((search, "mean_matching", "my_poisoner"), "yes"),
         "random_flip": "not shown",
     }
+    both = [row.damages for row in secret_mnist.rows if row.record.label in (search, "my_poisoner")]
+    assert both == ["yes", "yes"], "both do both"
     public_mnist = {row.record.label: row.drop for row in facts.tables()["mnist10k-9to0"].rows}
     assert all(row.drop > public_mnist[row.record.label] for row in secret_mnist.rows)
     alone = {name: _ends(facts.alone("mnist10k-9to0", search, name)) for name in ("mlp", "cnn", "cnn-reg")}
