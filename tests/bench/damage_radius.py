@@ -23,7 +23,7 @@ from lnbench.adversary import pgd, strong
 from lnbench.evaluation import cells
 from lnbench.evaluation.plan import flips_of_arms, plan
 from lnbench.protocol import Streams
-from lnbench.protocol.track import Damage, load
+from lnbench.protocol.track import load
 
 
 def main() -> None:
@@ -51,7 +51,6 @@ def main() -> None:
 def attack(arm: str, made: cells.Trained, radii: list[float]) -> None:
     """Attack one stack in several ways and print what each leaves unbroken."""
     inputs, _, labels = made.examples
-    asked = made.track.damage or Damage(epsilon=max(radii))
     common = {"targeted": False, "epsilons": radii, "bounds": made.points[0].bounds, "norm": made.track.adversary.norm}
 
     def by(**ways: object) -> Tensor:
@@ -64,17 +63,16 @@ def attack(arm: str, made: cells.Trained, radii: list[float]) -> None:
         generator = torch.Generator().manual_seed(seed)
         return strong(made.victims, inputs, labels, **common, generator=generator, broken=before, **ways).broken  # type: ignore[arg-type]
 
-    def audit() -> Tensor:
-        before = by(steps=asked.steps, loss=asked.loss) | by(steps=2 * asked.steps, loss=asked.loss)
-        components = ("square", "apgd-ce", "apgd-dlr", "apgd-t")
-        return strongest(0, before, steps=50, queries=500, components=components)
+    def like_audit() -> Tensor:
+        """The attacks of `lnbench.trust.audit` and PGD on the margin, with 50 steps of PGD for its 40."""
+        return strongest(0, by(steps=40, loss="margin") | by(steps=20), steps=50, queries=500)
 
     attacks: dict[str, Callable[[], Tensor]] = {
         "cross-entropy, 20 steps": lambda: by(steps=20),
         "margin, 20 steps": lambda: by(steps=20, loss="margin"),
         "dlr, 20 steps": lambda: by(steps=20, loss="dlr"),
         "cross-entropy, 4 restarts more": lambda: by(steps=20) | again(steps=20),
-        "the audits' strong adversary": audit,
+        "as strong as the audits'": like_audit,
         "four times as long beyond it": lambda: strongest(1, left[-1], steps=100, restarts=2, queries=2000),
     }
     left: list[Tensor] = []
