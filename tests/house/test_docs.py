@@ -272,9 +272,12 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert alone["mlp"][0] > max(alone["cnn"][0], alone["cnn-reg"][0]) and alone["cnn-reg"][0] < 0
     assert _ends(facts.own("digits-pairs", "mean_matching"))[0] > 0
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"`matched_search`, scores {facts.own('digits-pairs', 'matched_search').replace('−', '-')}, and " in readme
+    led = facts.own("digits-pairs", "matched_search").replace("−", "-")
+    assert f"the leader, `matched_search`, scores {led} on splits that its own source draws, " in readme
+    (leader,) = (row for row in pairs.values() if facts.tables()["digits-pairs"].leader is row)
+    assert leader.record.label == "matched_search"
     secrets = [facts.season(name, "digits-pairs", "matched_search").partition(" ")[0] for name in ("2026b", "2026d")]
-    assert f"and {' and '.join(secrets)} under two seasons' secret salts." in readme
+    assert f"and {' and '.join(secrets)} in two seasons, whose salts were secret then; three other attacks" in readme
     audit = facts.row("digits-9to0", "my_poisoner").audit
     assert audit is not None
     said = f"has {100 * audit.found:.0f} % of the flips among the four that it suspects most"
