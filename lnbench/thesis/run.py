@@ -109,11 +109,13 @@ def choices(experiment: Experiment, settings: Settings) -> list[str]:
     """An experiment's `CHOICES` at some settings.
 
     `{architecture}` stands for their network in words, `{arithmetic}` for ", in bfloat16" where it is trained so, and
-    `{sampling}` for what their replicates differ in, `{rule}` for how ε is set.
+    `{sampling}` for what their replicates differ in (`{sampling_untested}` without a word on test points), `{rule}`
+    for how ε is set.
     """
     words = {"architecture": networks.in_words(settings)} if {"network", "width"} & settings.keys() else {}
     words["arithmetic"] = ", in bfloat16" * (settings.get("recipe", {}).get("precision") == "bf16")
-    words["sampling"] = images.sampling(settings) if {"train", "test", "splits"} <= settings.keys() else ""
+    for name, tested in (("sampling", True), ("sampling_untested", False)):
+        words[name] = images.sampling(settings, tested=tested) if {"train", "test", "splits"} <= settings.keys() else ""
     words["rule"] = epsilon.rule(settings["epsilon"]) if "epsilon" in settings else ""
     return [choice.format(**settings, **words) for choice in experiment.CHOICES]
 

@@ -25,7 +25,8 @@ class Turn(NamedTuple):
 
     Attributes:
         fall, rise: (..., replicate).
-        places: (2, ...), the places of the minimum for the even and for the odd replicates, each chosen on the others.
+        places: (2, ...), the places of the minimum for the even and for the odd replicates, each chosen on the others;
+            (1, ...) if the first replicates choose it for the rest.
     """
 
     fall: np.ndarray
@@ -51,9 +52,26 @@ def turn(samples: np.ndarray) -> Turn:
     return Turn(fall, rise, np.array(places))
 
 
+def turn_again(samples: np.ndarray, seen: int) -> Turn:
+    """Where the first replicates turn, and what the rest fall to there and rise by after it.
+
+    Args:
+        samples: as for `turn`.
+        seen: how many replicates choose the place, and are not in the fall and the rise.
+    """
+    lowest = samples[..., :seen].mean(-1).argmin(-1)
+    new = samples[..., seen:]
+    least = np.take_along_axis(new, lowest[..., None, None], -2)[..., 0, :]
+    return Turn(new[..., 0, :] - least, new[..., -1, :] - least, lowest[None])
+
+
 def is_valley(samples: np.ndarray, tests: int = 1) -> np.ndarray:
     """Whether curves fall and then rise: both by intervals above zero, (...,) bool."""
-    turned = turn(samples)
+    return turns(turn(samples), tests)
+
+
+def turns(turned: Turn, tests: int = 1) -> np.ndarray:
+    """Whether a fall and the rise after it are both shown, by intervals above zero, (...,) bool."""
     agrees: np.ndarray = (limits(turned.fall, tests)[1] > 0) & (limits(turned.rise, tests)[1] > 0)
     return agrees
 

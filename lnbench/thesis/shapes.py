@@ -23,6 +23,7 @@ def valley(
     plan: Plan | None = None,
     *,
     margin: float = 0.0,
+    seen: int = 0,
 ) -> Verdict:
     """The claim is that a curve falls and then rises again.
 
@@ -38,16 +39,21 @@ def valley(
         tests: how many such intervals are to hold at once (Bonferroni).
         plan: of the fall and the rise.
         margin: the largest fall and rise that count as none, in percentage points.
+        seen: if the first replicates have left the claim undecided, how many these were. They choose the place of the
+            minimum, and all else is by the others alone.
     """
-    turned, limit = shape_tests.turn(samples), float(shape_tests.deepest(samples, tests))
+    turned = shape_tests.turn_again(samples, seen) if seen else shape_tests.turn(samples)
+    samples = samples[:, seen:]
+    limit = float(shape_tests.deepest(samples, tests))
     down, up = interval(turned.fall, tests), interval(turned.rise, tests)
-    agrees = bool(shape_tests.is_valley(samples, tests))
+    agrees = bool(shape_tests.turns(turned, tests))
     verdict = AGREES if agrees else DISAGREES if limit <= margin else UNDECIDED
     where = " or ".join(f"{x[place]:g}" for place in sorted({int(place) for place in turned.places}))
     against = f", against {margin:g}" if margin else ""
+    replicates = f"replicates after the {seen} that chose it" if seen else "replicates"
     evidence = (
         f"{what}: falls by {_shown(down)} to its minimum at {where}, rises by {_shown(up)} after it, "
-        f"{samples.shape[1]} replicates; nowhere both by more than {limit:.1f} pp{against}{at_once(tests)}"
+        f"{samples.shape[1]} {replicates}; nowhere both by more than {limit:.1f} pp{against}{at_once(tests)}"
     ).replace("-", "−")
     made = Verdict(claim, verdict, evidence, n=samples.shape[1])
     return with_plan(made, plan, max(spread_of(turned.fall), spread_of(turned.rise)))

@@ -26,7 +26,6 @@ SHORT = {
     "fig09 spread",
     "fig15 growing",
     "fig16 near",
-    "fig17 random",
 }
 """Claims whose full level has fewer replicates than their plan asks for.
 

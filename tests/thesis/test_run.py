@@ -347,6 +347,14 @@ def test_zeros_and_ones_are_all_of_mnists_at_the_full_level(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_choices_speak_of_test_points_where_there_are_some(level: str) -> None:
+    both = (experiments.load("fig17"), experiments.load("fig13"))
+    tested, untested = (run.choices(experiment, settings_of(experiment, level))[0] for experiment in both)
+    assert "and tests on up to" in tested and "test" not in untested
+    assert "differ in the first weights" in untested or "training points anew. The" in untested
+
+
 def test_choices_name_the_network_of_their_level() -> None:
     experiment = experiments.load("fig17")
     quick, full = (" ".join(run.choices(experiment, settings_of(experiment, level))) for level in LEVELS)

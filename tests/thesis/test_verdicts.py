@@ -103,6 +103,21 @@ def test_intervals_for_several_tests_hold_at_once() -> None:
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
+def test_a_valley_that_was_left_undecided_is_tested_on_new_replicates_alone() -> None:
+    rng = np.random.default_rng(8)
+    deep, flat = np.array([6.0, 3, 0, 1, 6])[:, None], np.array([6.0, 3, 0, 0, 0])[:, None]
+    noise = rng.normal(0, 1, (5, 30))
+    again = valley("a valley", "AA", range(5), np.hstack([flat + noise[:, :10], deep + noise[:, 10:]]), seen=10)
+    assert again.verdict == AGREES and again.n == 20
+    assert "20 replicates after the 10 that chose it" in again.evidence
+    assert (
+        valley("", "AA", range(5), np.hstack([deep + noise[:, 10:], flat + noise[:, :10]]), seen=20).verdict != AGREES
+    )
+    flats = (flat + rng.normal(0, 1, (5, 24)) for _ in range(400))
+    agreed = sum(valley("a valley", "AA", range(5), some, seen=12).verdict == AGREES for some in flats)
+    assert agreed <= 20, "a tail that does not rise agrees in a fortieth of all trials at most"
+
+
 def test_a_flat_curve_is_no_valley_once_a_margin_says_how_deep_one_is() -> None:
     """Without a margin no number of replicates could show it."""
     rng = np.random.default_rng(12)

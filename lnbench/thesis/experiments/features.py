@@ -26,7 +26,7 @@ VERY, MOST = 0.95, 50.0
 percent of the flips have to be."""
 _CONTROLS = 200
 CHOICES = (
-    *images.CHOICES,
+    *images.CHOICES_UNTESTED,
     "{networks} networks a split with {flips} random flips 9 → 0 each, and a clean one that starts like them. Only "
     "memorised flips count. Features are the activations of the last hidden layer; distances are in ℓ2.",
     "The vicinity of a point is the {near} training points whose inputs are nearest to it. A flip is “very different” "

@@ -41,7 +41,7 @@ PLAN = {
     "many": Plan(5, 7.7, "fig13 quick", refutes=True),
 }
 CHOICES = (
-    *images.CHOICES,
+    *images.CHOICES_UNTESTED,
     "The distance of a point is the length of its path under the unbounded untargeted attack away from its label, in "
     "ℓ∞ and steps of .01, at most {most} of them; of points within {fine} such steps, and of the {shown} closest of "
     "each class, in steps of .001. The figure shows {shown} points of each class at both ends; ties are broken by "

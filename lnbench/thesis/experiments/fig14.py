@@ -37,7 +37,7 @@ FULL = {
 }
 PLAN = {"farther": Plan(2, 2.3, "fig14 quick"), "zeros": Plan(2, 1.6, "fig14 quick")}
 CHOICES = (
-    *images.CHOICES,
+    *images.CHOICES_UNTESTED,
     "Zeros and ones of MNIST: {pair[train]} training points, all of these two classes, and {pair[steps]} steps, peak "
     "rate {pair[rate]}, as in figures 11 and 15. A path takes steps of ω = .01 along the sign of the gradient of the "
     "cross-entropy, away from the label, without a box, until the output flips, and at most {most}. All ten "

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 TITLE = "MNIST, 9 → 0: adversarial accuracy over the distance of the flips from the decision boundary"
 THESIS = "§4.10.3, figure 17"
 QUICK = {**images.QUICK, "splits": 8, "flips": 5, "buckets": 6, "randoms": 3, "epsilon": epsilon.GRID, "pgd_steps": 20}
-FULL = {**QUICK, **images.FULL_CNN, "test": 1000, "flips": 60, "splits": 26, "randoms": 1}
+FULL = {**QUICK, **images.FULL_CNN, "test": 1000, "flips": 60, "splits": 56, "randoms": 1}
 _MOST = 200
+_SEEN = 26
 PLAN = {
     "shape": Plan(10, 13, "fig17 quick", "valley", levels=6),
+    "again": Plan(3, 5.6, "the first 26 replicates"),
     "nearest": Plan(8, 11.3, "fig17 quick"),
     "minimum": Plan(8, 11.1, "fig17 quick", "lowest", levels=6),
     "random": Plan(5, 8.9, "fig17 quick", "within"),
@@ -42,6 +44,10 @@ CHOICES = (
     "showed it; recipe and buckets were changed, and none of the four is used.",
     "“About as good” means within 5 pp. That the minimum is where most of the class lies was first tested on the "
     "fullest bucket against the mean of the others, and agreed at level quick; now every other one has to be higher.",
+    "Level full had 26 replicates at first, and left two claims undecided: that the impact falls again, and where the "
+    "minimum is. After a look at them, in which the last bucket left 3.6 pp more than the one before, 30 more were "
+    "planned. With those, these two claims are tested on the new ones alone, and the first 26 say where AA turns; the "
+    "other claims, decided before, are tested on all.",
 )
 
 
@@ -70,13 +76,15 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
     """The shape of the curve, the place of its minimum, and buckets against random flips."""
     aa, random = flip_set_results.aa(results, "buckets"), flip_set_results.random_aa(results)
     places = range(1, len(aa) + 1)
+    seen = _SEEN if aa.shape[1] > _SEEN + 1 else 0
     claims = [
         valley(
             "The closer the flips are to the boundary, the lower their impact; beyond some distance it falls again.",
             "AA over buckets 1 (nearest) to last",
             places,
             aa,
-            plan=PLAN["shape"],
+            plan=PLAN["again" if seen else "shape"],
+            seen=seen,
         ),
         above(
             "Not in the thesis: the nearest flips do less than random ones.",
@@ -88,8 +96,8 @@ def verdicts(settings: Settings, results: Results) -> list[Verdict]:
             "The minimum is where most of the class lies.",
             "AA over buckets",
             places,
-            aa,
-            collect(results, "inside").T,
+            aa[:, seen:],
+            collect(results, "inside").T[:, seen:],
             plan=PLAN["minimum"],
         ),
         within(
