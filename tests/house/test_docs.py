@@ -246,7 +246,13 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     of_knn = facts._defended("mnist10k-9to0", "knn_relabel", "my_poisoner")
     assert 0.85 < of_gce["clean_cost"]["mean_pp"] < 1 and 1.7 < of_knn["clean_cost"]["mean_pp"] < 2
     binary = {row.record.label: row for row in facts.tables()["mnist-0v1"].rows}
-    assert set(binary) == {"my_poisoner", "random_flip"}, "no other attack has been run there yet"
+    assert set(binary) == {"my_poisoner", "random_flip", "boundary_distance"}, "no other attack has been run there yet"
+    farthest = binary["boundary_distance"]
+    assert farthest.beats_random == "worse", "the wrong ones"
+    flipped = {tuple(pair) for split in farthest.record.document["flips"]["poisoned"] for _, *pair in split}
+    assert flipped == {(0, 1)}, "zeros alone"
+    left = [float(facts.resists("mnist-0v1", "boundary_distance", arm)) for arm in ("random", "matched", "poisoned")]
+    assert left == sorted(left) and left[2] > left[1] + 10
     assert (binary["my_poisoner"].beats_random, binary["random_flip"].beats_random) == ("yes", "not shown")
     every = [row.drop for name, table in facts.tables().items() if name != "digits-exact" for row in table.rows]
     assert binary["my_poisoner"].drop == max(every), "more than on any other track"
