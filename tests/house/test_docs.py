@@ -170,6 +170,9 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert min(pairs, key=lambda label: pairs[label].drop) == "degree_bucket(bucket=sparsest)"
     alone = {name: _ends(facts.alone("digits-9to0", buckets[0], name)) for name in ("mlp", "cnn", "cnn-reg")}
     assert alone["mlp"][1] < 0 > alone["cnn"][1] and alone["cnn-reg"][0] > 0
+    very = "boundary_distance(end=nearest)"
+    assert digits[very].beats_random == "worse"
+    assert all(_ends(facts.alone("digits-9to0", very, name))[1] < 0 for name in alone)
     assert _ends(facts.alone("digits-9to0", "my_poisoner", "cnn-reg"))[1] < 0
     others = ["degree_bucket", "degree_bucket(bucket=densest)", "gaussian_density", "gaussian_density(bucket=middle)"]
     assert {digits[label].beats_random for label in others} == {"not shown"}
@@ -190,7 +193,10 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     highest = max(high for _, high in [*secret, _ends(facts.own("digits-pairs", "mean_matching"))])
     assert min(low for low, _ in secret) > 0 and highest < facts.row("digits-pairs", "mean_matching").drop
     assert facts.audited("digits-9to0")["rows"] == str(len(digits))
-    assert facts.audited("digits-9to0")["failed"] == f"`{buckets[0]}`"
+    assert facts.audited("digits-9to0")["failed"] == f"`dominating_set(space=features)`, `{buckets[0]}`"
+    assert {digits[label].beats_random for label in ("dominating_set(space=features)", buckets[0])} == {"not shown"}
+    assert _ends(facts.strong("digits-9to0", "dominating_set(space=features)"))[0] > 0, "better under the strong one"
+    assert _ends(facts.strong("digits-9to0", buckets[0]))[1] < 0, "and worse"
     checked, best = facts.audited("digits-pairs"), sorted(pairs.values(), key=lambda row: -row.drop)
     turned = {row.record.label: row for row in best if row.audit and not row.audit.survives}
     assert set(turned) == {"random_flip", "alfa", "gradient_alignment", buckets[3], "high_degree(space=features)"}
