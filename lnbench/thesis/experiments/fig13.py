@@ -156,11 +156,13 @@ def draw(settings: Settings, results: Results) -> Figure:
         marks = np.array(first[("near", "far")[side]]).reshape(10, shown)
         for (row, column), marked in np.ndenumerate(marks):
             steps = first["steps"][row][side * shown + column]
-            axis.text(30 * column + 28, 30 * row + 28, steps, fontsize=5.5, ha="right", color=drawing.THIRD)
+            shown_steps = steps if steps <= 10 * settings["most"] else "none"
+            axis.text(30 * column + 28, 30 * row + 28, shown_steps, fontsize=5.5, ha="right", color=drawing.THIRD)
             if marked:
                 axis.add_patch(Rectangle((30 * column, 30 * row), 29, 29, fill=False, color=drawing.POISONED))
     near.set_ylabel("label")
     near.set_xlabel("blue: distance, thousandths;\nred: held-out networks contradict", fontsize=7.5)
+    far.set_xlabel(f"none: no path to another class\nin {settings['most']:,} steps", fontsize=7.5)
     planted = settings["planted"] / settings["train"]
     kinds = (
         ("planted errors\namong closest", collect(results, "among").tolist(), drawing.POISONED),
@@ -173,7 +175,7 @@ def draw(settings: Settings, results: Results) -> Figure:
     right.axhline(planted, color="black", linestyle=":", linewidth=1)
     right.annotate("planted, of all", (2.4, planted), ha="right", va="bottom", fontsize=7.5)
     right.set_xticks(range(3), [name for name, *_ in kinds], rotation=35, ha="right", fontsize=7.5)
-    right.set(title=f"(c) {len(results)} splits", ylabel="share of the points", xlim=(-0.4, 2.5))
+    right.set(title=f"(c) {len(results)} replicates", ylabel="share of the points", xlim=(-0.4, 2.5))
     drawing.percent(right, 0.0, max(0.5, *(max(values) for _, values, _ in kinds)))
     return figure
 
