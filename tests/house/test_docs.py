@@ -140,6 +140,7 @@ def test_what_findings_says_in_words_is_so(facts: ModuleType) -> None:
     assert min(digits[label].drop for label in spreading) > digits["high_degree"].drop
     assert "high_degree" in untrained
     assert facts.row("digits-pairs", "high_degree").drop < 0
+    assert _ends(facts.own("digits-9to0", "high_degree"))[0] < 0 < digits["high_degree"].drop, "not on its own splits"
     exact = {row.record.label: row.drop for row in facts.tables()["digits-exact"].rows}
     assert exact["gaussian_density"] > 10 and exact["mean_matching"] < 0
     assert digits["gaussian_density"].beats_random == "not shown"
